@@ -1,0 +1,82 @@
+"""Hierarchical models from one formula, fitted twice: REML estimates and the full posterior, laid side by side.
+
+The names below are looked up when they are first used, so that `import hier` costs next to nothing and loads
+neither JAX nor NumPyro, ArviZ, matplotlib, formulaic or pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+from hier.errors import DataError, FitError, FormulaError, HierError, JobError, ModelError, did_you_mean
+
+if TYPE_CHECKING:
+    from hier.datasets import list_datasets, load_dataset
+    from hier.estimate import Estimate
+    from hier.interface import Comparison, Model, compare, report
+    from hier.posterior import Posterior, load_posterior
+
+_HOME = {
+    "Model": "hier.interface",
+    "compare": "hier.interface",
+    "Comparison": "hier.interface",
+    "report": "hier.interface",
+    "Estimate": "hier.estimate",
+    "Posterior": "hier.posterior",
+    "load_posterior": "hier.posterior",
+    "load_dataset": "hier.datasets",
+    "list_datasets": "hier.datasets",
+}
+
+__all__ = [
+    "Comparison",
+    "DataError",
+    "Estimate",
+    "FitError",
+    "FormulaError",
+    "HierError",
+    "JobError",
+    "Model",
+    "ModelError",
+    "Posterior",
+    "__version__",
+    "compare",
+    "list_datasets",
+    "load_dataset",
+    "load_posterior",
+    "report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, from the room where it lives; kept here after the first look-up."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    hint = "" if name.startswith("_") else f"; {did_you_mean(name, __all__)}"
+    raise AttributeError(f"module 'hier' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__])
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(types.ModuleType):
+    """The package as a module that keeps `hier.report` a function although the room `hier/report/` has its name.
+
+    Python hangs each imported submodule on its package. For a name that is public already, that is refused:
+    `from hier.report import ...` finds the room all the same, and `hier.report(...)` stays callable.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

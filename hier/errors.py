@@ -1,0 +1,108 @@
+"""Every refusal of hier is one of these exceptions: what is wrong, where, what was found, what was expected, and the
+next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HierError(Exception):
+    """The data, the formula or the request cannot be used as given; the message says why and what to do.
+
+    Parameters
+    ----------
+    what : one sentence that says what is wrong.
+    where : a column, a file and line, an argument; `None` where the sentence names it already.
+    found, expected : what was there, and what should have been.
+    hint : the next step for the user.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        found: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what, self.where, self.found, self.expected, self.hint = what, where, found, expected, hint
+        super().__init__(self._render())
+
+    def _lines(self) -> list[str]:
+        named = [("where", self.where), ("found", self.found), ("expected", self.expected), ("try", self.hint)]
+        return [f"  {label + ':':<10}{text}" for label, text in named if text]
+
+    def _render(self) -> str:
+        return "\n".join([self.what, *self._lines()])
+
+
+class FormulaError(HierError):
+    """The formula cannot be read, or asks for something that hier does not fit; a caret marks the place.
+
+    Parameters
+    ----------
+    text : the formula as the user wrote it.
+    span : half-open character range `(start, end)` inside `text` that the caret line marks.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        text: str,
+        span: tuple[int, int],
+        *,
+        found: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        start = min(max(span[0], 0), len(text))
+        self.text, self.span = text, (start, min(max(span[1], start), len(text)))
+        super().__init__(what, found=found, expected=expected, hint=hint)
+
+    def _render(self) -> str:
+        start, end = self.span
+        line_start = self.text.rfind("\n", 0, start) + 1
+        line_end = self.text.find("\n", start)
+        line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
+        width = max(1, min(end - start, line_start + len(line) - start))
+        marks = " " * (start - line_start) + "^" * width
+        return "\n".join([self.what, f"    {line}", f"    {marks}", *self._lines()])
+
+
+class DataError(HierError):
+    """The table cannot be used: a missing or duplicate column, values that are not numbers, too few rows."""
+
+
+class ModelError(HierError):
+    """The model cannot be built: an unknown family or link, a prior for a parameter that is not there."""
+
+
+class FitError(HierError):
+    """The fit cannot be asked for as it was, or the data leave nothing to estimate."""
+
+
+class JobError(HierError):
+    """A model file, a run folder or a device cannot be used."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate whose spelling is nearest to `name`, or None where none is near (difflib ratio 0.6)."""
+    pool = [str(c) for c in candidates]
+    folded = {c.lower(): c for c in reversed(pool)}
+    close = difflib.get_close_matches(str(name), pool, n=1) or [
+        folded[c] for c in difflib.get_close_matches(str(name).lower(), list(folded), n=1)
+    ]
+    return close[0] if close else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """A hint that names the nearest candidate, or else lists all of them."""
+    pool = [str(c) for c in candidates]
+    best = nearest(name, pool)
+    if best is not None:
+        return f"did you mean `{best}`?"
+    shown = ", ".join(f"`{c}`" for c in pool[:8]) + (", ..." if len(pool) > 8 else "")
+    return f"available: {shown}" if pool else None
