@@ -1,0 +1,189 @@
+"""The data door: any table becomes the few columns that a formula uses, checked, with its losses counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import DataError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that enter the model.
+
+    `columns`: one array or categorical a column, all of the same length. `index`: labels of the kept rows in the user's
+    table. `rows_read`: rows before any was dropped. `missing`: missing values by column, where there are any.
+    """
+
+    columns: dict[str, np.ndarray | pd.Categorical]
+    index: pd.Index
+    rows_read: int
+    missing: dict[str, int]
+
+    @property
+    def nobs(self) -> int:
+        return len(self.index)
+
+
+def read_frame(data: Any) -> pd.DataFrame:
+    """A pandas DataFrame of whatever table was given: pandas, polars, pyarrow, a mapping of arrays, or a CSV file's
+    path.
+
+    Raises DataError where it is none of these, has no rows, or has two columns of one name.
+    """
+    frame = _as_frame(data)
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise DataError(
+            f"the table has more than one column named `{repeated[0]}`",
+            found=f"columns {', '.join(map(str, frame.columns))}",
+            expected="each column name once",
+            hint="rename or drop the repeated columns",
+        )
+    if len(frame) == 0:
+        raise DataError(
+            "the table is empty",
+            found="0 rows",
+            expected="one row for each measurement",
+            hint="check how it was read or filtered",
+        )
+    return frame
+
+
+def _as_frame(data: Any) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, str | Path):
+        return _read_csv(Path(data))
+    if isinstance(data, Mapping):
+        try:
+            return pd.DataFrame(dict(data))
+        except ValueError as error:
+            lengths = ", ".join(f"`{k}`: {np.size(v)}" for k, v in data.items())
+            raise DataError(
+                "the columns of the table are not of one length", found=lengths, expected="arrays of equal length"
+            ) from error
+    import narwhals as nw
+
+    try:
+        return nw.from_native(data, eager_only=True).to_pandas()
+    except TypeError as error:
+        raise DataError(
+            "the data are not a table that hier can read",
+            found=f"an object of type {type(data).__name__}",
+            expected="a pandas, polars or pyarrow table, a dict of arrays, or the path of a CSV file",
+        ) from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise DataError(
+            f"there is no file {path.name}",
+            where=str(path),
+            expected="the path of a CSV file",
+            hint="check the folder and the spelling",
+        )
+    try:
+        return pd.read_csv(path)
+    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{path.name} cannot be read as a CSV file", where=str(path), found=str(error)) from error
+
+
+def select(
+    frame: pd.DataFrame, variables: Sequence[str], factors: Sequence[str], extra: Mapping[str, np.ndarray] | None = None
+) -> Table:
+    """The columns named by the formula, without the rows in which one of them is missing.
+
+    Parameters
+    ----------
+    variables : columns of the formula. factors : those of them that are grouping factors, and so taken as labels.
+    extra : further columns given as arrays beside the table (weights, offset).
+
+    Raises DataError for a column that is not there (the nearest name is suggested), for infinite values, and where no
+    row is complete.
+    """
+    columns: dict[str, Any] = {}
+    for name in variables:
+        if name not in frame.columns:
+            raise DataError(
+                f"the table has no column `{name}`",
+                found=f"columns {', '.join(map(str, frame.columns))}",
+                hint=did_you_mean(name, frame.columns),
+            )
+        columns[name] = _column(name, frame[name], as_label=name in factors)
+    columns |= dict(extra or {})
+    masks = {name: pd.isna(values) for name, values in columns.items()}
+    missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any()}
+    index = frame.index
+    if missing:
+        keep = ~np.logical_or.reduce([masks[name] for name in missing])
+        if not keep.any():
+            raise DataError(
+                "no row has a value in every column of the model",
+                found=", ".join(f"`{name}`: {count} missing" for name, count in missing.items()),
+                expected="complete rows",
+            )
+        columns = {name: values[keep] for name, values in columns.items()}
+        index = index[keep]
+    for name, values in columns.items():
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and name not in factors:
+            _refuse_infinite(name, values, index)
+    return Table(columns, index, len(frame), missing)
+
+
+def _column(name: str, series: pd.Series, *, as_label: bool) -> np.ndarray | pd.Categorical:
+    """Numbers as float64 or as they stand where they label groups; booleans and text as categoricals with sorted
+    levels.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return series.array  # type: ignore[return-value]
+    if pd.api.types.is_bool_dtype(dtype):
+        return pd.Categorical(series)
+    if pd.api.types.is_numeric_dtype(dtype):
+        if pd.api.types.is_complex_dtype(dtype):
+            raise DataError(f"column `{name}` holds complex numbers", expected="real numbers")
+        if as_label and not pd.api.types.is_float_dtype(dtype) and not series.hasnans:
+            return series.to_numpy()
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        if not as_label:
+            raise DataError(
+                f"column `{name}` holds dates",
+                expected="numbers, or text for a factor",
+                hint="turn it into a number first, such as days since the first date",
+            )
+        return pd.Categorical(series)
+    try:
+        return pd.Categorical(series)
+    except TypeError:  # values that cannot be compared with each other, or be hashed
+        return _categorical_of_text(name, series)
+
+
+def _categorical_of_text(name: str, series: pd.Series) -> pd.Categorical:
+    try:
+        return pd.Categorical(series, categories=pd.unique(series.dropna()))
+    except TypeError as error:
+        raise DataError(
+            f"the values of column `{name}` cannot be told apart as levels",
+            found=f"values of type {type(series.dropna().iloc[0]).__name__}",
+            expected="numbers, text or booleans",
+        ) from error
+
+
+def _refuse_infinite(name: str, values: np.ndarray, index: pd.Index) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        first = int(np.argmax(infinite))
+        raise DataError(
+            f"column `{name}` has {int(infinite.sum())} infinite value{'s' if infinite.sum() > 1 else ''}",
+            where=f"first in the row labelled {index[first]!r}",
+            expected="finite numbers",
+            hint="correct or drop these rows",
+        )
