@@ -1,0 +1,138 @@
+"""One pass over the rows: everything that the likelihood needs to know of the data, in well-conditioned units.
+
+After this pass no computation depends on the number of rows. The fixed-effects columns are replaced by an
+orthonormal basis, the response by its least-squares residual, and each random-effects column by a multiple with
+root mean square 1; `Units` is the way back. The user never sees these units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
+
+
+class CrossProducts(NamedTuple):
+    """Weighted sums of products, by group and in total; groups stand on the last, contiguous axis.
+
+    `q` random-effects columns, `p` fixed-effects columns, `J` groups; column `p` of `[X y]` is the response.
+    """
+
+    zz: np.ndarray  # (q, q, J)      Z_j' W Z_j
+    zx: np.ndarray  # (q, p + 1, J)  Z_j' W [X y]_j
+    xx: np.ndarray  # (p + 1, p + 1) [X y]' W [X y]
+    nobs: np.ndarray  # ()           number of rows with a positive weight
+    log_weights: np.ndarray  # ()    sum of the logarithms of the weights
+
+
+class Units(NamedTuple):
+    """The way from the kernel's units to the user's: `beta = centre + basis @ beta_kernel`, and so on."""
+
+    centre: np.ndarray  # (p,)    weighted least-squares coefficients
+    basis: np.ndarray  # (p, p)   upper triangular: beta = centre + basis @ (beta in the kernel's units)
+    z: np.ndarray  # (q,)         a group deviation is y / z times that in the kernel's units
+    y: np.ndarray  # ()           sigma is y times that in the kernel's units
+    log_det_basis: np.ndarray  # () log of the determinant of `basis`
+
+
+def triangular_factor(columns: np.ndarray) -> np.ndarray:
+    """R of the QR factorisation of a tall matrix, by blocks of rows.
+
+    Householder QR of each block, then of the stacked factors: as accurate as a factorisation of the whole, without a
+    copy of it. Source: Demmel, Grigori, Hoemmen and Langou (2012), SIAM J. Sci. Comput. 34, A206, section 3.
+    """
+    if len(columns) <= ROWS_PER_BLOCK:
+        return np.linalg.qr(columns, mode="r")
+    blocks = [
+        np.linalg.qr(columns[start : start + ROWS_PER_BLOCK], mode="r")
+        for start in range(0, len(columns), ROWS_PER_BLOCK)
+    ]
+    return np.linalg.qr(np.concatenate(blocks), mode="r")
+
+
+def group_products(left: np.ndarray, right: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
+    """left_j' right_j of every group: (n, a) and (n, b) to (a, b, J)."""
+    products = np.empty((left.shape[1], right.shape[1], n_groups))
+    for i, column in enumerate(left.T):
+        for k, other in enumerate(right.T):
+            # a matrix with itself is symmetric: half of the sums are known already
+            known = left is right and k < i
+            products[i, k] = products[k, i] if known else np.bincount(codes, column * other, n_groups)
+    return products
+
+
+def cross_products(
+    y: np.ndarray,
+    X: np.ndarray,
+    Z: np.ndarray,
+    codes: np.ndarray,
+    n_groups: int,
+    weights: np.ndarray | None = None,
+) -> tuple[CrossProducts, Units]:
+    """Cross-products by group of a model with one grouping factor, in the kernel's units.
+
+    Parameters
+    ----------
+    y : (n,) response, less its offset. X : (n, p), of full column rank. Z : (n, q) random-effects columns.
+    codes : (n,) integers in `[0, n_groups)`. weights : (n,) positive precision weights, or None for 1.
+
+    Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
+    columns orthogonalised first.
+    """
+    n, p = X.shape
+    rows = np.column_stack([X, y])
+    if weights is not None:
+        root = np.sqrt(weights)[:, None]
+        rows, Z = rows * root, Z * root
+    R = triangular_factor(rows)
+    # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
+    to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
+    to_kernel *= np.sign(np.diag(R))
+    y_unit = 1.0 / to_kernel[p, p]
+    z_unit = np.sqrt(np.einsum("ij,ij->j", Z, Z) / n)
+    z_unit[z_unit == 0.0] = 1.0
+
+    rows, Z = rows @ to_kernel, Z / z_unit
+    cross = CrossProducts(
+        zz=group_products(Z, Z, codes, n_groups),
+        zx=group_products(Z, rows, codes, n_groups),
+        xx=np.eye(p + 1) * n,
+        nobs=np.float64(n),
+        log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
+    )
+    basis = to_kernel[:p, :p] * y_unit
+    units = Units(
+        centre=-to_kernel[:p, p] * y_unit,
+        basis=basis,
+        z=z_unit,
+        y=np.float64(y_unit),
+        log_det_basis=np.log(np.diag(basis)).sum(),
+    )
+    return cross, units
+
+
+def ladder(size: int) -> int:
+    """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` groups.
+
+    Shapes are rounded up to it, so that a second data set of similar size runs the program that is compiled already.
+    """
+    step = 8
+    while step < size:
+        if size <= step * 3 // 2:
+            return step * 3 // 2
+        step *= 2
+    return step
+
+
+def pad_groups(cross: CrossProducts) -> CrossProducts:
+    """The same cross-products with empty groups added up to the next size of the ladder.
+
+    An empty group has zero cross-products: it adds nothing to any sum, and its deviations stay at their prior.
+    """
+    n_groups = cross.zz.shape[-1]
+    if n_groups == ladder(n_groups):
+        return cross
+    extra = ((0, 0), (0, 0), (0, ladder(n_groups) - n_groups))
+    return cross._replace(zz=np.pad(cross.zz, extra), zx=np.pad(cross.zx, extra))

@@ -1,0 +1,108 @@
+"""Minimise a smooth function of a few parameters with exact gradients and Hessians, in a trust region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+MAX_STEPS = 100
+PREDICTED_DECREASE = 1e-10  # on the scale of -2 log likelihood; Newton's next error is about its square
+ROUNDING = 1e-13  # relative to the value: a difference below it is noise
+SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
+SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where the search ended is no minimum
+
+
+class Optimum(NamedTuple):
+    """Where the search ended: `x` (m,), `value`, `gradient` (m,), `hessian` (m, m), `steps`, `converged`."""
+
+    x: jax.Array
+    value: jax.Array
+    gradient: jax.Array
+    hessian: jax.Array
+    steps: jax.Array
+    converged: jax.Array
+
+
+class _State(NamedTuple):
+    x: jax.Array
+    value: jax.Array
+    gradient: jax.Array
+    hessian: jax.Array
+    radius: jax.Array
+    steps: jax.Array
+    converged: jax.Array
+
+
+def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Newton's step with every curvature taken as positive, cut to the trust region; and the curvatures.
+
+    At a stationary point with a direction of negative curvature the gradient gives no way out: the step then follows
+    that direction.
+    Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 4.1.
+    """
+    curvature, directions = jnp.linalg.eigh(state.hessian)
+    size = jnp.maximum(jnp.abs(curvature), 1e-9 * jnp.max(jnp.abs(curvature)) + 1e-300)
+    along = directions.T @ state.gradient
+    step = -directions @ (along / size)
+    predicted = 0.5 * jnp.sum(along**2 / size)
+    saddle = (curvature[0] < -1e-6 * size[-1]) & (predicted < PREDICTED_DECREASE)
+    step = jnp.where(saddle, state.radius * directions[:, 0], step)
+    predicted = jnp.where(saddle, 0.5 * state.radius**2 * size[0], predicted)
+    length = jnp.linalg.norm(step)
+    return step * jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-300)), predicted, length
+
+
+def minimise(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> Optimum:
+    """The minimum of `function` (m,) -> () from `start`, with the gradient and Hessian there.
+
+    The search stops after the step whose predicted decrease is below 1e-10, so that the error left is that of one
+    more Newton step. It is deterministic, and `vmap` runs a batch of searches as one program.
+    """
+
+    def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        def gradient_with_value(at: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            value, gradient = jax.value_and_grad(function)(at)
+            return gradient, (value, gradient)
+
+        hessian, (value, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(x)
+        return value, gradient, hessian
+
+    def advance(state: _State) -> _State:
+        # the first pass only evaluates the start, so that the function is compiled once and not twice
+        first = state.steps == 0
+        step, predicted, length = _newton_step(state)
+        step = jnp.where(first, 0.0, step)
+        value, gradient, hessian = evaluate(state.x + step)
+        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
+        better = first | (finite & (value <= state.value + ROUNDING * (1.0 + jnp.abs(state.value))))
+        radius = jnp.where(
+            better,
+            jnp.where(length > state.radius, 2.0 * state.radius, state.radius),
+            0.25 * jnp.minimum(state.radius, length),
+        )
+        return _State(
+            x=jnp.where(better, state.x + step, state.x),
+            value=jnp.where(better, value, state.value),
+            gradient=jnp.where(better, gradient, state.gradient),
+            hessian=jnp.where(better, hessian, state.hessian),
+            radius=jnp.where(first, state.radius, radius),
+            steps=state.steps + 1,
+            converged=~first & ((better & (predicted < PREDICTED_DECREASE)) | (radius < SMALLEST_RADIUS)),
+        )
+
+    m = start.shape[0]
+    begin = _State(
+        x=start,
+        value=jnp.full((), jnp.inf),
+        gradient=jnp.zeros(m),
+        hessian=jnp.eye(m),
+        radius=jnp.ones(()),
+        steps=jnp.zeros((), jnp.int32),
+        converged=jnp.zeros((), bool),
+    )
+    end = jax.lax.while_loop(lambda s: ~s.converged & (s.steps <= MAX_STEPS), advance, begin)
+    small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
+    return Optimum(end.x, end.value, end.gradient, end.hessian, end.steps - 1, end.converged & small)

@@ -1,0 +1,53 @@
+"""Pieces from which a density of unconstrained variance parameters is put together, free of any prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.kernel.covariance import Blocks, correlation_blocks
+
+
+def split_vector(x: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
+    """Cut a flat vector into consecutive pieces of the given sizes."""
+    return jnp.split(x, np.cumsum(sizes)[:-1])
+
+
+def correlated_factor(sd: jax.Array, cor_factors: Sequence[jax.Array], blocks: Blocks) -> jax.Array:
+    """Cholesky factor (q, q) of the covariance with standard deviations `sd` and correlation factors, one a
+    correlated block.
+    """
+    factor = jnp.eye(sum(blocks))
+    for (start, stop), cor in zip(correlation_blocks(blocks), cor_factors, strict=True):
+        factor = factor.at[start:stop, start:stop].set(cor)
+    return sd[:, None] * factor
+
+
+def log_volume_of_correlations(cor_factor: jax.Array) -> jax.Array:
+    """Log Jacobian determinant of the map from a correlation matrix's Cholesky factor to the matrix.
+
+    Source: Lewandowski, Kurowicka and Joe (2009), section 2.4: row k (from 0) of a K x K factor enters with power K -
+    k - 1.
+    """
+    size = cor_factor.shape[-1]
+    return jnp.sum((size - 1 - jnp.arange(size)) * jnp.log(jnp.diag(cor_factor)))
+
+
+def second_order(function: Callable[[jax.Array], jax.Array], at: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """First and second derivative of a function of one number."""
+    first = jax.grad(function)
+    return first(at), jax.grad(first)(at)
+
+
+def as_float64(tree: Any) -> Any:
+    """The same tree with every leaf a float64 array, so that numbers of another kind compile nothing anew."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+
+def join(pieces: Sequence[Any]) -> jax.Array:
+    """One flat vector of the pieces."""
+    return jnp.concatenate([jnp.ravel(jnp.asarray(piece)) for piece in pieces]) if pieces else jnp.zeros(0)
