@@ -1,0 +1,154 @@
+"""The density of a model's unconstrained variance parameters, the group deviations and fixed effects integrated out.
+
+One vector x holds, in this order, the group sds, the correlations, sigma, and those fixed effects whose priors are not
+Normal; each is mapped to its prior's support by NumPyro's transform. MAP maximises this density over the parameters
+themselves, NUTS samples the same density with the volume of the transforms counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hier.kernel.covariance import Blocks
+from hier.kernel.marginal import FixedPrior, eliminate, neg2_log_marginal
+from hier.kernel.parameters import correlated_factor, join, log_volume_of_correlations, second_order, split_vector
+from hier.kernel.precision import float64
+from hier.model.problem import Problem
+
+
+class Parameters(NamedTuple):
+    """The parameters that are not integrated out, on the user's scale.
+
+    `sd` (q,), `cor_factors` (K, K) one a correlated block, `sigma` (), `held` (h,) fixed effects with other than
+    Normal priors.
+    """
+
+    sd: Any
+    cor_factors: tuple[Any, ...]
+    sigma: Any
+    held: Any
+
+
+@dataclass(frozen=True)
+class Density:
+    """The posterior density of the variance parameters of a structure: `blocks` and `n_held`, known when it is
+    compiled.
+
+    `with_volume`: whether it is a density of the unconstrained vector (NUTS) or of the parameters (MAP).
+    """
+
+    blocks: Blocks
+    n_held: int
+    with_volume: bool
+
+    @property
+    def size(self) -> int:
+        return self.n_held + 1 + sum(size * (size + 1) // 2 for size in self.blocks)
+
+    def _priors(self, problem: Problem) -> list[Any]:
+        assert problem.priors is not None
+        return [*problem.priors.sd, *problem.priors.cor, problem.priors.sigma, *problem.priors.held]
+
+    @float64
+    def start(self, problem: Problem) -> Any:
+        """Where a search begins: sds and sigma at half the residual's spread, no correlation, other fixed effects at
+        least squares.
+
+        A value outside a prior's support is replaced by the middle of the support.
+        """
+        from numpyro.distributions import biject_to
+
+        units, priors = problem.units, self._priors(problem)
+        guesses = [0.5 * units.y / z for z in units.z] + [np.eye(size) for size in self.blocks if size > 1]
+        guesses += [0.5 * units.y, *units.centre[len(units.centre) - self.n_held :]]
+        free = [np.ravel(biject_to(prior.support).inv(np.asarray(g))) for g, prior in zip(guesses, priors, strict=True)]
+        x = np.concatenate(free)
+        return np.where(np.isfinite(x), x, 0.0)
+
+    def constrain(self, x: Any, problem: Problem) -> tuple[Parameters, Any]:
+        """The parameters at x, and the log volume of the map."""
+        from numpyro.distributions import biject_to
+
+        q = sum(self.blocks)
+        correlated = [size * (size - 1) // 2 for size in self.blocks if size > 1]
+        pieces = split_vector(x, [1] * q + correlated + [1] * (1 + self.n_held))
+        values, volume = [], 0.0
+        for position, (piece, prior) in enumerate(zip(pieces, self._priors(problem), strict=True)):
+            scalar = not q <= position < q + len(correlated)
+            at = piece[0] if scalar else piece
+            transform = biject_to(prior.support)
+            value = transform(at)
+            volume = volume + transform.log_abs_det_jacobian(at, value)
+            values.append(value)
+        n_cor = len(correlated)
+        return (
+            Parameters(
+                join(values[:q]), tuple(values[q : q + n_cor]), values[q + n_cor], join(values[q + n_cor + 1 :])
+            ),
+            volume,
+        )
+
+    def covariance(self, x: Any, problem: Problem) -> tuple[Any, Any]:
+        """Relative covariance factor and sigma in the kernel's units."""
+        return self.in_kernel_units(self.constrain(x, problem)[0], problem)
+
+    def in_kernel_units(self, parameters: Parameters, problem: Problem) -> tuple[Any, Any]:
+        units = problem.units
+        factor = correlated_factor(parameters.sd * units.z / parameters.sigma, parameters.cor_factors, self.blocks)
+        return factor, parameters.sigma / units.y
+
+    def held_in_kernel_units(self, parameters: Parameters, problem: Problem) -> Any:
+        """The fixed effects that are sampled; they stand last, so that the basis keeps them apart from the others."""
+        from hier.kernel.marginal import solve_upper
+
+        units, h = problem.units, self.n_held
+        if h == 0:
+            return parameters.held
+        return solve_upper(units.basis[-h:, -h:], parameters.held - units.centre[-h:])
+
+    def neg2_log_density(self, x: Any, problem: Problem) -> Any:
+        """-2 log posterior density, up to the data's units."""
+        assert problem.priors is not None
+        parameters, volume = self.constrain(x, problem)
+        factor, sigma = self.in_kernel_units(parameters, problem)
+        held = self.held_in_kernel_units(parameters, problem)
+        log_prior = self.log_prior(parameters, problem) + (volume if self.with_volume else 0.0)
+        return (
+            neg2_log_marginal(eliminate(factor, problem.cross), sigma, problem.cross, problem.fixed, held)
+            - 2.0 * log_prior
+        )
+
+    def log_prior(self, parameters: Parameters, problem: Problem) -> Any:
+        """Log prior density of the sds, correlations, sigma and the fixed effects that are not integrated out."""
+        priors = problem.priors
+        assert priors is not None
+        total = priors.sigma.log_prob(parameters.sigma)
+        for k, prior in enumerate(priors.sd):
+            total = total + prior.log_prob(parameters.sd[k])
+        for factor, prior in zip(parameters.cor_factors, priors.cor, strict=True):
+            total = total + prior.log_prob(factor)
+            if not self.with_volume:  # the density of the correlation matrix, not of its factor
+                total = total - log_volume_of_correlations(factor)
+        for k, prior in enumerate(priors.held):
+            total = total + prior.log_prob(parameters.held[k])
+        return total
+
+    def fixed_prior_at(self, x: Any, problem: Problem) -> FixedPrior:
+        """The fixed effects' prior with those that are not Normal replaced by their second-order expansion at x.
+
+        Its mode given the variance parameters is the joint mode at x, and its curvature gives standard errors.
+        """
+        assert problem.priors is not None
+        from hier.kernel.marginal import add_normal_term
+
+        fixed, p = problem.fixed, len(problem.order)
+        parameters, _ = self.constrain(x, problem)
+        for k, prior in enumerate(problem.priors.held):
+            slope, curvature = second_order(prior.log_prob, parameters.held[k])
+            row = problem.units.basis[p - self.n_held + k]
+            centre = problem.units.centre[p - self.n_held + k]
+            fixed = add_normal_term(fixed, row, parameters.held[k] - centre, slope, -curvature)
+        return fixed
