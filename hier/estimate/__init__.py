@@ -1,0 +1,6 @@
+"""Point estimates: REML, maximum likelihood and MAP, with the inference that goes with them."""
+
+from hier.estimate.fit import estimate
+from hier.estimate.result import Estimate
+
+__all__ = ["Estimate", "estimate"]

@@ -1,0 +1,113 @@
+"""Point estimates of a model: REML, maximum likelihood, and the posterior mode (MAP)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hier.errors import FitError
+from hier.estimate.result import Arrays, Estimate
+from hier.kernel.covariance import start
+from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
+from hier.model import Model
+from hier.model.density import Density
+from hier.model.problem import Problem, likelihood_problem, posterior_problem
+
+METHODS = ("reml", "ml", "map")
+
+
+def estimate(model: Model, method: str = "reml") -> Estimate:
+    """Estimates of the fixed effects, the variances and every group's deviations.
+
+    `method`: `"reml"` (restricted maximum likelihood), `"ml"` (maximum likelihood), or `"map"`: the mode, over
+    standard deviations, correlations and sigma, of their posterior density under the model's priors, the fixed
+    effects integrated out.
+
+    Raises FitError for an unknown method, and where the data cannot identify the variances. A search that did not
+    converge and a singular fit are values, not errors: `converged`, `is_singular` and `message` of the result.
+    Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
+    """
+    if method not in METHODS:
+        raise FitError(
+            f"there is no method `{method}`",
+            expected=", ".join(f'"{name}"' for name in METHODS),
+            hint='use method="reml"',
+        )
+    blocks = model.design.random.blocks
+    if method == "map":
+        problem = posterior_problem(model.design, model.priors)
+        assert problem.priors is not None
+        density = Density(blocks, len(problem.priors.held), with_volume=False)
+        return _in_user_units(model, method, problem, fit_density(density.start(problem), problem, density))
+    _refuse_unidentified(model)
+    problem = likelihood_problem(model.design)
+    return _in_user_units(
+        model, method, problem, fit_likelihood(start(blocks), problem.cross, blocks, reml=method == "reml")
+    )
+
+
+def _refuse_unidentified(model: Model) -> None:
+    """As many deviations as rows fit the response exactly. Source: lme4's check `check.nobs.vs.nRE`."""
+    random, nobs = model.design.random, model.design.nobs
+    n_deviations = random.n_levels * len(random.names)
+    if n_deviations >= nobs:
+        raise FitError(
+            f"the random effects of `{random.group}` cannot be told from the residuals",
+            found=f"{n_deviations} group deviations and {nobs} rows",
+            expected="more rows than deviations",
+            hint='use fewer columns inside the bar, or priors: method="map" or sample()',
+        )
+
+
+def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -> Estimate:
+    """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
+    design, units = model.design, problem.units
+    n, J = design.nobs, design.random.n_levels
+    to_response = 2.0 * n * float(np.log(units.y))
+    objective = float(fit.value) + to_response
+    if method == "reml":
+        objective -= 2.0 * float(units.log_det_basis)
+    neg2_loglik = float(fit.neg2_loglik) + to_response if method == "map" else objective
+    n_parameters = len(design.names) + len(fit.hessian)
+
+    back = np.argsort(problem.order)
+    basis = units.basis[back]
+    b_scale = units.y / units.z
+    arrays = Arrays(
+        beta=units.centre[back] + basis @ fit.beta,
+        vcov=basis @ fit.vcov @ basis.T,
+        vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
+        variance_cov=2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True),
+        factor=fit.sigma * b_scale[:, None] * fit.factor,
+        deviations=(b_scale[:, None] * fit.deviations[:, :J]).T,
+        deviations_cov=np.moveaxis(np.outer(b_scale, b_scale)[:, :, None] * fit.deviations_cov[:, :, :J], 2, 0),
+    )
+    is_singular = bool((np.abs(np.diag(fit.factor)) < BOUNDARY).any())
+    return Estimate(
+        model=model,
+        method=method,
+        objective=objective,
+        loglik=-0.5 * neg2_loglik,
+        aic=neg2_loglik + 2.0 * n_parameters,
+        bic=neg2_loglik + n_parameters * float(np.log(n)),
+        nobs=n,
+        df_resid=n - n_parameters,
+        converged=bool(fit.converged),
+        is_singular=is_singular,
+        message=_message(fit, is_singular),
+        sigma=float(fit.sigma * units.y),
+        arrays=arrays,
+    )
+
+
+def _message(fit: PointFit, is_singular: bool) -> str:
+    """The end of the search in a sentence or two."""
+    steps = f"{int(fit.steps)} Newton steps"
+    if not fit.converged:
+        largest = float(np.abs(fit.gradient).max())
+        return (
+            f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
+        )
+    said = f"converged after {steps}"
+    if is_singular:
+        said += "; boundary (singular) fit: a combination of the group deviations has an estimated variance of zero"
+    return said

@@ -1,0 +1,116 @@
+"""The block that lme4 and lmerTest print, of an estimate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+TITLES = {
+    "reml": "Linear mixed model fit by REML; t-tests use Satterthwaite's method",
+    "ml": "Linear mixed model fit by maximum likelihood; t-tests use Satterthwaite's method",
+    "map": "Linear mixed model, posterior mode (MAP); t-tests use Satterthwaite's method",
+}
+OBJECTIVES = {"reml": "REML criterion", "ml": "-2 log-likelihood", "map": "-2 log posterior density"}
+
+
+def summarise(estimate: Estimate) -> str:
+    """Title, objective, scaled residuals, random effects, fixed effects and their correlations."""
+    design = estimate.model.design
+    parts = [
+        [TITLES[estimate.method], f"Formula: {estimate.model.formula}"],
+        [
+            f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
+            f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
+        ],
+        ["Scaled residuals:", *_scaled_residuals(estimate)],
+        [
+            "Random effects:",
+            *_random_effects(estimate),
+            f"Number of obs: {estimate.nobs}, groups: {design.random.group}, {design.random.n_levels}",
+        ],
+    ]
+    if design.names:
+        parts.append(["Fixed effects:", *fixed_effects_lines(estimate.coefficients)])
+    if len(design.names) > 1:
+        parts.append(["Correlation of fixed effects:", *_correlations(estimate.vcov)])
+    parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _scaled_residuals(estimate: Estimate) -> list[str]:
+    weights = estimate.model.design.weights
+    scaled = estimate.residuals.to_numpy() / estimate.sigma * (1.0 if weights is None else np.sqrt(weights))
+    quartiles = np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0])
+    heads = ["Min", "1Q", "Median", "3Q", "Max"]
+    return ["".join(f"{head:>9}" for head in heads), "".join(f"{value:9.4f}" for value in quartiles)]
+
+
+def _random_effects(estimate: Estimate) -> list[str]:
+    table = estimate.varcorr
+    variances = table[table["term2"].isna()]
+    correlations = {
+        (a, b): r for a, b, r in zip(table["term1"], table["term2"], table["sdcor"], strict=True) if b is not None
+    }
+    rows, shown = [], set()
+    for group, name, variance, sd in zip(
+        variances["group"], variances["term1"], variances["vcov"], variances["sdcor"], strict=True
+    ):
+        earlier = [
+            _correlation(correlations[other, name]) for other in variances["term1"] if (other, name) in correlations
+        ]
+        rows.append(
+            ["" if group in shown else group, name or "", significant(variance), significant(sd), " ".join(earlier)]
+        )
+        shown.add(group)
+    return align([["Groups", "Name", "Variance", "Std.Dev.", "Corr" if correlations else ""], *rows], left=2)
+
+
+def _correlation(value: float) -> str:
+    return "  NaN" if np.isnan(value) else f"{value:5.2f}"
+
+
+def fixed_effects_lines(table: pd.DataFrame) -> list[str]:
+    """The table of coefficients, with lmerTest's heads."""
+    rows = [
+        [str(name), f"{b:.5f}" if abs(b) < 1e5 else f"{b:.6g}", significant(se), f"{df:.2f}", f"{t:.3f}", p_value(p)]
+        for name, b, se, df, t, p in table.itertuples()
+    ]
+    return align([["", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"], *rows], left=1)
+
+
+def _correlations(vcov: pd.DataFrame) -> list[str]:
+    sd = np.sqrt(np.diag(vcov))
+    correlation = vcov.to_numpy() / np.outer(sd, sd)
+    names = [str(name) for name in vcov.index]
+    rows = [[names[i], *(f"{correlation[i, j]:.3f}" for j in range(i))] for i in range(1, len(names))]
+    return align([["", *names[:-1]], *(row + [""] * (len(names) - len(row)) for row in rows)], left=1)
+
+
+def significant(value: float, digits: int = 5) -> str:
+    """A number to so many significant digits, without an exponent where it is of ordinary size."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:.{digits - 1}f}"
+    magnitude = int(np.floor(np.log10(abs(value))))
+    return f"{value:.{max(0, digits - 1 - magnitude)}f}" if -4 <= magnitude < 7 else f"{value:.{digits - 1}e}"
+
+
+def p_value(value: float) -> str:
+    """A p-value as R prints it: `<2e-16` below that."""
+    return "<2e-16" if value < 2e-16 else f"{value:.3g}" if value < 0.001 else f"{value:.4f}"
+
+
+def align(rows: list[list[str]], left: int) -> list[str]:
+    """Rows as lines of equal columns, the first `left` columns flush left and the others flush right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(" " + "  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,48 @@
+"""Tables that estimates and posteriors have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def varcorr_table(
+    group: str, names: tuple[str, ...], blocks: tuple[int, ...], covariance: np.ndarray, residual_variance: float
+) -> pd.DataFrame:
+    """Rows of lme4's `as.data.frame(VarCorr(m))`: the variances, then the covariances of each correlated block, then
+    the residual.
+
+    Columns `group, term1, term2, vcov, sdcor`; `term2` is None for a variance. A correlation with a column whose
+    variance is zero is not defined, and NaN.
+    """
+    sd = np.sqrt(np.diag(covariance))
+    rows = [(group, name, None, sd[k] ** 2, sd[k]) for k, name in enumerate(names)]
+    for i, j in correlated_pairs(blocks):
+        product = sd[i] * sd[j]
+        correlation = covariance[i, j] / product if product > 0 else np.nan
+        rows.append((group, names[i], names[j], covariance[i, j], correlation))
+    rows.append(("Residual", None, None, residual_variance, np.sqrt(residual_variance)))
+    table = pd.DataFrame(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
+    return table.astype({"group": object, "term1": object, "term2": object}).replace(
+        {"term1": {np.nan: None}, "term2": {np.nan: None}}
+    )
+
+
+def correlated_pairs(blocks: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Pairs of columns within the blocks, in the order of lme4: by the first column, then by the second."""
+    pairs, start = [], 0
+    for size in blocks:
+        pairs += [(start + i, start + j) for i in range(size) for j in range(i + 1, size)]
+        start += size
+    return pairs
+
+
+def coef_table(fixef: pd.Series, ranef: pd.DataFrame) -> pd.DataFrame:
+    """Coefficients of each level: fixed effects plus deviations; a column that only varies has no fixed part."""
+    columns = [*fixef.index, *(name for name in ranef.columns if name not in fixef.index)]
+    values = np.zeros((len(ranef), len(columns)))
+    for k, name in enumerate(columns):
+        values[:, k] = fixef.get(name, 0.0)
+        if name in ranef.columns:
+            values[:, k] += ranef[name].to_numpy()
+    return pd.DataFrame(values, index=ranef.index, columns=columns)
