@@ -1,0 +1,121 @@
+"""The model as a full NumPyro program, group deviations included: to read, to extend, and to check the marginal route
+by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.errors import ModelError
+from hier.kernel.covariance import correlation_blocks
+from hier.kernel.parameters import correlated_factor
+from hier.kernel.precision import float64
+from hier.model import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., None]:
+    """The NumPyro program of a model, with every group deviation as a variable and the same priors as `sample()`.
+
+    Its sites are `beta`, `sd_GROUP`, `cor_GROUP`, `b_GROUP` and `sigma`, as in the posterior; the response is the
+    site `y`, observed unless the program is called with `y=None`. `noncentred` writes the deviations as a factor
+    times standard
+    Normal variables, which NUTS explores better where the data say little about each group; False leaves them as they
+    are.
+    """
+    import numpyro
+    import numpyro.distributions as dist
+    from numpyro.infer.reparam import TransformReparam
+
+    design, priors = model.design, model.priors
+    random = design.random
+    group, q = random.group, len(random.names)
+    means = priors.column_means
+
+    def program(y: Any = design.y) -> None:
+        drawn = {name: numpyro.sample(f"beta[{name}]", prior) for name, prior in priors.beta.items()}
+        if priors.centred_intercept:  # its prior is that of the mean response at the means of the columns
+            slopes = sum(means[k] * drawn[name] for k, name in enumerate(design.names) if name != "Intercept")
+            drawn["Intercept"] = drawn["Intercept"] - slopes
+        beta = numpyro.deterministic("beta", jnp.stack(list(drawn.values())) if drawn else jnp.zeros(0))
+
+        sd = jnp.stack(
+            [numpyro.sample(f"sd_{group}[{name}]", prior) for name, prior in zip(random.names, priors.sd, strict=True)]
+        )
+        numpyro.deterministic(f"sd_{group}", sd)
+        blocks = correlation_blocks(random.blocks)
+        factors = [numpyro.sample(f"cor_factor_{group}_{k}", prior) for k, prior in enumerate(priors.cor)]
+        factor = correlated_factor(sd, factors, random.blocks)
+        if blocks:
+            shape = factor / sd[:, None]
+            numpyro.deterministic(f"cor_{group}", shape @ shape.T)
+        with numpyro.plate(group, random.n_levels):
+            standard = dist.Normal(0.0, 1.0).expand([q]).to_event(1)
+            deviations = dist.TransformedDistribution(
+                standard, dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor)
+            )
+            b = numpyro.sample(f"b_{group}", deviations)
+
+        sigma = numpyro.sample("sigma", priors.sigma)
+        mean = design.X @ beta + jnp.sum(design.random.Z * b[random.codes], axis=1)
+        if design.offset is not None:
+            mean = mean + design.offset
+        spread = sigma if design.weights is None else sigma / np.sqrt(design.weights)
+        numpyro.sample("y", dist.Normal(mean, spread).to_event(1), obs=y)
+
+    if noncentred:
+        return numpyro.handlers.reparam(program, config={f"b_{group}": TransformReparam()})
+    return program
+
+
+@float64
+def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
+    """Draws of all parameters from their priors, and of the response given them.
+
+    An ArviZ tree with groups `prior` and `prior_predictive`, one chain. Raises ModelError where a prior is flat.
+    """
+    import numpyro.distributions as dist
+    import xarray as xr
+    from numpyro.infer import Predictive
+
+    flat = [name for name, prior in model.priors.beta.items() if isinstance(prior, dist.ImproperUniform)]
+    if flat:
+        raise ModelError(
+            "a flat prior has no draws",
+            where=f"prior of `{flat[0]}`",
+            hint="give it a proper prior, such as dist.Normal(0, 10)",
+        )
+    random, group = model.design.random, model.design.random.group
+    drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed), y=None)
+    dims = {
+        "beta": ("coef",),
+        f"sd_{group}": (f"{group}_coef",),
+        f"cor_{group}": (f"{group}_coef", f"{group}_coef_bis"),
+        f"b_{group}": (group, f"{group}_coef"),
+        "sigma": (),
+    }
+    variables = {
+        name: (("chain", "draw", *dims[name]), np.asarray(drawn[name])[None]) for name in dims if name in drawn
+    }
+    coords = {
+        "chain": [0],
+        "draw": np.arange(draws),
+        "coef": list(model.design.names),
+        f"{group}_coef": list(random.names),
+        f"{group}_coef_bis": list(random.names),
+        group: random.levels.astype(str) if random.levels.dtype.kind not in "if" else random.levels,
+    }
+    used = {dim for shape, _ in variables.values() for dim in shape}
+    prior = xr.Dataset(variables, {k: v for k, v in coords.items() if k in used})
+    response = xr.Dataset(
+        {model.design.response: (("chain", "draw", "obs"), np.asarray(drawn["y"])[None])},
+        {"chain": [0], "draw": np.arange(draws), "obs": np.arange(model.design.nobs)},
+    )
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": response})

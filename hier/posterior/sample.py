@@ -1,0 +1,123 @@
+"""Sampling a model's posterior: NUTS on the exact marginal density, then exact draws of everything else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from hier.errors import FitError
+from hier.model import Model
+from hier.model.density import Density
+from hier.model.problem import posterior_problem
+from hier.posterior.devices import use_device
+from hier.posterior.result import Posterior, Settings
+
+WARMUP = 200  # two halves: the Laplace fit leaves little to adapt
+
+
+def sample(
+    model: Model,
+    *,
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int = WARMUP,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    target_accept: float = 0.8,
+    max_tree_depth: int = 10,
+) -> Posterior:
+    """Draws from the posterior of all parameters and group deviations.
+
+    The group deviations, and the fixed effects whose priors are Normal or flat, are integrated out exactly; NUTS
+    samples the remaining few parameters, and the integrated ones are drawn exactly afterwards, so that they are as
+    good as independent.
+
+    `chains` x `draws` draws after `warmup` iterations a chain, from `seed`: the same seed gives the same draws on the
+    same machine. `device`: "cpu", "gpu", or "auto". `progress` shows a bar. Raises FitError for settings that make no
+    sense.
+    """
+    from hier.posterior.draws import draw_all
+    from hier.posterior.nuts import run_nuts
+
+    for name, value, least in (
+        ("chains", chains, 1),
+        ("draws", draws, 4),
+        ("warmup", warmup, 20),
+        ("max_tree_depth", max_tree_depth, 1),
+    ):
+        if int(value) != value or value < least:
+            raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
+    if not 0.0 < target_accept < 1.0:
+        raise FitError(f"`target_accept` cannot be {target_accept}", expected="a number between 0 and 1")
+    random = model.design.random
+    problem = posterior_problem(model.design, model.priors)
+    assert problem.priors is not None
+    density = Density(random.blocks, len(problem.priors.held), with_volume=True)
+    with use_device(device, problem), _bar(warmup + draws, progress) as on_progress:
+        trace = run_nuts(
+            density,
+            problem,
+            chains=chains,
+            warmup=warmup,
+            draws=draws,
+            seed=seed,
+            target_accept=target_accept,
+            max_tree_depth=max_tree_depth,
+            on_progress=on_progress,
+        )
+        drawn = draw_all(trace.x, problem, density, random.n_levels, seed)
+    settings = Settings(chains=chains, draws=draws, warmup=warmup, seed=seed, max_tree_depth=max_tree_depth)
+    return _posterior(model, settings, trace, drawn)
+
+
+def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Posterior:
+    design, random = model.design, model.design.random
+    draws = {"beta": drawn.beta, f"sd_{random.group}": drawn.sd}
+    if any(size > 1 for size in random.blocks):
+        draws[f"cor_{random.group}"] = drawn.cor
+    draws |= {"sigma": drawn.sigma, f"b_{random.group}": drawn.b}
+    stats = {
+        "lp": trace.lp,
+        "energy": trace.energy,
+        "n_steps": trace.n_steps.astype(np.int64),
+        "tree_depth": np.floor(np.log2(np.maximum(trace.n_steps, 1))).astype(np.int64) + 1,
+        "acceptance_rate": trace.acceptance_rate,
+        "diverging": trace.diverging,
+        "step_size": trace.step_size,
+    }
+    return Posterior(
+        formula=str(model.formula),
+        family=model.family.name,
+        response=design.response,
+        group=random.group,
+        levels=random.levels,
+        coef_names=design.names,
+        group_names=random.names,
+        blocks=random.blocks,
+        settings=settings,
+        priors=dict(model.priors.rows()),
+        notes=tuple(design.notes()),
+        draws=draws,
+        stats=stats,
+        observed=design.y,
+        codes=random.codes,
+    )
+
+
+@contextlib.contextmanager
+def _bar(total: int, shown: bool) -> Iterator[Any]:
+    """A progress bar over the iterations; compilation is its first moment, when it stands still."""
+    if not shown:
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Sampling", total=total)
+        yield lambda done: bar.update(task, completed=done)

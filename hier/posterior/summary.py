@@ -1,0 +1,99 @@
+"""The block that brms prints, of a posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hier.estimate.summary import align, significant
+from hier.estimate.tables import correlated_pairs
+from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
+
+if TYPE_CHECKING:
+    from hier.posterior.result import Posterior
+
+HEADS = ["Estimate", "Est.Error", "l-95% CI", "u-95% CI", "Rhat", "Bulk_ESS", "Tail_ESS"]
+
+
+def parameter_table(posterior: Posterior) -> pd.DataFrame:
+    """A row a parameter that is not a group deviation.
+
+    Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
+    97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named as in an estimate's `tidy()`.
+    """
+    group, names = posterior.group, posterior.group_names
+    labels = [("fixed", None, name) for name in posterior.coef_names]
+    columns = [posterior.draws["beta"]]
+    labels += [("ran_pars", group, f"sd__{name}") for name in names]
+    columns.append(posterior.draws[f"sd_{group}"])
+    pairs = correlated_pairs(posterior.blocks)
+    if pairs:
+        labels += [("ran_pars", group, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
+        columns.append(np.stack([posterior.draws[f"cor_{group}"][:, :, i, j] for i, j in pairs], axis=-1))
+    labels.append(("ran_pars", "Residual", "sd__Observation"))
+    columns.append(posterior.draws["sigma"][:, :, None])
+    draws = np.concatenate(columns, axis=-1)
+    flat = draws.reshape(-1, draws.shape[-1])
+    low, high = np.quantile(flat, [0.025, 0.975], axis=0)
+    return pd.DataFrame(
+        {
+            "effect": [effect for effect, _, _ in labels],
+            "group": [group for _, group, _ in labels],
+            "term": [term for _, _, term in labels],
+            "estimate": flat.mean(axis=0),
+            "std_error": flat.std(axis=0, ddof=1),
+            "conf_low": low,
+            "conf_high": high,
+            "rhat": rhat(draws),
+            "ess_bulk": ess_bulk(draws),
+            "ess_tail": ess_tail(draws),
+        }
+    )
+
+
+def summarise(posterior: Posterior) -> str:
+    """Head, group-level effects, regression coefficients, residual, and what the sampler did."""
+    table, settings = parameter_table(posterior), posterior.settings
+    total = settings.chains * settings.draws
+    random = table[(table["effect"] == "ran_pars") & (table["group"] == posterior.group)]
+    head = [
+        f"Family: {posterior.family}",
+        f"Formula: {posterior.formula}",
+        f"Rows: {len(posterior.observed)}",
+        f"Draws: {settings.chains} chains of {settings.draws} after {settings.warmup} warm-up iterations, "
+        f"{total} in all",
+        *(f"Note: {note}" for note in posterior.notes),
+    ]
+    parts = [
+        head,
+        [f"Group-level effects of {posterior.group} ({len(posterior.levels)} levels):", *_lines(random, _brms_term)],
+        ["Regression coefficients:", *_lines(table[table["effect"] == "fixed"], str)],
+        ["Residual:", *_lines(table[table["group"] == "Residual"], lambda term: "sigma")],
+        [
+            f"NUTS on the exact marginal density: {int(posterior.stats['diverging'].sum())} divergences, "
+            f"{posterior.stats['n_steps'].mean():.1f} leapfrog steps a draw"
+        ],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if len(part) > 1 or part is parts[-1])
+
+
+def _brms_term(term: str) -> str:
+    """`sd__week` as `sd(week)`, `cor__Intercept.week` as `cor(Intercept,week)`."""
+    kind, _, names = term.partition("__")
+    return f"{kind}({names.replace('.', ',', 1) if kind == 'cor' else names})"
+
+
+def _lines(table: pd.DataFrame, label) -> list[str]:
+    rows = [
+        [
+            label(row.term),
+            *(significant(value, 4) for value in (row.estimate, row.std_error, row.conf_low, row.conf_high)),
+            f"{row.rhat:.3f}",
+            f"{row.ess_bulk:.0f}",
+            f"{row.ess_tail:.0f}",
+        ]
+        for row in table.itertuples()
+    ]
+    return align([["", *HEADS], *rows], left=1) if rows else []
