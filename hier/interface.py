@@ -1,0 +1,119 @@
+"""The public face: models and comparisons with the verbs that later rooms give them.
+
+Rooms import one way only, so a `Model` cannot itself know of estimates and posteriors, nor a `Comparison` of plots.
+This module, which comes after all of them, does. Each verb imports its room when it is first called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hier.model as models
+import hier.pooling as pooling
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hier.estimate import Estimate
+    from hier.posterior import Posterior
+
+
+class Model(models.Model):
+    __doc__ = models.Model.__doc__
+
+    def estimate(self, method: str = "reml") -> Estimate:
+        """Point estimates: `"reml"`, `"ml"`, or `"map"`, the mode of the posterior of the variance parameters.
+
+        Raises FitError where the data cannot identify the variances; a singular fit is a value (`is_singular`).
+        """
+        from hier.estimate import estimate
+
+        return estimate(self, method)
+
+    def sample(
+        self,
+        *,
+        chains: int = 4,
+        draws: int = 1000,
+        warmup: int | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        progress: bool = True,
+        target_accept: float = 0.8,
+        max_tree_depth: int = 10,
+    ) -> Posterior:
+        """Draws from the posterior by NUTS on the exact marginal density.
+
+        `warmup`: iterations before the draws are kept, or None for hier's choice. `device`: "cpu", "gpu", or "auto",
+        which takes a GPU only where the problem is large enough to gain. The same seed gives the same draws on the
+        same machine.
+        """
+        from hier.posterior.sample import WARMUP, sample
+
+        return sample(
+            self,
+            chains=chains,
+            draws=draws,
+            warmup=WARMUP if warmup is None else warmup,
+            seed=seed,
+            device=device,
+            progress=progress,
+            target_accept=target_accept,
+            max_tree_depth=max_tree_depth,
+        )
+
+    def numpyro_model(self, *, noncentred: bool = True) -> Callable[..., None]:
+        """The full NumPyro program, group deviations included, with the same priors: to read, extend or run.
+
+        `noncentred` writes the deviations as a factor times standard Normal variables; False leaves them as they are.
+        """
+        from hier.posterior.program import numpyro_model
+
+        return numpyro_model(self, noncentred=noncentred)
+
+    def sample_prior(self, draws: int = 1000, seed: int = 0) -> Any:
+        """Draws from the prior of all parameters, and of the response, as an ArviZ tree with groups `prior` and
+        `prior_predictive`.
+        """
+        from hier.posterior.program import sample_prior
+
+        return sample_prior(self, draws, seed)
+
+    def with_priors(self, priors: Mapping[str, Any]) -> Model:
+        other = super().with_priors(priors)
+        assert isinstance(other, Model)
+        return other
+
+    with_priors.__doc__ = models.Model.with_priors.__doc__
+
+
+class Comparison(pooling.Comparison):
+    __doc__ = pooling.Comparison.__doc__
+
+    def plot_shrinkage(self) -> Figure:
+        """The picture of `hier.plots.plot_shrinkage`: each level's coefficients under no, partial and complete
+        pooling.
+        """
+        from hier.plots import plot_shrinkage
+
+        return plot_shrinkage(self)
+
+
+def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
+    """Lay an estimate and a posterior of one model side by side: `table`, `shrinkage`, `parameters`.
+
+    Raises ModelError where they are not of the same model on the same data.
+    """
+    both = pooling.compare(estimate, posterior)
+    return Comparison(
+        **{name: getattr(both, name) for name in ("estimate", "posterior", "table", "shrinkage", "parameters")}
+    )
+
+
+def report(comparison: Comparison, path: str | Path) -> Path:
+    """Write a comparison as one self-contained HTML file with pictures, and return its path."""
+    from hier.report import write_report
+
+    return write_report(comparison, Path(path))

@@ -1,0 +1,51 @@
+"""No pooling: each group's own least-squares coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hier.design import Design
+from hier.kernel.crossproducts import group_products
+
+LARGEST_CONDITION = 1e12
+
+
+def own_least_squares(design: Design, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (J, q) of each group's own regression on its random-effects columns, and the information Z_j'WZ_j
+    (J, q, q).
+
+    What the fixed effects `beta` (p,) of columns that do not vary between groups explain is taken off the response
+    first. A group whose rows do not determine its coefficients has NaN.
+    """
+    random = design.random
+    others = [k for k, name in enumerate(design.names) if name not in random.names]
+    rest = design.y - design.X[:, others] @ beta[others]
+    if design.offset is not None:
+        rest = rest - design.offset
+    Z, root = random.Z, 1.0 if design.weights is None else np.sqrt(design.weights)[:, None]
+    weighted = Z * root
+    information = np.moveaxis(group_products(weighted, weighted, random.codes, random.n_levels), 2, 0)
+    right = group_products(weighted, rest[:, None] * root, random.codes, random.n_levels)[:, 0].T
+    # columns are brought to one length first, so that the condition does not depend on their units
+    length = np.sqrt(np.einsum("jkk->jk", information))
+    length[length == 0.0] = 1.0
+    scaled = information / (length[:, :, None] * length[:, None, :])
+    determined = np.linalg.cond(scaled) < LARGEST_CONDITION
+    coefficients = np.full(right.shape, np.nan)
+    solved = np.linalg.solve(scaled[determined], (right / length)[determined][:, :, None])[:, :, 0]
+    coefficients[determined] = solved / length[determined]
+    return coefficients, information
+
+
+def shrinkage(information: np.ndarray, covariance: np.ndarray, sigma2: np.ndarray) -> np.ndarray:
+    """How far each group's own coefficient is drawn to the population's: 0 not at all, 1 all the way.
+
+    `information` (J, q, q); `covariance` (..., q, q) of the deviations and `sigma2` (...): the result is (..., J, q).
+    Given these, a group's deviations have mean (I - B_j) times their least-squares estimates with B_j = (covariance
+    Z_j'WZ_j / sigma2 + I)^-1; this is the diagonal of B_j. Source: Gelman and Pardoe (2006), Technometrics 48, 241
+    (pooling factors); Robinson (1991),
+    Stat. Sci. 6, 15.
+    """
+    q = information.shape[-1]
+    gain = covariance[..., None, :, :] @ information / np.asarray(sigma2)[..., None, None, None]
+    return np.einsum("...kk->...k", np.linalg.inv(gain + np.eye(q)))

@@ -1,0 +1,236 @@
+"""The rooms of hier/ have one-way doors: an earlier room never imports a later one, and an outside library
+is imported only where the design lets it in. Every import counts, also those inside functions and under
+TYPE_CHECKING. And `import hier` alone loads none of the heavy libraries."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hier
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "hier"
+OUTERMOST = "hier"  # hier/__init__.py, which may look into every room
+
+ORDER = (
+    "errors",
+    "datasets",
+    "formula",
+    "design",
+    "kernel",
+    "model",
+    "estimate",
+    "posterior",
+    "pooling",
+    "plots",
+    "report",
+    "jobs",
+    "interface",
+    "cli",
+    OUTERMOST,
+)
+
+ARRAYS = frozenset({"design", "kernel", "model", "estimate", "posterior", "pooling", "plots", "report", "jobs"})
+
+# Outside module -> the rooms that may import it. The longest matching name decides; a library that is not in
+# the table may be imported nowhere.
+OUTSIDE: dict[str, frozenset[str]] = {
+    "numpy": ARRAYS,
+    "scipy": ARRAYS,
+    "pandas": frozenset({"datasets", "design", "estimate", "posterior", "pooling", "plots", "report", "jobs"}),
+    "formulaic": frozenset({"design"}),
+    "narwhals": frozenset({"design"}),
+    "jax": frozenset({"kernel", "posterior"}),
+    "jaxlib": frozenset({"kernel", "posterior"}),
+    "numpyro": frozenset({"posterior"}),
+    "numpyro.distributions": frozenset({"model", "posterior"}),
+    "arviz": frozenset({"posterior", "plots", "report"}),
+    "arviz_base": frozenset({"posterior", "plots", "report"}),
+    "arviz_stats": frozenset({"posterior", "plots", "report"}),
+    "arviz_plots": frozenset({"posterior", "plots", "report"}),
+    "matplotlib": frozenset({"plots"}),
+    "jinja2": frozenset({"report"}),
+    "typer": frozenset({"cli"}),
+    "rich": frozenset({"cli", "posterior"}),
+    "xarray": frozenset({"posterior", "jobs"}),
+    "h5netcdf": frozenset({"posterior", "jobs"}),
+    "h5py": frozenset({"posterior", "jobs"}),
+    "platformdirs": frozenset({"kernel", "posterior", "jobs"}),
+}
+
+HEAVY = ("jax", "jaxlib", "numpyro", "arviz", "arviz_base", "arviz_plots", "matplotlib", "formulaic", "pandas")
+
+
+def room_of(module: str) -> str:
+    """The room that a module of hier belongs to: `hier.design.rank` is in `design`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else OUTERMOST
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything that the tree imports; `?` for a name known only at run time."""
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                home = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*home, *([base] if base else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__"):
+                first = node.args[0] if node.args else None
+                constant = isinstance(first, ast.Constant) and isinstance(first.value, str)
+                yield node.lineno, first.value if constant else "?"
+
+
+def forbidden(name: str, room: str) -> str | None:
+    """Why the room may not import that name, or None where it may."""
+    parts = name.split(".")
+    if name == "?":
+        return None if room == OUTERMOST else "imports a module that only the run time knows"
+    if parts[0] == "hier":
+        if name == "hier.__version__":
+            return None
+        target = parts[1] if len(parts) > 1 and parts[1] in ORDER else OUTERMOST
+        if ORDER.index(target) > ORDER.index(room):
+            return f"imports the later room `{target}`"
+        return None
+    if parts[0] in sys.stdlib_module_names:
+        return None
+    known = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    library = next((each for each in known if each in OUTSIDE), None)
+    if library is None:
+        return f"imports `{parts[0]}`, which no room may"
+    if room not in OUTSIDE[library]:
+        return f"imports `{library}`, which belongs to {', '.join(sorted(OUTSIDE[library]))}"
+    return None
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    """Every closed door that the source of a module goes through, as sentences with line numbers."""
+    room = room_of(module)
+    if room not in ORDER:
+        return [f"{module}: `{room}` is not one of the rooms"]
+    found = {
+        (line, reason)
+        for line, name in imported(ast.parse(source), module, is_package)
+        if (reason := forbidden(name, room)) is not None
+    }
+    return [f"{module}, line {line}: {reason}" for line, reason in sorted(found)]
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[module_of(path) for path in SOURCES])
+def test_every_import_goes_through_an_open_door(path: Path) -> None:
+    assert violations(path.read_text(encoding="utf-8"), module_of(path), path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "reason"),
+    [
+        ("hier.kernel.marginal", "import hier.model", "later room `model`"),
+        ("hier.kernel.marginal", "from hier.model.priors import Prior", "later room `model`"),
+        ("hier.kernel.marginal", "from hier import estimate", "later room `estimate`"),
+        ("hier.kernel.marginal", "from ..model import priors", "later room `model`"),
+        ("hier.kernel.marginal", "from .. import jobs", "later room `jobs`"),
+        ("hier.errors", "from . import datasets", "later room `datasets`"),
+        ("hier.kernel.marginal", "def f():\n    from hier.posterior import x", "later room `posterior`"),
+        ("hier.design.table", "if TYPE_CHECKING:\n    from hier.model import Model", "later room `model`"),
+        ("hier.design.table", "import importlib\nimportlib.import_module('hier.cli')", "later room `cli`"),
+        ("hier.design.table", "from importlib import import_module\nimport_module(name)", "only the run time knows"),
+        ("hier.jobs.run", "import hier", "later room `hier`"),
+        ("hier.jobs.run", "from hier import Model", "later room `hier`"),
+        ("hier.model.model", "import jax.numpy as jnp", "`jax`, which belongs to"),
+        ("hier.model.model", "import numpyro", "`numpyro`, which belongs to"),
+        ("hier.model.model", "from numpyro import infer", "`numpyro`, which belongs to"),
+        ("hier.model.model", "import pandas as pd", "`pandas`, which belongs to"),
+        ("hier.estimate.fit", "def f():\n    import formulaic.parser", "`formulaic`, which belongs to"),
+        ("hier.report.page", "from matplotlib import pyplot", "`matplotlib`, which belongs to"),
+        ("hier.plots.trace", "import jinja2", "`jinja2`, which belongs to"),
+        ("hier.jobs.run", "from rich.console import Console", "`rich`, which belongs to"),
+        ("hier.estimate.fit", "import statsmodels.api as sm", "`statsmodels`, which no room may"),
+        ("hier.utils", "", "not one of the rooms"),
+    ],
+)
+def test_a_planted_violation_is_seen(module: str, source: str, reason: str) -> None:
+    (found,) = violations(source, module)
+    assert reason in found
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("hier.model.model", "from numpyro import distributions as dist"),
+        ("hier.model.model", "import numpyro.distributions as dist"),
+        ("hier.model.model", "from numpyro.distributions import Normal"),
+        ("hier.model.model", "from hier.errors import ModelError\nfrom ..design import Design\nfrom . import priors"),
+        ("hier.posterior.sample", "from hier.kernel import marginal\nimport jax\nimport numpyro.infer"),
+        ("hier.jobs.run", "from hier import __version__\nimport tomllib"),
+        ("hier.cli", "import typer\nfrom hier.interface import Model"),
+        ("hier", "import importlib\nimportlib.import_module(name)\nfrom hier.interface import Model"),
+    ],
+)
+def test_an_open_door_is_left_open(module: str, source: str) -> None:
+    assert violations(source, module) == []
+
+
+def test_relative_imports_of_a_package_start_in_it() -> None:
+    assert violations("from .marginal import profile\nfrom . import optimise", "hier.kernel", is_package=True) == []
+    (found,) = violations("from ..cli import main", "hier.kernel", is_package=True)
+    assert "later room `cli`" in found
+
+
+def run_python(program: str) -> str:
+    """What a fresh interpreter prints for that program."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_hier_loads_nothing_heavy() -> None:
+    loaded = run_python("import hier, sys; dir(hier); print(*sorted({name.split('.')[0] for name in sys.modules}))")
+    assert "hier" in loaded.split()
+    assert set(loaded.split()).isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", hier.__all__)
+def test_every_public_name_is_found(name: str) -> None:
+    assert name in dir(hier)
+    assert getattr(hier, name) is getattr(hier, name)
+
+
+def test_the_type_checker_sees_the_names_that_the_run_time_finds() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    declared = {
+        alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert declared == hier._HOME
+    assert set(declared) < set(hier.__all__)
+
+
+def test_report_stays_a_function_although_a_room_has_its_name() -> None:
+    program = "import hier.report, hier; from hier.report import __name__ as room; print(callable(hier.report), room)"
+    assert run_python(program) == "True hier.report"
+
+
+def test_an_unknown_name_is_an_attribute_error_with_the_nearest() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'load_datset'; did you mean `load_dataset`"):
+        hier.load_datset  # noqa: B018
