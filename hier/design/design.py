@@ -96,7 +96,7 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
     kept = independent_columns(X)
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
     return Design(
-        response=formula.response.text,
+        response=formula.response.name,
         y=y,
         X=X if kept.all() else X[:, kept],
         names=tuple(name for name, keep in zip(names, kept, strict=True) if keep),

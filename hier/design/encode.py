@@ -12,6 +12,9 @@ from hier.design.table import Table
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, LinearPart, Term
 
+# what the allow-list has and formulaic does not bring along itself
+FUNCTIONS = {"sqrt": np.sqrt, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "abs": np.abs}
+
 
 def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """The columns (n, k) of a linear part and their names.
@@ -23,7 +26,7 @@ def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, tuple
     if all(_is_numeric(factor, table) for term in part.terms for factor in term.factors):
         columns = [np.ones(table.nobs)] if part.intercept else []
         columns += [_product(term, table) for term in part.terms]
-        names = (("Intercept",) if part.intercept else ()) + tuple(term.name for term in part.terms)
+        names = (("Intercept",) if part.intercept else ()) + tuple(term.label for term in part.terms)
         return (np.column_stack(columns) if columns else np.empty((table.nobs, 0))), names
     return _encode_by_formulaic(part, table, text)
 
@@ -51,7 +54,7 @@ def _encode_by_formulaic(part: LinearPart, table: Table, text: str) -> tuple[np.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # log(0) and the like are refused below, by name and row
             formula = FormulaicFormula(source, _parser=DefaultFormulaParser(include_intercept=False))
-            matrix: Any = formula.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+            matrix: Any = formula.get_model_matrix(frame, context=FUNCTIONS, na_action="ignore", output="numpy")
     except (FormulaicError, ValueError, TypeError, ArithmeticError) as error:
         raise FormulaError(
             "this part of the formula cannot be evaluated on the data",
