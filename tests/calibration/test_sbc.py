@@ -1,0 +1,103 @@
+"""Simulation-based calibration of the correlated random-slope model: with parameters drawn from the prior and data from
+the model, the rank of the truth among posterior draws is uniform. Source: Talts et al. (2018), arXiv:1804.06788."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from scipy import stats
+
+import hier
+from hier.kernel.precision import float64
+from hier.model.density import Density
+from hier.model.problem import Problem, posterior_problem
+from hier.posterior.draws import draw_given
+from hier.posterior.nuts import PIECE, programs
+
+J, ROWS = 8, 6
+PRIORS = {
+    "Intercept": dist.Normal(1.0, 1.5),
+    "x": dist.Normal(-0.5, 1.0),
+    "sd_g[Intercept]": dist.HalfNormal(1.0),
+    "sd_g[x]": dist.HalfNormal(0.7),
+    "cor_g": dist.LKJ(2, 2.0),
+    "sigma": dist.HalfNormal(1.0),
+}
+DENSITY = Density(blocks=(2,), n_held=0, with_volume=True)
+WARMUP, THIN = 150, 4
+
+
+def simulate(rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """A data set and its true parameters: beta, sds, correlation, sigma, and the deviations of two groups."""
+    g = np.repeat(np.arange(J), ROWS)
+    x = np.linspace(-1.0, 2.0, J * ROWS)[rng.permutation(J * ROWS)]
+    beta = np.array([rng.normal(1.0, 1.5), rng.normal(-0.5, 1.0)])
+    sd = np.abs(rng.normal(size=2)) * [1.0, 0.7]
+    cor = 2.0 * rng.beta(2.0, 2.0) - 1.0  # LKJ(2) of a 2 x 2 matrix
+    sigma = abs(rng.normal())
+    factor = np.diag(sd) @ np.linalg.cholesky(np.array([[1.0, cor], [cor, 1.0]]))
+    b = rng.normal(size=(J, 2)) @ factor.T
+    y = beta[0] + b[g, 0] + (beta[1] + b[g, 1]) * x + sigma * rng.normal(size=J * ROWS)
+    return pd.DataFrame({"g": g, "x": x, "y": y}), np.array([*beta, *sd, cor, sigma, *b[0], *b[J - 1]])
+
+
+@float64
+def posterior_ranks(seed: int, replications: int, kept: int) -> np.ndarray:
+    """Ranks (replications, parameters) of the truths among `kept` thinned draws; all replications as one program."""
+    rng = np.random.default_rng(seed)
+    problems, truths = [], []
+    for _ in range(replications):
+        frame, truth = simulate(rng)
+        model = hier.Model("y ~ x + (x | g)", frame, priors=PRIORS)
+        problems.append(posterior_problem(model.design, model.priors))
+        truths.append(truth)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)
+    pieces = -(-(WARMUP + kept * THIN) // PIECE)
+    program = programs(DENSITY, WARMUP, 0.9, 10)
+
+    def one(problem: Problem, key: jax.Array) -> jax.Array:
+        begin_key, z_key, draw_key = jax.random.split(key, 3)
+        start = jnp.zeros(DENSITY.size).at[-1].set(jnp.log(problem.units.y))
+        whitening = program.laplace(start, problem)
+        z = jax.random.normal(z_key, (1, DENSITY.size))
+        state = program.begin(jax.random.split(begin_key, 1), z, problem, whitening)
+        _, trace = jax.lax.scan(lambda s, _: program.advance(s, problem, whitening), state, None, length=pieces)
+        x = trace.x.reshape(-1, DENSITY.size)[WARMUP : WARMUP + kept * THIN : THIN]
+        keys = jax.random.split(draw_key, kept)
+        d = jax.vmap(lambda x, key: draw_given(x, key, problem, DENSITY))(x, keys)
+        return jnp.column_stack([d.beta, d.sd, d.cor[:, 0, 1], d.sigma, d.b[:, 0], d.b[:, J - 1]])
+
+    draws = jax.jit(jax.vmap(one))(stacked, jax.random.split(jax.random.key(seed), replications))
+    return (np.asarray(draws) < np.stack(truths)[:, None, :]).sum(axis=1)
+
+
+NAMES = ["Intercept", "x", "sd Intercept", "sd x", "cor", "sigma", "b0 first", "b1 first", "b0 last", "b1 last"]
+
+
+def assert_uniform(ranks: np.ndarray, kept: int) -> None:
+    """Chi-squared over 10 bins and Kolmogorov-Smirnov, each parameter; 1 in 10,000 for any of them by chance."""
+    for name, column in zip(NAMES, ranks.T, strict=True):
+        counts, _ = np.histogram(column, bins=np.linspace(-0.5, kept + 0.5, 11))
+        assert stats.chisquare(counts).pvalue > 1e-5, (name, counts)
+        assert stats.kstest((column + 0.5) / (kept + 1), "uniform").pvalue > 1e-5, (name, counts)
+
+
+def test_ranks_are_uniform():
+    assert_uniform(posterior_ranks(seed=1, replications=200, kept=99), kept=99)
+
+
+@pytest.mark.slow
+def test_ranks_are_uniform_in_a_thousand_replications():
+    assert_uniform(posterior_ranks(seed=2, replications=1000, kept=99), kept=99)
+
+
+def test_the_check_finds_a_posterior_that_is_too_narrow():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(200, len(NAMES)))
+    draws = 0.6 * rng.normal(size=(200, 99, len(NAMES))) + 0.8 * rng.normal(size=(200, 1, len(NAMES)))
+    with pytest.raises(AssertionError):
+        assert_uniform((draws < truth[:, None]).sum(axis=1), kept=99)

@@ -1,0 +1,98 @@
+"""Priors as text: what is read, and that nothing else ever is."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from hier.errors import ModelError
+from hier.model import Model
+from hier.model.prior_text import KINDS, parse_prior, read_prior, usage
+from hier.model.priors import half_student_t
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "at"),
+    [
+        ("normal(0, 5)", dist.Normal(0.0, 5.0), -1.3),
+        (" normal ( -1.5e1 ,\t.5 ) ", dist.Normal(-15.0, 0.5), -14.2),
+        ("student_t(3, 1, 10)", dist.StudentT(3.0, 1.0, 10.0), 4.0),
+        ("uniform(0, 5)", dist.Uniform(0.0, 5.0), 2.0),
+        ("half_normal(10)", dist.HalfNormal(10.0), 3.0),
+        ("half_student_t(3, 0, 2)", half_student_t(3.0, 2.0), 3.0),
+        ("half_cauchy(2)", dist.HalfCauchy(2.0), 3.0),
+        ("exponential(1)", dist.Exponential(1.0), 3.0),
+        ("gamma(2, 0.1)", dist.Gamma(2.0, 0.1), 3.0),
+        ("flat()", dist.ImproperUniform(dist.constraints.real, (), ()), 3.0),
+        ("flat( )", dist.ImproperUniform(dist.constraints.real, (), ()), 3.0),
+    ],
+)
+def test_a_prior_is_the_numpyro_distribution_of_its_name(text: str, expected: dist.Distribution, at: float) -> None:
+    found = read_prior(text)
+    assert type(found) is type(expected)
+    assert found.support == expected.support
+    np.testing.assert_allclose(found.log_prob(at), expected.log_prob(at), rtol=1e-6)
+
+
+def test_lkj_is_the_prior_of_correlations_with_that_concentration() -> None:
+    found = read_prior("lkj(2)")
+    assert isinstance(found, dist.LKJ)
+    assert float(found.concentration) == 2.0
+
+
+def test_every_kind_is_read() -> None:
+    for name, kind in KINDS.items():
+        numbers = {"0": "0", "low": "0", "mean": "0", "location": "0"}
+        text = f"{name}({', '.join(numbers.get(argument, '2') for argument in kind.arguments)})"
+        assert isinstance(read_prior(text), dist.Distribution), usage(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__import__('os')", "`'os'` is not|no prior called `__import__`"),
+        ("__import__('os').system('true')", "not a prior that hier can read"),
+        ("eval(1)", "no prior called `eval`"),
+        ("Normal(0, 5)", "no prior called `Normal`(.|\n)*`normal`"),
+        ("norml(0, 5)", "did you mean `normal`"),
+        ("normal(1e999, 1)", "`1e999` is not a finite number"),
+        ("normal(nan, 1)", "`nan` is not a finite number"),
+        ("normal(inf, 1)", "`inf` is not a finite number"),
+        ("normal(1_0, 1)", "`1_0` is not a finite number"),
+        ("normal(0x10, 1)", "`0x10` is not a finite number"),
+        ("normal(٣, 1)", "`٣` is not a finite number"),
+        ("normal(, 1)", "`` is not a finite number"),
+        ("normal(normal(0, 1), 1)", "not a prior that hier can read"),
+        ("normal(0, 1) + 1", "not a prior that hier can read"),
+        ("normal(0, 1); flat()", "not a prior that hier can read"),
+        ("normal", "not a prior that hier can read"),
+        ("", "not a prior that hier can read"),
+        ("normal(" + "0" * 100_000 + ", 1)", "not a prior that hier can read"),
+        ("(" * 50_000, "not a prior that hier can read"),
+        ("normal(0)", "`normal` cannot have 1 argument\n"),
+        ("normal(0, 1, 2)", "`normal` cannot have 3 arguments"),
+        ("flat(1)", "`flat` cannot have 1 argument"),
+        ("normal(0, 0)", "the sd of `normal` has to be positive"),
+        ("half_normal(-1)", "the sd of `half_normal` has to be positive"),
+        ("lkj(0)", "the concentration of `lkj` has to be positive"),
+        ("half_student_t(3, 1, 2)", "folded at 0, not at 1"),
+        ("uniform(5, 0)", "low end of `uniform` is not below"),
+    ],
+)
+def test_anything_else_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as refusal:
+        parse_prior(text)
+    assert len(str(refusal.value)) < 600
+
+
+def test_a_model_takes_priors_that_were_text() -> None:
+    rng = np.random.default_rng(0)
+    data = {"y": rng.normal(size=12), "x": rng.normal(size=12), "g": np.repeat([1, 2, 3], 4)}
+    texts = {"x": "normal(0, 5)", "sd_g[x]": "half_student_t(3, 0, 2)", "cor_g": "lkj(4)", "sigma": "exponential(1)"}
+    model = Model("y ~ x + (x | g)", data, priors={name: read_prior(text) for name, text in texts.items()})
+    rows = dict(model.priors.rows())
+    assert rows["x"] == "Normal(0, 5)"
+    assert rows["sd_g[x]"] == "half-Student-t(3, 0, 2)"
+    assert rows["cor_g"] == "LKJ(4)"
+    assert rows["sigma"] == "Exponential(1)"

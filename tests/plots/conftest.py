@@ -1,0 +1,116 @@
+"""Comparisons of several kinds of model. Two are sampled; the others have made-up draws, which pictures cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hier
+from hier.posterior.result import Posterior, Settings
+
+
+def table(levels: int, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Levels called `$0_x$`, `$1_x$` and so on; numeric x and z, a factor a, weights w and an offset o."""
+    random = np.random.default_rng(seed)
+    n, codes = levels * rows, np.repeat(np.arange(levels), rows)
+    data = pd.DataFrame(
+        {
+            "g": [f"${j}_x$" for j in codes],
+            "x": random.normal(size=n),
+            "z": random.normal(size=n),
+            "a": random.choice(list("uvw"), n),
+            "w": random.uniform(0.5, 2.0, n),
+            "o": random.normal(size=n),
+        }
+    )
+    b = random.normal(size=(levels, 2))
+    return data.assign(y=2 + b[codes, 0] + (1 + b[codes, 1]) * data["x"] + data["o"] + random.normal(size=n))
+
+
+def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: int = 60) -> Posterior:
+    """A posterior around the estimate, of the right shapes and names."""
+    random, design = np.random.default_rng(1), model.design
+    q, group, shape = len(design.random.names), design.random.group, (chains, draws)
+    deviations = estimate.arrays.deviations
+    cor = np.broadcast_to(np.eye(q), (*shape, q, q)).copy()
+    for i, j in np.argwhere(np.tri(q, k=-1)):
+        cor[..., i, j] = cor[..., j, i] = random.uniform(-0.9, 0.9, shape)
+    values = {
+        "beta": estimate.arrays.beta + 0.1 * random.normal(size=(*shape, len(design.names))),
+        f"sd_{group}": np.abs(random.normal(size=(*shape, q))) + 0.1,
+        **({f"cor_{group}": cor} if max(design.random.blocks) > 1 else {}),
+        "sigma": estimate.sigma * np.exp(0.05 * random.normal(size=shape)),
+        f"b_{group}": deviations + 0.3 * random.normal(size=(*shape, *deviations.shape)),
+    }
+    stats = {name: np.zeros(shape, dtype=int) for name in ("tree_depth", "n_steps")}
+    return Posterior(
+        formula=str(model.formula),
+        family=model.family.name,
+        response=design.response,
+        group=group,
+        levels=design.random.levels,
+        coef_names=design.names,
+        group_names=design.random.names,
+        blocks=design.random.blocks,
+        settings=Settings(chains, draws, 20, 1, 10),
+        priors={},
+        notes=(),
+        draws=values,
+        stats={**stats, "diverging": random.uniform(size=shape) < 0.05, "energy": random.normal(size=shape)},
+        observed=design.y,
+        codes=design.random.codes,
+    )
+
+
+def _gaps() -> pd.DataFrame:
+    """The first level has one row, and the second has two."""
+    data = table(12, 6)
+    return data.drop(index=[1, 2, 3, 4, 5, 8, 9, 10, 11])
+
+
+KINDS: dict[str, Callable[[], tuple[str, pd.DataFrame, dict[str, str]]]] = {
+    "slopes": lambda: ("y ~ x + (x | g)", table(9, 8), {}),
+    "intercepts": lambda: ("y ~ 1 + (1 | g)", table(9, 8), {}),
+    "one slope": lambda: ("y ~ x + (0 + x | g)", table(9, 8), {}),
+    "uncorrelated": lambda: ("y ~ x + (x || g)", table(9, 8), {}),
+    "factor": lambda: ("y ~ a + (a | g)", table(9, 12), {}),
+    "three": lambda: ("y ~ x + z + (x + z | g)", table(9, 12), {}),
+    "two levels": lambda: ("y ~ x + (x | g)", table(2, 20), {}),
+    "gaps": lambda: ("y ~ x + (x | g)", _gaps(), {}),
+    "weights": lambda: ("y ~ x + a + (x | g)", table(9, 8), {"weights": "w", "offset": "o"}),
+    "curve": lambda: ("y ~ x + I(x**2) + a + x:a + (x | g)", table(9, 12), {}),
+    "many": lambda: ("y ~ x + (x | g)", table(150, 4), {}),
+    "many, no covariate": lambda: ("y ~ 1 + (1 | g)", table(150, 4), {}),
+    "singular": lambda: ("Y ~ X + (X | Group)", hier.load_dataset("sim757"), {}),
+}
+
+
+@cache
+def comparison_of(kind: str) -> hier.Comparison:
+    formula, data, options = KINDS[kind]()
+    model = hier.Model(formula, data, **options)
+    estimate = model.estimate()
+    if kind in ("slopes", "intercepts"):
+        posterior = model.sample(chains=2, draws=100, warmup=60, seed=1, progress=False)
+    else:
+        posterior = made_up(model, estimate)
+    return hier.compare(estimate, posterior)
+
+
+@pytest.fixture(scope="session")
+def kinds() -> list[str]:
+    return list(KINDS)
+
+
+@pytest.fixture(params=list(KINDS))
+def any_kind(request: pytest.FixtureRequest) -> hier.Comparison:
+    return comparison_of(request.param)
+
+
+@pytest.fixture
+def of_kind() -> Callable[[str], hier.Comparison]:
+    return comparison_of

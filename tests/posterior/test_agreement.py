@@ -1,0 +1,58 @@
+"""The marginal route against a long run of the full NumPyro program on the same priors, for every parameter."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from numpyro.infer import MCMC, NUTS
+
+import hier
+from hier.kernel.precision import float64
+from hier.posterior.diagnostics import ess_bulk
+
+
+@float64
+def long_run(model, *, noncentred, draws, warmup=1000):
+    kernel = NUTS(model.numpyro_model(noncentred=noncentred), dense_mass=False, target_accept_prob=0.9)
+    mcmc = MCMC(
+        kernel, num_warmup=warmup, num_samples=draws, num_chains=4, chain_method="vectorized", progress_bar=False
+    )
+    mcmc.run(jax.random.key(5))
+    return {name: np.asarray(values) for name, values in mcmc.get_samples(group_by_chain=True).items()}
+
+
+def assert_same_distribution(post, reference):
+    """Means within 4 Monte Carlo standard errors; sds within 5 percent beyond their own Monte Carlo error."""
+    for name, draws in post.draws.items():
+        other = reference[name]
+        varies = draws.std(axis=(0, 1)) > 1e-9
+        a, b = draws[:, :, varies], other[:, :, varies]
+        a, b = a.reshape(*a.shape[:2], -1), b.reshape(*b.shape[:2], -1)
+        sd_a, sd_b = a.std(axis=(0, 1)), b.std(axis=(0, 1))
+        error = np.sqrt(sd_a**2 / ess_bulk(a) + sd_b**2 / ess_bulk(b))
+        assert (np.abs(a.mean(axis=(0, 1)) - b.mean(axis=(0, 1))) / error).max() < 4.0, name
+        assert np.abs(sd_a / sd_b - 1.0).max() < 0.05, name
+
+
+def few_groups() -> pd.DataFrame:
+    """Five unbalanced groups of 3 to 11 rows, simulated."""
+    rng = np.random.default_rng(20)
+    sizes = [3, 11, 5, 8, 4]
+    g = np.repeat(list("abcde"), sizes)
+    x = rng.uniform(0, 4, size=sum(sizes))
+    b = rng.multivariate_normal([0, 0], [[1.5, 0.3], [0.3, 0.4]], size=5)[np.repeat(range(5), sizes)]
+    return pd.DataFrame({"g": g, "x": x, "y": 2.0 + x + b[:, 0] + b[:, 1] * x + rng.normal(size=sum(sizes))})
+
+
+def test_few_unbalanced_groups():
+    model = hier.Model("y ~ x + (x | g)", few_groups())
+    post = model.sample(chains=4, draws=10_000, warmup=1000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=15_000))
+
+
+@pytest.mark.slow
+def test_pigs(pigs_model):
+    post = pigs_model.sample(chains=4, draws=10_000, seed=3, progress=False)
+    assert_same_distribution(post, long_run(pigs_model, noncentred=False, draws=12_000))
