@@ -1,0 +1,269 @@
+"""The command line: arguments in, printed blocks out.
+
+What is done lives in `hier.jobs`, which is imported when it is first needed: `hier --help` must not wait for JAX.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hier import __version__
+from hier.errors import HierError, JobError
+
+if TYPE_CHECKING:
+    from hier.jobs import ModelFile
+
+app = typer.Typer(
+    name="hier",
+    help="Hierarchical models from one formula: REML estimates and the full posterior, side by side.\n\n"
+    "MODEL is the path of a model file such as models/pigs.toml, or a formula in quotation marks with --data.",
+    epilog='Example: hier run "weight ~ week + (week | id)" --data pigs --out runs/pigs',
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # names of columns hold brackets, which markup would take away
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MODEL = Annotated[str, typer.Argument(help="A model file, or a formula (contains ~) with --data.")]
+DATA = Annotated[
+    str | None, typer.Option("--data", metavar="FILE_OR_NAME", help="With a formula: CSV file or data set.")
+]
+METHOD = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="reml, ml or map.")]
+CHAINS = Annotated[int | None, typer.Option("--chains", help="Number of chains.")]
+DRAWS = Annotated[int | None, typer.Option("--draws", help="Draws kept of each chain.")]
+WARMUP = Annotated[int | None, typer.Option("--warmup", help="Iterations of each chain before draws are kept.")]
+SEED = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same draws.")]
+DEVICE = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu or gpu.")]
+FORCE = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+def refusals_on_stderr(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a command raises into a message and an exit status: 2 a refusal, 130 Ctrl-C, 1 a defect in hier."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except (typer.Exit, BrokenPipeError):  # a reader such as `head` that has gone is nobody's mistake
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except HierError as error:
+            _complain(str(error), 2)
+        except OSError as error:
+            _complain(f"the operating system refused: {error}", 2)
+        except Exception as error:
+            lines = str(error).splitlines() or [""]
+            what = f"{type(error).__name__}: {lines[0][:300]}"
+            _complain(f"This is a defect in hier, not in your model ({what}); HIER_DEBUG=1 shows where it arose.", 1)
+
+    return wrapped
+
+
+def _complain(message: str, status: int) -> None:
+    if os.environ.get("HIER_DEBUG", "") not in ("", "0"):
+        traceback.print_exc()
+    typer.echo(message, err=True)
+    raise typer.Exit(status)
+
+
+def _model_file(model: str, data: str | None, method: str | None = None, **sampling: Any) -> ModelFile:
+    """The model file at a path, or the one that formula and data stand for; the options given go before it."""
+    from hier.jobs import from_formula, read_model_file, with_settings
+
+    if "~" in model and not model.endswith(".toml") and not Path(model).exists():
+        if data is None:
+            raise JobError(
+                "a formula needs data",
+                where="--data",
+                expected="a CSV file, or the name of a packaged data set (see `hier datasets`)",
+                hint=f'hier ... "{model}" --data FILE.csv',
+            )
+        found = from_formula(model, data)
+    elif data is not None:
+        raise JobError("a model file names its data itself", where="--data", hint="change `data` in the model file")
+    else:
+        found = read_model_file(Path(model).expanduser())
+    return with_settings(found, method, **sampling)
+
+
+def _refuse_taken(out: Path, force: bool) -> None:
+    if out.is_dir() or (out.exists() and not force):
+        raise JobError(
+            f"{out.name} is a folder" if out.is_dir() else f"the file {out.name} exists already",
+            where=str(out),
+            hint="choose another name with --out" + ("" if out.is_dir() else ", or replace it with --force"),
+        )
+
+
+@app.callback(invoke_without_command=True)
+def start(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(f"hier {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@refusals_on_stderr
+def run(
+    model: MODEL,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to make.")],
+    data: DATA = None,
+    force: FORCE = False,
+    method: METHOD = None,
+    chains: CHAINS = None,
+    draws: DRAWS = None,
+    warmup: WARMUP = None,
+    seed: SEED = None,
+    device: DEVICE = None,
+) -> None:
+    """Estimate, sample, compare and report.
+
+    The run folder holds model.toml, estimate.json, posterior.nc (for ArviZ), comparison.csv, summary.txt, report.html
+    and run.json. It appears when it is complete; one that exists is replaced only with --force.
+    """
+    from hier import jobs
+
+    model_file = _model_file(model, data, method, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: typer.echo(block + "\n"))
+    typer.echo(f"Run folder: {folder}   report: {folder / 'report.html'}")
+
+
+@app.command()
+@refusals_on_stderr
+def estimate(model: MODEL, data: DATA = None, method: METHOD = None) -> None:
+    """Print the point estimates (REML)."""
+    from hier.jobs import build, estimate_of
+
+    model_file = _model_file(model, data, method)
+    typer.echo(estimate_of(model_file, build(model_file)).summary())
+
+
+@app.command()
+@refusals_on_stderr
+def sample(
+    model: MODEL,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.nc", help="The netCDF file to write, for ArviZ.")],
+    data: DATA = None,
+    force: FORCE = False,
+    chains: CHAINS = None,
+    draws: DRAWS = None,
+    warmup: WARMUP = None,
+    seed: SEED = None,
+    device: DEVICE = None,
+) -> None:
+    """Draw from the posterior into a file.
+
+    Prints the summary and the diagnosis; the draws go to a netCDF file that ArviZ, xarray and hier read.
+    """
+    from hier.jobs import build, sample_of
+
+    model_file = _model_file(model, data, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    _refuse_taken(out, force)
+    posterior = sample_of(model_file, build(model_file), progress=True)
+    typer.echo(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\nDraws: {posterior.save(out)}")
+
+
+@app.command()
+@refusals_on_stderr
+def compare(
+    model: MODEL,
+    data: DATA = None,
+    method: METHOD = None,
+    chains: CHAINS = None,
+    draws: DRAWS = None,
+    warmup: WARMUP = None,
+    seed: SEED = None,
+    device: DEVICE = None,
+) -> None:
+    """Print estimate beside posterior."""
+    from hier.jobs import compare_of
+
+    model_file = _model_file(model, data, method, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    typer.echo(str(compare_of(model_file, progress=True)))
+
+
+@app.command()
+@refusals_on_stderr
+def report(
+    source: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="A run folder, a model file, or a formula.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Default: the run's or file's name, here.")
+    ] = None,
+    data: DATA = None,
+    force: FORCE = False,
+    method: METHOD = None,
+    chains: CHAINS = None,
+    draws: DRAWS = None,
+    warmup: WARMUP = None,
+    seed: SEED = None,
+    device: DEVICE = None,
+) -> None:
+    """Write the report as an HTML file.
+
+    Of a run folder: from the draws kept in it, without sampling again, with the run's settings; its data must still be
+    where they were. Of a model file, or a formula with --data: after fitting both ways.
+    """
+    from hier.jobs import compare_of, load_comparison, report_of
+
+    settings = {"chains": chains, "draws": draws, "warmup": warmup, "seed": seed, "device": device}
+    stored = Path(source).is_dir()
+    if stored and (data or method or any(value is not None for value in settings.values())):
+        raise JobError(
+            "a run folder has its data and settings already", hint="leave the options out, or give a model file"
+        )
+    model_file = None if stored else _model_file(source, data, method, **settings)
+    if out is None and model_file is not None and model_file.path is None:
+        raise JobError("the report of a formula needs a name", where="--out", hint="add --out FILE.html")
+    path = out or Path(f"{Path(source).resolve().name if stored else Path(source).stem}.html")
+    _refuse_taken(path, force)
+    both = load_comparison(source) if model_file is None else compare_of(model_file, progress=True)
+    typer.echo(f"Report: {report_of(both, path)}")
+
+
+@app.command()
+@refusals_on_stderr
+def show(model: MODEL, data: DATA = None) -> None:
+    """Print the model, with nothing fitted.
+
+    Formula, family, rows, groups and levels, and the priors.
+    """
+    from hier.jobs import build
+
+    typer.echo(repr(build(_model_file(model, data))))
+
+
+@app.command()
+@refusals_on_stderr
+def datasets() -> None:
+    """List the packaged data sets."""
+    from hier.datasets import list_datasets
+
+    for each in list_datasets().values():
+        typer.echo(f"{each.name}: {each.rows} rows; columns {', '.join(each.columns)}")
+        typer.echo(f"  {each.description}\n  Source: {each.source}\n")
+
+
+def main() -> None:
+    """The program `hier`."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a letter that the terminal does not have is no reason to stop
+            reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="hier")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""One job from model file to run folder: estimate, sample, compare, report.
+
+Nothing is printed here; the caller is given each block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hier.errors import JobError
+from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, render
+from hier.jobs.record import estimate_record, read_json, versions, write_json
+from hier.jobs.runfolder import RECORD, check_run, finish, new_run_folder
+
+if TYPE_CHECKING:
+    from hier.estimate import Estimate
+    from hier.model import Model
+    from hier.pooling import Comparison
+    from hier.posterior import Posterior
+
+
+def estimate_of(model_file: ModelFile, model: Model) -> Estimate:
+    """The point estimates that a model file asks for."""
+    from hier.estimate import estimate
+
+    return estimate(model, model_file.method)
+
+
+def sample_of(model_file: ModelFile, model: Model, *, progress: bool = False) -> Posterior:
+    """The posterior, drawn as a model file says; `progress` shows a bar on standard error."""
+    from hier.posterior.sample import WARMUP, sample
+
+    settings = dataclasses.asdict(model_file.sampling)
+    settings["warmup"] = WARMUP if settings["warmup"] is None else settings["warmup"]
+    return sample(model, progress=progress, **settings)
+
+
+def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:
+    """Both fits of a model file, side by side."""
+    from hier.pooling import compare
+
+    model = build(model_file)
+    return compare(estimate_of(model_file, model), sample_of(model_file, model, progress=progress))
+
+
+def report_of(comparison: Comparison, path: Path) -> Path:
+    """Write a comparison as one HTML file; its path."""
+    from hier.report import write_report
+
+    return write_report(comparison, path)
+
+
+def run(
+    model_file: ModelFile,
+    out: str | Path,
+    *,
+    force: bool = False,
+    progress: bool = False,
+    on_block: Callable[[str], None] = lambda block: None,
+) -> Path:
+    """Estimate, sample, compare and report, into a new run folder; its path.
+
+    `on_block` is given each block of text when it is there: the estimate, the posterior, its diagnosis, the comparison.
+    Raises JobError where the folder exists (`force` replaces it); whatever goes wrong, no folder of that name is left.
+    """
+    from hier.pooling import compare
+
+    started, seconds, blocks = _now(), dict[str, float](), list[str]()
+
+    def tell(block: str) -> None:
+        blocks.append(block)
+        on_block(block)
+
+    with new_run_folder(out, force=force) as folder:
+        _write_text(folder / "model.toml", render(model_file) if model_file.text is None else model_file.text)
+        model = build(model_file)
+        with _timed(seconds, "estimate"):
+            estimate = estimate_of(model_file, model)
+        write_json(estimate_record(estimate), folder / "estimate.json")
+        tell(estimate.summary())
+        with _timed(seconds, "sample"):
+            posterior = sample_of(model_file, model, progress=progress)
+        posterior.save(folder / "posterior.nc")
+        tell(posterior.summary())
+        tell(str(posterior.diagnose()))
+        comparison = compare(estimate, posterior)
+        comparison.table.to_csv(folder / "comparison.csv", encoding="utf-8")
+        tell(str(comparison))
+        _write_text(folder / "summary.txt", "\n\n".join(blocks) + "\n")
+        with _timed(seconds, "report"):
+            report_of(comparison, folder / "report.html")
+        times = {"started": started, "ended": _now(), "seconds": seconds}
+        finish(folder, {**times, **_provenance(model_file, posterior), "versions": versions()})
+    return Path(out)
+
+
+def load_comparison(path: str | Path) -> Comparison:
+    """The comparison of a run folder: the stored draws, beside the estimate, which is made again from the data.
+
+    Raises JobError where the folder is not complete or its data are gone, and ModelError where the data have changed.
+    """
+    from hier.pooling import compare
+    from hier.posterior import load_posterior
+
+    path = Path(path)
+    check = check_run(path)
+    if not check.complete:
+        raise JobError(f"{path.name} is not a complete run folder", where=str(path), found="; ".join(check.problems))
+    record = read_json(path / RECORD)
+    try:
+        folder, method = Path(record["data"]["folder"]), str(record["settings"]["method"])
+    except (KeyError, TypeError) as error:
+        raise JobError(f"{RECORD} is damaged", where=str(path / RECORD), found=f"no {error}") from error
+    model_file = dataclasses.replace(read_model_file(path / "model.toml", folder), method=method)
+    return compare(estimate_of(model_file, build(model_file)), load_posterior(path / "posterior.nc"))
+
+
+def _provenance(model_file: ModelFile, posterior: Posterior) -> dict[str, Any]:
+    """What was fitted, to which bytes, with which settings: those in force, wherever they were set."""
+    csv = data_path(model_file)
+    return {
+        "title": model_file.name,
+        "formula": model_file.formula,
+        "model_file": None if model_file.path is None else str(model_file.path),
+        "data": {
+            "name": model_file.data,
+            "folder": str(model_file.folder.resolve()),
+            "sha256": None if csv is None else hashlib.sha256(csv.read_bytes()).hexdigest(),
+            "rows": len(posterior.observed),
+        },
+        "settings": {
+            "method": model_file.method,
+            **dataclasses.asdict(model_file.sampling),
+            "warmup": posterior.settings.warmup,
+        },
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")  # no translation: the copy of a model file is faithful
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    seconds[step] = round(time.perf_counter() - begun, 3)

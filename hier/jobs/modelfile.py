@@ -1,0 +1,237 @@
+"""Model files: a formula, its data, priors and settings in one small TOML file, so that a model is written once.
+
+title = "Pig growth"
+formula = "weight ~ week + (week | id)"
+data = "pigs"            # a packaged data set, or a CSV file's path, relative to this file
+
+[priors]
+week = "normal(0, 5)"
+"sd_id[week]" = "half_student_t(3, 0, 2)"
+
+[sample]
+chains = 4
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hier.datasets import list_datasets, load_dataset
+from hier.errors import JobError, did_you_mean
+from hier.jobs.keys import ESTIMATE, SAMPLE, TABLES, TOP, Key, Source, check_known, check_prior, check_value, show
+
+if TYPE_CHECKING:
+    from hier.model import Model
+
+LARGEST = 1_000_000  # bytes; a model file is a page of text
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the posterior is sampled; `warmup` None leaves the length of the warm-up to hier."""
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file says, checked.
+
+    `data`: as written. `folder`: where its path begins. `priors`: text by parameter. `path`, `text`: the file and what
+    stands in it; both None where formula and data were given in place of a file.
+    """
+
+    formula: str
+    data: str
+    folder: Path
+    title: str = ""
+    family: str = "gaussian"
+    weights: str | None = None
+    offset: str | None = None
+    priors: Mapping[str, str] = field(default_factory=dict)
+    sampling: Sampling = Sampling()
+    method: str = "reml"
+    path: Path | None = None
+    text: str | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The title, or else the name of the file, or else the formula."""
+        return self.title or (self.path.stem if self.path else self.formula)
+
+
+def read_model_file(path: str | Path, folder: Path | None = None) -> ModelFile:
+    """Read and check a model file; the path of its data begins in `folder`, by default the file's own.
+
+    Raises JobError with file and line for what is not TOML, and for unknown, missing and misused keys.
+    """
+    path = Path(path)
+    source = Source(path, _read_text(path))
+    try:
+        content = tomllib.loads(source.text)
+    except (ValueError, RecursionError) as error:  # ValueError: bad TOML, and numbers too long to be one
+        reason = "tables nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise JobError(
+            f"{path.name} is not TOML",
+            where=str(path),
+            found=reason,
+            expected='lines such as `formula = "weight ~ week + (week | id)"`',
+            hint="text stands in quotation marks, and every key once",
+        ) from error
+    return _checked(content, source, path.parent if folder is None else folder)
+
+
+def from_formula(formula: str, data: str, folder: Path | None = None) -> ModelFile:
+    """The model file that a formula and a data set or CSV file stand for; the path begins in the current folder."""
+    for name, value in (("formula", formula), ("data", data)):
+        check_value(name, value, TOP[name], Source(None))
+    return ModelFile(formula=formula, data=data, folder=folder or Path.cwd())
+
+
+def with_settings(model_file: ModelFile, method: str | None = None, **sampling: Any) -> ModelFile:
+    """The same model with other settings; None leaves one as it is. Raises JobError for a value that cannot be."""
+    given = {name: value for name, value in sampling.items() if value is not None}
+    for name, value in given.items():
+        check_value(name, value, SAMPLE[name], Source(None))
+    if method is not None:
+        check_value("method", method, ESTIMATE["method"], Source(None))
+    settings = dataclasses.replace(model_file.sampling, **given)
+    return dataclasses.replace(model_file, sampling=settings, method=method or model_file.method)
+
+
+def data_path(model_file: ModelFile) -> Path | None:
+    """The CSV file of the model, or None where its data are packaged. Raises JobError where there is no such file."""
+    if model_file.data in list_datasets():
+        return None
+    path = model_file.folder / model_file.data
+    if not path.is_file():
+        beside = [each.name for each in path.parent.glob("*.csv")] if path.parent.is_dir() else []
+        raise JobError(
+            f"there is no data set or file `{model_file.data}`",
+            where=Source(model_file.path, model_file.text or "").where("data"),
+            found=f"no file {path}",
+            expected="the path of a CSV file, relative to the model file, or one of "
+            + ", ".join(f"`{name}`" for name in list_datasets()),
+            hint=did_you_mean(model_file.data, [*list_datasets(), *beside]),
+        )
+    return path
+
+
+def build(model_file: ModelFile) -> Model:
+    """The model on its data. Raises JobError, FormulaError, DataError or ModelError for what cannot be used."""
+    path = data_path(model_file)
+    data = load_dataset(model_file.data) if path is None else path
+    from hier.model import Model
+    from hier.model.prior_text import read_prior
+
+    return Model(
+        model_file.formula,
+        data,
+        family=model_file.family,
+        priors={name: read_prior(text) for name, text in model_file.priors.items()},
+        weights=model_file.weights,
+        offset=model_file.offset,
+    )
+
+
+def render(model_file: ModelFile) -> str:
+    """A model file as TOML text with every setting written out; a CSV file by its full path, as it may be moved."""
+    path = data_path(model_file)
+    top = {
+        "title": model_file.title or None,
+        "formula": model_file.formula,
+        "data": model_file.data if path is None else str(path.resolve()),
+        "family": model_file.family,
+        "weights": model_file.weights,
+        "offset": model_file.offset,
+    }
+    settings = dataclasses.asdict(model_file.sampling)
+    tables = {"priors": model_file.priors, "sample": settings, "estimate": {"method": model_file.method}}
+    blocks = [_lines(top), *([f"[{name}]", *_lines(table)] for name, table in tables.items() if table)]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{_quoted(k, bare=True)} = {_quoted(v)}" for k, v in table.items() if v is not None]
+
+
+def _quoted(value: Any, *, bare: bool = False) -> str:
+    """A value, or with `bare` a key, as TOML; JSON's escapes are TOML's, but for the character DEL."""
+    if not isinstance(value, str):
+        return str(value)
+    if bare and value.isascii() and value.replace("_", "").replace("-", "").isalnum():
+        return value
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():
+        beside = sorted(map(str, path.parent.glob("*.toml"))) if path.parent.is_dir() else []
+        held = path / "model.toml"
+        raise JobError(
+            f"{path} is a folder, not a model file" if path.is_dir() else f"there is no model file {path.name}",
+            where=str(path),
+            expected="the path of a TOML file, or a formula (which contains `~`) with its data",
+            hint=f"use {held}" if held.is_file() else did_you_mean(str(path), beside),
+        )
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= LARGEST else None
+        text = None if raw is None else raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(
+            f"{path.name} cannot be read", where=str(path), found=str(error), expected="a text file in UTF-8"
+        ) from error
+    if text is None:
+        raise JobError(
+            f"{path.name} is too large for a model file",
+            where=str(path),
+            found=f"{path.stat().st_size} bytes",
+            expected=f"at most {LARGEST}",
+            hint="data belong in a CSV file of their own",
+        )
+    return text
+
+
+def _checked(content: dict[str, Any], source: Source, folder: Path) -> ModelFile:
+    check_known(content, (*TOP, *TABLES), source, "")
+    for name in ("formula", "data"):
+        if name not in content:
+            raise JobError(f"the model file has no `{name}`", where=source.where(), expected=TOP[name].expected)
+    top = {name: value for name, value in content.items() if name in TOP}
+    for name, value in top.items():
+        check_value(name, value, TOP[name], source)
+    priors, sample, estimate = (_table(content, name, source) for name in TABLES)
+    for name, value in priors.items():
+        check_prior(name, value, source)
+    _check_table(sample, SAMPLE, source, "sample")
+    _check_table(estimate, ESTIMATE, source, "estimate")
+    return ModelFile(
+        **top, **estimate, priors=priors, sampling=Sampling(**sample), folder=folder, path=source.path, text=source.text
+    )
+
+
+def _table(content: Mapping[str, Any], name: str, source: Source) -> dict[str, Any]:
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise JobError(
+            f"`{name}` has to be a table", where=source.where(name), found=show(table), expected=f"`[{name}]`"
+        )
+    return table
+
+
+def _check_table(given: dict[str, Any], known: Mapping[str, Key], source: Source, table: str) -> None:
+    check_known(given, known, source, table)
+    for name, value in given.items():
+        check_value(name, value, known[name], source, table)
