@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hier.errors import DataError
+
+EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
 ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
 
 
@@ -78,6 +81,7 @@ def cross_products(
     y : (n,) response, less its offset. X : (n, p), of full column rank. Z : (n, q) random-effects columns.
     codes : (n,) integers in `[0, n_groups)`. weights : (n,) positive precision weights, or None for 1.
 
+    Raises DataError where the fixed effects leave nothing of the response.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
     columns orthogonalised first.
     """
@@ -87,6 +91,13 @@ def cross_products(
         root = np.sqrt(weights)[:, None]
         rows, Z = rows * root, Z * root
     R = triangular_factor(rows)
+    if abs(R[p, p]) <= EXACT_FIT * np.linalg.norm(R[:, p]):
+        raise DataError(
+            "the fixed effects fit the response exactly, so nothing is left to vary",
+            found=f"residuals of {abs(R[p, p]) / np.sqrt(n):.1g} in {n} rows",
+            expected="a response with variation of its own",
+            hint="check that the response is not computed from the other columns",
+        )
     # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
     to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
     to_kernel *= np.sign(np.diag(R))
