@@ -14,8 +14,6 @@ import hier.model as models
 import hier.pooling as pooling
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from hier.estimate import Estimate
     from hier.posterior import Posterior
 
@@ -92,7 +90,7 @@ class Model(models.Model):
 class Comparison(pooling.Comparison):
     __doc__ = pooling.Comparison.__doc__
 
-    def plot_shrinkage(self) -> Figure:
+    def plot_shrinkage(self) -> Any:
         """The picture of `hier.plots.plot_shrinkage`: each level's coefficients under no, partial and complete
         pooling.
         """

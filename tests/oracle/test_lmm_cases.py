@@ -18,7 +18,7 @@ CASES = json.loads((HERE / "lmm_cases.json").read_text())["cases"]
 def frame(case):
     table = pd.read_csv(HERE / case["data"], keep_default_na=False, na_values=[""])
     for name, coding in (case["categorical"] or {}).items():
-        levels = coding["levels"]
+        levels = coding.get("levels") or sorted(table[name].dropna().astype(str).unique())
         values = table[name].map(lambda v: v if pd.isna(v) or isinstance(v, str) else f"{v:g}")
         table[name] = pd.Categorical(values, categories=levels)
     return table

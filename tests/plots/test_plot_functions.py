@@ -18,6 +18,7 @@ from hier import ModelError, plots
 from hier.plots import style
 from hier.plots.lines import hold
 from hier.plots.parameters import parameters
+from hier.plots.shrinkage import _frame
 
 OF_COMPARISON = ("plot_data", "plot_shrinkage", "plot_parameters", "plot_group_effects", "plot_group_fits")
 OF_POSTERIOR = ("plot_ranks", "plot_trace")
@@ -37,7 +38,25 @@ def line(axes: Axes, label: str) -> np.ndarray:
     return np.asarray(found.get_xydata(), dtype=float)
 
 
-@pytest.mark.parametrize("name", OF_COMPARISON + OF_POSTERIOR)
+def assert_fills_its_width(figure: Figure) -> None:
+    """No error and no warning on the way to pixels, and these are not blank."""
+    pixels = imread(io.BytesIO(figure._repr_png_()))
+    assert pixels.shape[1] == 100 * style.WIDTH
+    assert pixels[..., :3].std() > 0.02
+
+
+@pytest.mark.parametrize("name", OF_POSTERIOR)
+@pytest.mark.parametrize("kind", ["intercepts", "uncorrelated", "three"])
+def test_every_picture_of_draws_can_be_drawn(name, kind, of_kind):
+    posterior = of_kind(kind).posterior
+    figure = drawn(name, of_kind(kind))
+    labels = [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
+    assert labels == [parameter.label for parameter in parameters(posterior)]
+    assert ("cor(" in " ".join(labels)) == (kind == "three")
+    assert_fills_its_width(figure)
+
+
+@pytest.mark.parametrize("name", OF_COMPARISON)
 def test_every_picture_of_every_kind_can_be_drawn(name, any_kind):
     if name == "plot_group_fits" and plots.covariate(any_kind.estimate.model) is None:
         with pytest.raises(ModelError, match="no numeric covariate"):
@@ -46,9 +65,7 @@ def test_every_picture_of_every_kind_can_be_drawn(name, any_kind):
     figure = drawn(name, any_kind)
     assert isinstance(figure, Figure)
     assert all(axes.get_title(loc="left") or axes.get_xlabel() for axes in figure.axes if axes.axison)
-    pixels = imread(io.BytesIO(figure._repr_png_()))
-    assert pixels.shape[1] == 100 * style.WIDTH
-    assert pixels[..., :3].std() > 0.02
+    assert_fills_its_width(figure)
 
 
 def test_settings_and_backend_stay_as_they_are(of_kind):
@@ -56,7 +73,8 @@ def test_settings_and_backend_stay_as_they_are(of_kind):
     before = {key: value for key, value in mpl.rcParams.items() if key != "backend"}
     pyplot = "matplotlib.pyplot" in sys.modules
     for name in OF_COMPARISON + OF_POSTERIOR:
-        drawn(name, comparison)._repr_png_()
+        drawn(name, comparison)
+    plots.plot_data(comparison)._repr_png_()
     assert {key: value for key, value in mpl.rcParams.items() if key != "backend"} == before
     assert ("matplotlib.pyplot" in sys.modules) == pyplot
 
@@ -132,14 +150,13 @@ def test_shrinkage_names_the_extremes_of_many_levels(of_kind):
     assert {text.get_text() for text in ladder.texts} == {*order[:3], *order[-3:]}
 
 
-def test_shrinkage_leaves_far_out_estimates_outside_and_says_so(of_kind):
-    figure = plots.plot_shrinkage(of_kind("many"))
-    for axes in figure.axes[1:]:
-        x = points(axes, "own least squares")[:, 0]
-        low, high = axes.get_xlim()
-        outside = int(((x < low) | (x > high)).sum())
-        assert outside > 0
-        assert f"({outside} own estimate" in axes.get_xlabel()
+def test_far_out_least_squares_are_left_outside_and_counted():
+    limits = []
+    own = np.append(np.linspace(-1.0, 1.0, 21), [1000.0, np.nan])
+    said = _frame(lambda low, high: limits.extend([low, high]), own, np.array([-0.5, 1.5]))
+    assert "(1 own estimate outside)" in said
+    np.testing.assert_allclose(limits, [-1.125, 1.625])
+    assert _frame(lambda low, high: None, own[:21], np.array([0.0])) == ""
 
 
 def test_a_level_without_least_squares_has_its_other_points(of_kind):
@@ -215,7 +232,7 @@ def test_group_effects_are_those_of_the_table(of_kind):
         rows = comparison.table.xs(term, level="term").sort_values("posterior_mean", kind="stable")
         np.testing.assert_allclose(line(axes, "posterior mean, 95% interval")[:, 0], rows["posterior_mean"])
         np.testing.assert_allclose(line(axes, "REML ± 1.96 se")[:, 0], rows["mode"])
-        intervals = [c for c in axes.collections if isinstance(c, LineCollection)][0].get_segments()
+        intervals = next(c for c in axes.collections if isinstance(c, LineCollection)).get_segments()
         half = [(segment[1, 0] - segment[0, 0]) / 2 for segment in intervals]
         np.testing.assert_allclose(half, 1.959964 * rows["mode_se"], rtol=1e-6)
 

@@ -155,7 +155,9 @@ def test_prior_draws_follow_the_priors(pigs_model):
     assert float(at_means.std()) == pytest.approx(spread, rel=0.06)
 
 
-@pytest.mark.parametrize("bad", [{"chains": 0}, {"draws": 2.5}, {"warmup": 3}, {"target_accept": 1.5}, {"device": "tpu"}])
+@pytest.mark.parametrize(
+    "bad", [{"chains": 0}, {"draws": 2.5}, {"warmup": 3}, {"target_accept": 1.5}, {"device": "tpu"}]
+)
 def test_settings_that_make_no_sense_are_refused(pigs_model, bad):
     with pytest.raises(hier.FitError, match=next(iter(bad)).replace("device", "tpu")):
         pigs_model.sample(**{"progress": False, **bad})
