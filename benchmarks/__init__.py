@@ -1,0 +1,1 @@
+"""Speed of hier beside its peers, measured on one model file."""

@@ -1,0 +1,31 @@
+"""The glmm package: REML, with and without Satterthwaite degrees of freedom."""
+
+from typing import Any
+
+from benchmarks.peers.protocol import Mode, serve, timed
+
+
+def library() -> Any:
+    """Import what a user imports."""
+    import glmm
+
+    return glmm
+
+
+def modes(glmm: Any, options: Any) -> dict[str, Mode]:
+    """`estimate` is the bare fit; `estimate_df` is the default call, whose fit carries the degrees of freedom."""
+    import pandas as pd
+
+    data = pd.read_csv(options.data)
+
+    def facts(fit: Any) -> dict[str, Any]:
+        return {"fixef": [float(value) for value in fit.beta], "sigma": float(fit.dispersion) ** 0.5}
+
+    return {
+        "estimate": lambda seed: timed(lambda: glmm.fit(data, options.formula, satterthwaite=False), facts),
+        "estimate_df": lambda seed: timed(lambda: glmm.fit(data, options.formula), facts),
+    }
+
+
+if __name__ == "__main__":
+    serve(library, modes)

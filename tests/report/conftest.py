@@ -1,0 +1,45 @@
+"""Two comparisons, each estimated and sampled once: the pigs, and a small table with hostile names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hier
+from hier.report import write_report
+
+SCRIPT = "<script>alert(1)</script>"
+LEVELS = (SCRIPT, "$\\bad{$", "a & \"b\" 'c'", "--><b>bold</b>", "\N{CJK UNIFIED IDEOGRAPH-540D}", "line\nbreak\0")
+
+
+@pytest.fixture(scope="session")
+def pigs() -> hier.Comparison:
+    model = hier.Model("weight ~ week + (week | id)", hier.load_dataset("pigs"))
+    return hier.compare(model.estimate(), model.sample(chains=2, draws=100, warmup=100, seed=1, progress=False))
+
+
+@pytest.fixture(scope="session")
+def hostile() -> hier.Comparison:
+    """Levels and a column whose names are markup; a level too many, a missing value, a weight and an offset."""
+    random = np.random.default_rng(5)
+    codes = np.repeat(np.arange(len(LEVELS)), 12)
+    b = random.normal(size=(len(LEVELS), 2))
+    x = random.normal(size=len(codes))
+    data = pd.DataFrame({SCRIPT: x, "g": pd.Categorical.from_codes(codes, [*LEVELS, "unused"]), "w": 2.0, "o": x / 3})
+    data["y"] = b[codes, 0] + (1 + b[codes, 1]) * x + random.normal(size=len(codes))
+    data.loc[3, "y"] = np.nan
+    model = hier.Model(f"y ~ `{SCRIPT}` + (`{SCRIPT}` | g)", data, weights="w", offset="o")
+    return hier.compare(model.estimate(), model.sample(chains=2, draws=100, warmup=100, seed=1, progress=False))
+
+
+@pytest.fixture(scope="session")
+def pigs_page(pigs: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(pigs, tmp_path_factory.mktemp("report") / "pigs.html")
+
+
+@pytest.fixture(scope="session")
+def hostile_page(hostile: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(hostile, tmp_path_factory.mktemp("report") / "hostile.html")

@@ -1,0 +1,73 @@
+"""What the report says in its tables and sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hier.report import content, pictures
+
+
+def with_levels(comparison, count: int):
+    """The comparison with a table of so many levels, the first one's own least squares missing."""
+    index = pd.MultiIndex.from_product([range(count), ["Intercept", "week"]], names=["id", "term"])
+    table = pd.DataFrame(1.0, index=index, columns=comparison.table.columns)
+    table.iloc[0, 0] = np.nan
+    return dataclasses.replace(comparison, table=table)
+
+
+def test_of_many_levels_the_first_500_are_listed_and_that_is_said(pigs):
+    table = content.level_table(with_levels(pigs, 501))
+    assert len(table.rows) == 1000
+    assert table.rows[0][:4] == ["0", "Intercept", "–", "1.000"]
+    assert table.rows[-1][0] == "499"
+    assert content.levels_note(501).startswith("The first 500 of 501 levels")
+    assert content.levels_note(500) == "All 500 levels."
+    assert len(content.level_table(pigs).rows) == 96
+
+
+@pytest.mark.parametrize(
+    ("term", "shown"),
+    [
+        ("week", "week"),
+        ("sd__week", "sd(week)"),
+        ("cor__Intercept.week", "cor(Intercept, week)"),
+        ("sd__Observation", "sigma"),
+        ("a__b", "a__b"),
+    ],
+)
+def test_parameters_have_plain_names(term, shown):
+    assert content.plain_term(term) == shown
+
+
+def test_trouble_is_said_first(pigs):
+    diagnosis = dataclasses.replace(pigs.posterior.diagnose(), problems=("R-hat is large",))
+    estimate = dataclasses.replace(pigs.estimate, converged=False, is_singular=True, message="stopped early")
+    said = content.verdicts(estimate, diagnosis)
+    assert [verdict.ok for verdict in said] == [False, False, False]
+    assert [verdict.word for verdict in said] == ["REML did not converge", "singular fit", "draws not yet usable"]
+    assert said[0].sentence == "Stopped early."
+    assert said[2].sentence.startswith("1 of the checks below failed")
+    well = content.verdicts(pigs.estimate, dataclasses.replace(diagnosis, problems=()))
+    assert [verdict.ok for verdict in well] == [True, True, True]
+
+
+def test_the_largest_difference_names_its_level(pigs):
+    table = pigs.table.copy()
+    table.loc[(7, "week"), "mode"] = (
+        table.loc[(7, "week"), "posterior_mean"] + 3 * table.loc[(7, "week"), "posterior_sd"]
+    )
+    said = content.largest_difference(dataclasses.replace(pigs, table=table))
+    assert said == "3.00 posterior standard deviations, at level 7 (week)"
+
+
+def test_pictures_need_no_covariate(pigs, monkeypatch):
+    for plot in ("plot_data", "plot_shrinkage", "plot_group_effects"):
+        monkeypatch.setattr(pictures, plot, lambda comparison: None)
+    monkeypatch.setattr(pictures, "embed", lambda figure: "data:")
+    monkeypatch.setattr(pictures, "covariate", lambda model: None)
+    titles = [picture.title for picture in content.pooling_pictures(pigs)]
+    assert titles == ["The data and the fitted model", "Shrinkage", "Deviations from the population"]
