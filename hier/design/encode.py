@@ -53,7 +53,7 @@ def _encode_by_formulaic(part: LinearPart, table: Table, text: str) -> tuple[np.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # log(0) and the like are refused below, by name and row
-            formula = FormulaicFormula(source, _parser=DefaultFormulaParser(include_intercept=False))
+            formula: Any = FormulaicFormula(source, _parser=DefaultFormulaParser(include_intercept=False))  # pyright: ignore[reportAbstractUsage]
             matrix: Any = formula.get_model_matrix(frame, context=FUNCTIONS, na_action="ignore", output="numpy")
     except (FormulaicError, ValueError, TypeError, ArithmeticError) as error:
         raise FormulaError(

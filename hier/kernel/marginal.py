@@ -127,7 +127,7 @@ def neg2_log_marginal(
     """
     form = fixed_effects_form(eliminated, sigma, prior, held)
     precision, _, minimum = split_form(form)
-    value = cross.nobs * (LOG_2PI + 2.0 * jnp.log(sigma)) - cross.log_weights + eliminated.log_det + minimum
+    value = (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + eliminated.log_det + minimum
     if integrate:
         value += 2.0 * jnp.sum(jnp.log(jnp.diag(precision))) - precision.shape[0] * LOG_2PI + prior.constant
     return value
@@ -137,7 +137,7 @@ def neg2_log_likelihood(eliminated: Eliminated, sigma: jax.Array, cross: CrossPr
     """-2 log density of the response given all parameters, the group deviations integrated out."""
     weights = jnp.append(-beta, 1.0)
     squares = weights @ eliminated.schur @ weights / sigma**2
-    return cross.nobs * (LOG_2PI + 2.0 * jnp.log(sigma)) - cross.log_weights + eliminated.log_det + squares
+    return (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + eliminated.log_det + squares
 
 
 def fixed_effects(form: jax.Array) -> tuple[jax.Array, jax.Array]:

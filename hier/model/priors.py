@@ -164,7 +164,8 @@ def _scalar(name: str, prior: Distribution, *, positive: bool) -> Distribution:
             found=f"batch shape {prior.batch_shape}, event shape {prior.event_shape}",
             expected="a distribution with no batch and no event dimensions",
         )
-    inside = prior.support(np.array([-1.0, 1.0]))
+    support: Any = prior.support
+    inside = support(np.array([-1.0, 1.0]))
     if positive and bool(np.any(np.asarray(inside)[0])):
         raise ModelError(
             f"the prior of `{name}` allows negative values, and `{name}` is a standard deviation",

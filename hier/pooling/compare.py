@@ -107,7 +107,8 @@ def _covariance_draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
 def _parameter_table(estimate: Estimate, posterior: Posterior) -> pd.DataFrame:
     point = estimate.tidy()[["effect", "group", "term", "estimate", "std_error"]]
     draws = posterior.tidy()[["effect", "term", "group", "estimate", "std_error", "conf_low", "conf_high"]]
-    draws = draws.rename(columns={"estimate": "posterior_mean", "std_error": "posterior_sd"})
+    names = {"estimate": "posterior_mean", "std_error": "posterior_sd"}
+    draws = pd.DataFrame(draws).rename(columns=names)
     keys = ["effect", "group", "term"]
     return point.fillna({"group": ""}).merge(draws.fillna({"group": ""}), on=keys, how="left", validate="one_to_one")
 

@@ -31,7 +31,7 @@ def work(problem: Any) -> int:
     return groups * q * q * (q + columns)
 
 
-def _choose(device: str, size: int) -> jax.Device:
+def _choose(device: str, size: int) -> Any:
     if device == "gpu":
         gpus = _gpus()
         if not gpus:
@@ -47,7 +47,7 @@ def _choose(device: str, size: int) -> jax.Device:
     return jax.local_devices(backend="cpu")[0]
 
 
-def _gpus() -> list[jax.Device]:
+def _gpus() -> list[Any]:
     try:
         return jax.local_devices(backend="gpu")
     except RuntimeError:  # JAX's way of saying that there is no such backend

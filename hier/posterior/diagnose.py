@@ -76,7 +76,7 @@ def _problems(
     said = []
     if settings.chains == 1:
         said.append("one chain cannot show that the chains agree; use 4")
-    for name, row in table.iterrows():
+    for name, row in table.to_dict("index").items():
         if not row["rhat"] <= LARGEST_RHAT:
             said.append(
                 f"R-hat of `{name}` is {row['rhat']:.3f}, above {LARGEST_RHAT}: the chains do not agree; draw more"

@@ -7,14 +7,14 @@ import numpy as np
 
 def rhat(draws: np.ndarray) -> np.ndarray:
     """Rank-normalised split R-hat of draws (C, D, ...). Source: Vehtari et al. (2021), Bayesian Anal. 16, 667."""
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     return _quietly(array_stats.rhat, draws, method="rank")
 
 
 def ess_bulk(draws: np.ndarray) -> np.ndarray:
     """Effective sample size for the centre of the distribution, draws (C, D, ...). Source: Vehtari et al. (2021)."""
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     return _quietly(array_stats.ess, draws, method="bulk")
 
@@ -23,7 +23,7 @@ def ess_tail(draws: np.ndarray) -> np.ndarray:
     """The smaller effective sample size of the 5 and 95 percent quantiles, draws (C, D, ...). Source: Vehtari et al.
     (2021).
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     return _quietly(array_stats.ess, draws, method="tail", prob=(0.05, 0.95))
 

@@ -61,7 +61,7 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
             deviations = dist.TransformedDistribution(
                 standard, dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor)
             )
-            b = numpyro.sample(f"b_{group}", deviations)
+            b: Any = numpyro.sample(f"b_{group}", deviations)
 
         sigma = numpyro.sample("sigma", priors.sigma)
         mean = design.X @ beta + jnp.sum(design.random.Z * b[random.codes], axis=1)
@@ -71,7 +71,8 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
         numpyro.sample("y", dist.Normal(mean, spread).to_event(1), obs=y)
 
     if noncentred:
-        return numpyro.handlers.reparam(program, config={f"b_{group}": TransformReparam()})
+        reparametrised: Any = numpyro.handlers.reparam(program, config={f"b_{group}": TransformReparam()})
+        return reparametrised
     return program
 
 

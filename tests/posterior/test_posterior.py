@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import jax
@@ -124,7 +125,7 @@ def test_diagnosis_says_what_is_wrong(pigs_posterior):
     stats["diverging"] = stats["diverging"].copy()
     stats["diverging"][0, :3] = True
     stats["energy"] = np.cumsum(stats["energy"] - stats["energy"].mean(), axis=1)
-    bad = hier.Posterior(**{**vars(pigs_posterior), "draws": draws, "stats": stats})
+    bad = dataclasses.replace(pigs_posterior, draws=draws, stats=stats)
     said = " ".join(bad.diagnose().problems)
     assert not bad.diagnose().ok
     for piece in ("R-hat of `sigma`", "3 of 4000 draws diverged", "E-BFMI of chain 0"):

@@ -1,0 +1,20 @@
+"""One public function a picture. Each returns a matplotlib `Figure` and leaves no global state behind."""
+
+from hier.plots.chains import plot_ranks, plot_trace
+from hier.plots.data import plot_data
+from hier.plots.densities import plot_parameters
+from hier.plots.effects import plot_group_effects
+from hier.plots.fits import plot_group_fits
+from hier.plots.lines import covariate
+from hier.plots.shrinkage import plot_shrinkage
+
+__all__ = [
+    "covariate",
+    "plot_data",
+    "plot_group_effects",
+    "plot_group_fits",
+    "plot_parameters",
+    "plot_ranks",
+    "plot_shrinkage",
+    "plot_trace",
+]

@@ -1,0 +1,58 @@
+"""Caterpillar plots of the group deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hier.plots import style
+from hier.plots.lines import own_coefficients
+from hier.pooling import Comparison
+
+NORMAL = 1.959963984540054  # 97.5 percent quantile of the Normal distribution
+APART = 0.18  # half the distance, in rows, between a level's two intervals
+
+
+@style.styled
+def plot_group_effects(comparison: Comparison) -> Figure:
+    """The deviation of each level from the population, by both, sorted by the posterior mean.
+
+    The point estimate's conditional mode ± 1.96 standard errors, and the posterior's mean and central 95 percent. Of
+    more than 60 levels an even selection is shown.
+    """
+    random = comparison.estimate.model.design.random
+    q, count = len(random.names), random.n_levels
+    shown = min(count, style.NAMED)
+    across = min(q, 3)
+    height = -(-q // across) * style.level_height(shown) + 0.3
+    figure = style.picture(height, f"Deviations of {style.of_levels(shown, count, random.group)}")
+    panels = style.grid(figure, q, across)
+    for k, axes in enumerate(panels):
+        _draw_column(axes, comparison, k)
+    style.legend(figure, panels[0])
+    return figure
+
+
+def _draw_column(axes: Axes, comparison: Comparison, k: int) -> None:
+    design, posterior = comparison.estimate.model.design, comparison.posterior
+    random = design.random
+    mode, se, mean = (
+        own_coefficients(comparison.table[c].to_numpy(), design)[:, k] for c in ("mode", "mode_se", "posterior_mean")
+    )
+    shown = style.spread(np.argsort(mean, kind="stable"), style.NAMED)
+    rows = np.arange(len(shown))
+    draws = posterior.draws[f"b_{posterior.group}"][:, :, shown, k].reshape(-1, len(shown))
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    size, width = (5.0, 1.7) if len(shown) <= 25 else (3.2, 1.1)
+    method = comparison.estimate.method.upper()
+    axes.axvline(0.0, color=style.POPULATION, linewidth=1.0, zorder=1, label="population")
+    above, below = rows + APART, rows - APART
+    axes.hlines(above, (mode - NORMAL * se)[shown], (mode + NORMAL * se)[shown], color=style.ESTIMATE, linewidth=width)
+    axes.plot(
+        mode[shown], above, "o", color=style.ESTIMATE, fillstyle="none", markersize=size, label=f"{method} ± 1.96 se"
+    )
+    axes.hlines(below, low, high, color=style.POSTERIOR, linewidth=width)
+    axes.plot(mean[shown], below, "o", color=style.POSTERIOR, markersize=size, label="posterior mean, 95% interval")
+    style.level_axis(axes, style.names(random.levels[shown]), style.name(random.group) if k == 0 else "")
+    axes.set_xlabel(f"deviation in {style.name(random.names[k], 30)}")

@@ -1,0 +1,207 @@
+"""What a report says, as text and tables; the template only lays it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hier.estimate import Estimate
+from hier.estimate.summary import significant
+from hier.pooling import Comparison
+from hier.posterior import Posterior
+from hier.posterior.diagnose import Diagnosis
+from hier.report.made import how_made
+from hier.report.pictures import chain_pictures, parameter_picture, pooling_pictures
+
+MOST_LEVELS = 500  # in the table of levels
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that was checked: whether it is well, in a word, and in a sentence."""
+
+    ok: bool
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; the first `left` columns name the row."""
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+    left: int = 1
+
+
+def content(comparison: Comparison) -> dict[str, Any]:
+    """Everything that the template shows, by name."""
+    estimate, posterior = comparison.estimate, comparison.posterior
+    diagnosis = posterior.diagnose()
+    return {
+        "title": estimate.model.formula.text,
+        "method": estimate.method.upper(),
+        "group": posterior.group,
+        "verdicts": verdicts(estimate, diagnosis),
+        "notes": estimate.model.design.notes(),
+        "facts": facts(estimate),
+        "priors": Table("Priors", ["parameter", "prior"], [list(row) for row in posterior.priors.items()]),
+        "parameters": parameter_table(comparison),
+        "estimate_block": estimate.summary(),
+        "posterior_block": posterior.summary(),
+        "parameter_picture": parameter_picture(comparison),
+        "pooling_pictures": pooling_pictures(comparison),
+        "chain_pictures": chain_pictures(comparison),
+        "shrinkage": shrinkage_table(comparison),
+        "largest_difference": largest_difference(comparison),
+        "diagnosis": diagnosis_table(diagnosis),
+        "problems": diagnosis.problems,
+        "sampler_facts": sampler_facts(posterior, diagnosis),
+        "levels": level_table(comparison),
+        "levels_note": levels_note(len(posterior.levels)),
+        "made": how_made(comparison),
+    }
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number to so many significant digits; an en dash where there is none."""
+    return "–" if np.isnan(value) else significant(float(value), digits)
+
+
+def verdicts(estimate: Estimate, diagnosis: Diagnosis) -> list[Verdict]:
+    """Did the search converge, is the fit singular, can the draws be used?"""
+    method = estimate.method.upper()
+    if estimate.is_singular:
+        singular = Verdict(
+            False,
+            "singular fit",
+            f"{method} puts the variance of some combination of the random effects at zero, the edge of what is "
+            "possible. Its standard deviations and correlations say less than they seem to; the posterior shows what "
+            "else the data allow.",
+        )
+    else:
+        singular = Verdict(True, "not singular", "No variance of the random effects is estimated as zero.")
+    usable = f"{len(diagnosis.problems)} of the checks below failed: do not rely on the posterior yet."
+    return [
+        Verdict(
+            estimate.converged,
+            f"{method} converged" if estimate.converged else f"{method} did not converge",
+            f"{estimate.message[:1].upper()}{estimate.message[1:]}.",
+        ),
+        singular,
+        Verdict(
+            True, "draws usable", "R-hat, effective sample sizes, divergences and energy are all as they should be."
+        )
+        if diagnosis.ok
+        else Verdict(False, "draws not yet usable", usable),
+    ]
+
+
+def facts(estimate: Estimate) -> list[tuple[str, str]]:
+    """The model and its data, as pairs of a word and what it stands for here."""
+    model, design, random = estimate.model, estimate.model.design, estimate.model.design.random
+    rows = np.bincount(random.codes, minlength=random.n_levels)
+    each = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
+    ends = np.cumsum(random.blocks)
+    blocks = [", ".join(random.names[end - size : end]) for size, end in zip(random.blocks, ends, strict=True)]
+    found = [
+        ("Response", f"{design.response}, {model.family.name} with {model.family.links[0]} link"),
+        ("Rows", f"{design.nobs} of {design.rows_read} in the table"),
+        ("Grouping factor", f"{random.group}, {random.n_levels} levels with {each} rows each"),
+        ("Fixed effects", ", ".join(design.names) or "none"),
+        ("Random effects", "; ".join(blocks) + (" (uncorrelated)" if len(blocks) > 1 else "")),
+    ]
+    if design.weights is not None:
+        low, high = design.weights.min(), design.weights.max()
+        found.append(("Weights", f"precision weights from {low:.4g} to {high:.4g}"))
+    if design.offset is not None:
+        found.append(("Offset", f"from {design.offset.min():.4g} to {design.offset.max():.4g}"))
+    return found
+
+
+def parameter_table(comparison: Comparison) -> Table:
+    """Fixed effects, standard deviations, correlations and sigma by both."""
+    method = comparison.estimate.method.upper()
+    columns = ["estimate", "std_error", "posterior_mean", "posterior_sd", "conf_low", "conf_high"]
+    table = comparison.parameters
+    rows = [
+        [plain_term(term), group, *map(number, values)]
+        for term, group, values in zip(table["term"], table["group"], table[columns].to_numpy(dtype=float), strict=True)
+    ]
+    head = ["parameter", "group", method, "std. error", "posterior mean", "posterior sd", "2.5%", "97.5%"]
+    return Table(f"Parameters by {method} and by the posterior", head, rows, left=2)
+
+
+def plain_term(term: str) -> str:
+    """`sd__week` as `sd(week)`, `cor__Intercept.week` as `cor(Intercept, week)`, `sd__Observation` as `sigma`."""
+    if term == "sd__Observation":
+        return "sigma"
+    kind, mark, names = term.partition("__")
+    if not mark or kind not in ("sd", "cor"):
+        return term
+    return f"{kind}({names.replace('.', ', ', 1) if kind == 'cor' else names})"
+
+
+def shrinkage_table(comparison: Comparison) -> Table:
+    """The mean over the levels of how far each coefficient is drawn to the population."""
+    method = comparison.estimate.method.upper()
+    columns = ["shrinkage_estimate", "shrinkage_posterior"]
+    mean = pd.DataFrame(comparison.shrinkage[columns].groupby(level="term", sort=False).mean())
+    rows = [
+        [str(term), f"{by_estimate:.3f}", f"{by_posterior:.3f}"]
+        for term, (by_estimate, by_posterior) in zip(mean.index, mean.to_numpy(), strict=True)
+    ]
+    return Table("Mean shrinkage (0: own least squares, 1: population)", ["coefficient", method, "posterior"], rows)
+
+
+def largest_difference(comparison: Comparison) -> str:
+    """Where conditional mode and posterior mean of a deviation are furthest apart, in posterior sds."""
+    table = comparison.table
+    apart = ((table["mode"] - table["posterior_mean"]).abs() / table["posterior_sd"]).to_numpy()
+    worst = int(np.argmax(apart))
+    level, term = table.index[worst]
+    return f"{apart[worst]:.2f} posterior standard deviations, at level {level} ({term})"
+
+
+def diagnosis_table(diagnosis: Diagnosis) -> Table:
+    columns = diagnosis.table[["rhat", "ess_bulk", "ess_tail"]]
+    rows = [
+        [str(variable), f"{rhat:.4f}", f"{bulk:.0f}", f"{tail:.0f}"]
+        for variable, (rhat, bulk, tail) in zip(columns.index, columns.to_numpy(), strict=True)
+    ]
+    head = ["variable", "R-hat", "bulk ESS", "tail ESS"]
+    return Table("Largest R-hat and smallest effective sample sizes", head, rows)
+
+
+def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    settings = posterior.settings
+    total = settings.chains * settings.draws
+    return [
+        ("Divergences", f"{diagnosis.divergences} of {total} draws"),
+        ("At the largest tree depth", f"{diagnosis.at_max_depth} of {total} draws"),
+        ("E-BFMI", f"at least {diagnosis.bfmi.min():.2f}"),
+        ("Leapfrog steps", f"{posterior.stats['n_steps'].mean():.1f} a draw"),
+    ]
+
+
+def level_table(comparison: Comparison) -> Table:
+    """A row for each level and coefficient; of the first 500 levels where there are more."""
+    q = len(comparison.posterior.group_names)
+    table = comparison.table.iloc[: MOST_LEVELS * q]
+    rows = [
+        [str(level), str(term), *map(number, values[:5]), *(f"{share:.3f}" for share in values[5:])]
+        for (level, term), values in zip(table.index, table.to_numpy(dtype=float), strict=True)
+    ]
+    head = ["level", "coefficient", "own least squares", "mode", "std. error", "posterior mean", "posterior sd"]
+    method = comparison.estimate.method.upper()
+    return Table("Levels", [*head, f"shrinkage, {method}", "shrinkage, posterior"], rows, left=2)
+
+
+def levels_note(levels: int) -> str:
+    if levels <= MOST_LEVELS:
+        return f"All {levels} levels."
+    return f"The first {MOST_LEVELS} of {levels} levels; the comparison's table attribute has all of them."

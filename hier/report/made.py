@@ -1,0 +1,36 @@
+"""How a report was made: versions, settings, date."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+
+from hier import __version__
+from hier.pooling import Comparison
+
+LIBRARIES = ("jax", "numpyro", "numpy", "matplotlib")
+
+
+def how_made(comparison: Comparison) -> list[tuple[str, str]]:
+    """Pairs of a word and what it was: enough to make the same report again."""
+    settings = comparison.posterior.settings
+    versions = ", ".join(f"{library} {_version(library)}" for library in LIBRARIES)
+    return [
+        ("Date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("hier", __version__),
+        ("With", f"{versions}, Python {platform.python_version()}"),
+        ("Point estimate", f"method {comparison.estimate.method}; {comparison.estimate.message}"),
+        (
+            "Sampling",
+            f"NUTS, {settings.chains} chains of {settings.draws} draws after {settings.warmup} warm-up iterations, "
+            f"seed {settings.seed}, tree depth at most {settings.max_tree_depth}",
+        ),
+    ]
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "(version unknown)"
