@@ -198,7 +198,14 @@ def _name_far(axes: Axes, points: np.ndarray, centre: np.ndarray, labels: list[s
         if len(taken) == LABELS or any(abs(middle[0] - x) < 0.16 and abs(middle[1] - y) < 0.05 for x, y in taken):
             continue
         taken.append(middle)
+        up = away[j, 1] >= 0
         axes.annotate(
-            labels[j], (points[j, 0], points[j, 1]), (6 if right else -6, 4 if away[j, 1] >= 0 else -4), textcoords="offset points",
-            ha="left" if right else "right", va="bottom" if away[j, 1] >= 0 else "top", fontsize=8.5, zorder=6,
-        )  # fmt: skip
+            labels[j],
+            (points[j, 0], points[j, 1]),
+            (6 if right else -6, 4 if up else -4),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="bottom" if up else "top",
+            fontsize=8.5,
+            zorder=6,
+        )

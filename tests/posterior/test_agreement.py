@@ -48,8 +48,8 @@ def few_groups() -> pd.DataFrame:
 
 
 def test_few_unbalanced_groups():
-    # with five groups the default half-Student-t(3) leaves the sds' posterior too heavy a tail for its sd to be known to
-    # 5 percent in any run of this length; half-Normal priors do not
+    # with five groups the default half-Student-t(3) leaves the sds' posterior too heavy a tail for its sd to be known
+    # to 5 percent in any run of this length; half-Normal priors do not
     priors = {"sd_g": dist.HalfNormal(2.0), "sigma": dist.HalfNormal(2.0)}
     model = hier.Model("y ~ x + (x | g)", few_groups(), priors=priors)
     post = model.sample(chains=4, draws=10_000, warmup=1000, seed=1, progress=False)
