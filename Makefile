@@ -10,10 +10,10 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all lint bench lock notebook clean
+.PHONY: help setup demo test test-all lint bench bench-setup lock notebook clean
 
 help:  ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## create .venv with the locked packages and hier itself
 
@@ -36,6 +36,11 @@ lint: $(READY)  ## check style, formatting and types
 bench: $(READY)  ## run the benchmarks
 	$(PY) -m benchmarks $(ARGS)
 
+bench-setup: $(READY)  ## create .venv-peers with the programs that the benchmarks compare with
+	$(PY) -m venv --without-pip .venv-peers
+	@set -e; $(find_uv); \
+	"$$uv" pip install --quiet --python .venv-peers/bin/python --requirements benchmarks/requirements-peers.txt
+
 lock: $(READY)  ## resolve requirements.lock anew, to the newest versions
 	@set -e; $(find_uv); \
 	"$$uv" pip compile pyproject.toml --extra dev --universal --python-version 3.12 --upgrade --quiet \
@@ -46,7 +51,7 @@ notebook: $(READY)  ## execute every notebook in place
 	$(VENV)/bin/jupyter-execute --inplace notebooks/*.ipynb
 
 clean:  ## remove .venv, caches and builds (runs/ stays)
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- how .venv comes about -------------------------------------------------------------------------------
