@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import hier.model as models
 import hier.pooling as pooling
+from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -35,26 +36,26 @@ class Model(models.Model):
         *,
         chains: int = 4,
         draws: int = 1000,
-        warmup: int | None = None,
+        warmup: int = WARMUP,
         seed: int = 0,
         device: str = "auto",
         progress: bool = True,
-        target_accept: float = 0.8,
-        max_tree_depth: int = 10,
+        target_accept: float = TARGET_ACCEPT,
+        max_tree_depth: int = MAX_TREE_DEPTH,
     ) -> Posterior:
         """Draws from the posterior by NUTS on the exact marginal density.
 
-        `warmup`: iterations before the draws are kept, or None for hier's choice. `device`: "cpu", "gpu", or "auto",
+        `warmup`: iterations before the draws are kept. `device`: "cpu", "gpu", or "auto",
         which takes a GPU only where the problem is large enough to gain. The same seed gives the same draws on the
         same machine.
         """
-        from hier.posterior.sample import WARMUP, sample
+        from hier.posterior.sample import sample
 
         return sample(
             self,
             chains=chains,
             draws=draws,
-            warmup=WARMUP if warmup is None else warmup,
+            warmup=warmup,
             seed=seed,
             device=device,
             progress=progress,

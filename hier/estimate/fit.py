@@ -6,7 +6,7 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate
-from hier.kernel.covariance import start
+from hier.kernel.covariance import n_variance_parameters, start
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
 from hier.model import Model
 from hier.model.density import Density
@@ -67,7 +67,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
     if method == "reml":
         objective -= 2.0 * float(units.log_det_basis)
     neg2_loglik = float(fit.neg2_loglik) + to_response if method == "map" else objective
-    n_parameters = len(design.names) + len(fit.hessian)
+    n_parameters = len(design.names) + n_variance_parameters(design.random.blocks)
 
     back = np.argsort(problem.order)
     basis = units.basis[back]

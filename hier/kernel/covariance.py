@@ -28,6 +28,11 @@ def template(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     return np.array(rows), np.array(columns)
 
 
+def n_variance_parameters(blocks: Blocks) -> int:
+    """Variances and covariances of the deviations, and the residual variance."""
+    return len(template(blocks)[0]) + 1
+
+
 def relative_factor(theta: jax.Array, blocks: Blocks) -> jax.Array:
     """The lower-triangular factor L (q, q) with covariance s^2 L L' from its free entries `theta`."""
     rows, columns = template(blocks)

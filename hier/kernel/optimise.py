@@ -37,7 +37,9 @@ class _State(NamedTuple):
 
 
 def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Newton's step with every curvature taken as positive, cut to the trust region; and the curvatures.
+    """Newton's step with every curvature taken as positive, cut to the trust region.
+
+    Returns the step (m,), the decrease of the function that it predicts, and its length before it was cut.
 
     At a stationary point with a direction of negative curvature the gradient gives no way out: the step then follows
     that direction.

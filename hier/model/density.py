@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import Blocks
+from hier.kernel.covariance import Blocks, n_variance_parameters
 from hier.kernel.marginal import FixedPrior, eliminate, neg2_log_marginal
 from hier.kernel.parameters import correlated_factor, join, log_volume_of_correlations, second_order, split_vector
 from hier.kernel.precision import float64
@@ -46,7 +46,7 @@ class Density:
 
     @property
     def size(self) -> int:
-        return self.n_held + 1 + sum(size * (size + 1) // 2 for size in self.blocks)
+        return self.n_held + n_variance_parameters(self.blocks)
 
     def _priors(self, problem: Problem) -> list[Any]:
         assert problem.priors is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hier.kernel.covariance import n_variance_parameters
 from hier.model.model import Model
 
 
@@ -16,7 +17,7 @@ def describe_model(model: Model) -> str:
     for size in random.blocks:
         blocks.append(", ".join(random.names[start : start + size]))
         start += size
-    n_parameters = len(design.names) + sum(size * (size + 1) // 2 for size in random.blocks) + 1
+    n_parameters = len(design.names) + n_variance_parameters(random.blocks)
     lines = [
         f"Hierarchical model: {model.formula}",
         f"Family: {model.family.name}, {model.family.links[0]} link",

@@ -42,9 +42,8 @@ def shrinkage(information: np.ndarray, covariance: np.ndarray, sigma2: np.ndarra
 
     `information` (J, q, q); `covariance` (..., q, q) of the deviations and `sigma2` (...): the result is (..., J, q).
     Given these, a group's deviations have mean (I - B_j) times their least-squares estimates with B_j = (covariance
-    Z_j'WZ_j / sigma2 + I)^-1; this is the diagonal of B_j. Source: Gelman and Pardoe (2006), Technometrics 48, 241
-    (pooling factors); Robinson (1991),
-    Stat. Sci. 6, 15.
+    Z_j'WZ_j / sigma2 + I)^-1; this is the diagonal of B_j.
+    Source: Gelman and Pardoe (2006), Technometrics 48, 241 (pooling factors); Robinson (1991), Stat. Sci. 6, 15.
     """
     q = information.shape[-1]
     gain = covariance[..., None, :, :] @ information / np.asarray(sigma2)[..., None, None, None]

@@ -21,8 +21,6 @@ from hier.model.density import Density
 from hier.model.problem import Problem
 
 PIECE = 50  # iterations of a compiled call
-TARGET_ACCEPT = 0.8
-MAX_TREE_DEPTH = 10
 PRIOR_WEIGHT = 20.0  # draws that the Laplace covariance counts for beside the chains' own
 
 
@@ -118,8 +116,8 @@ def run_nuts(
     warmup: int,
     draws: int,
     seed: int,
-    target_accept: float = TARGET_ACCEPT,
-    max_tree_depth: int = MAX_TREE_DEPTH,
+    target_accept: float,
+    max_tree_depth: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Trace:
     """`draws` draws of each chain after `warmup` iterations; `on_progress` is told how many iterations are done.

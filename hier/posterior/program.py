@@ -1,6 +1,4 @@
-"""The model as a full NumPyro program, group deviations included: to read, to extend, and to check the marginal route
-by.
-"""
+"""The model as a full NumPyro program, group deviations included: to read, to extend, and to check the sampler by."""
 
 from __future__ import annotations
 
@@ -26,9 +24,8 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
 
     Its sites are `beta`, `sd_GROUP`, `cor_GROUP`, `b_GROUP` and `sigma`, as in the posterior; the response is the
     site `y`, observed unless the program is called with `y=None`. `noncentred` writes the deviations as a factor
-    times standard
-    Normal variables, which NUTS explores better where the data say little about each group; False leaves them as they
-    are.
+    times standard Normal variables, which NUTS explores better where the data say little about each group; False
+    leaves them as they are.
     """
     import numpyro
     import numpyro.distributions as dist

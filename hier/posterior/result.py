@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from hier.posterior.diagnose import Diagnosis
 
 
+WARMUP = 200  # two halves: the Laplace fit leaves little to adapt
+TARGET_ACCEPT = 0.8
+MAX_TREE_DEPTH = 10
+
+
 class Settings(NamedTuple):
     """How the draws were made: `chains` x `draws` after `warmup` iterations, from `seed`."""
 

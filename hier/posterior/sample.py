@@ -13,9 +13,7 @@ from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import posterior_problem
 from hier.posterior.devices import use_device
-from hier.posterior.result import Posterior, Settings
-
-WARMUP = 200  # two halves: the Laplace fit leaves little to adapt
+from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 
 
 def sample(
@@ -27,8 +25,8 @@ def sample(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
-    target_accept: float = 0.8,
-    max_tree_depth: int = 10,
+    target_accept: float = TARGET_ACCEPT,
+    max_tree_depth: int = MAX_TREE_DEPTH,
 ) -> Posterior:
     """Draws from the posterior of all parameters and group deviations.
 
