@@ -20,6 +20,7 @@ from hier.kernel.marginal import (
     fixed_effects_form,
     flat_prior,
     group_deviations,
+    integrate_groups,
     neg2_log_likelihood,
     neg2_log_marginal,
 )
@@ -89,7 +90,7 @@ def _at_optimum(
 
     def beta_and_vcov(at: jax.Array) -> tuple[jax.Array, jax.Array]:
         factor, sigma = covariance(at)
-        return fixed_effects(fixed_effects_form(eliminate(factor, cross), sigma, prior))
+        return fixed_effects(fixed_effects_form(integrate_groups(factor, cross), sigma, prior))
 
     factor, sigma = covariance(x)
     beta, vcov = beta_and_vcov(x)
@@ -98,7 +99,7 @@ def _at_optimum(
         factor=factor,
         sigma=sigma,
         value=search.value,
-        neg2_loglik=neg2_log_likelihood(eliminated, sigma, cross, beta),
+        neg2_loglik=neg2_log_likelihood(eliminated.marginal, sigma, cross, beta),
         beta=beta,
         vcov=vcov,
         deviations=group_deviations(factor, eliminated, beta),
@@ -120,7 +121,7 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, blocks: Blocks, r
 
     def objective(x: jax.Array) -> jax.Array:
         factor, sigma = covariance(x)
-        return neg2_log_marginal(eliminate(factor, cross), sigma, cross, flat, integrate=reml)
+        return neg2_log_marginal(integrate_groups(factor, cross), sigma, cross, flat, integrate=reml)
 
     search = minimise(objective, start)
     x = search.x.at[:-1].set(canonical(search.x[:-1], blocks))

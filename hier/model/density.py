@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hier.kernel.covariance import Blocks, n_variance_parameters
-from hier.kernel.marginal import FixedPrior, eliminate, neg2_log_marginal
+from hier.kernel.marginal import FixedPrior, integrate_groups, neg2_log_marginal
 from hier.kernel.parameters import correlated_factor, join, log_volume_of_correlations, second_order, split_vector
 from hier.kernel.precision import float64
 from hier.model.problem import Problem
@@ -118,7 +118,7 @@ class Density:
         held = self.held_in_kernel_units(parameters, problem)
         log_prior = self.log_prior(parameters, problem) + (volume if self.with_volume else 0.0)
         return (
-            neg2_log_marginal(eliminate(factor, problem.cross), sigma, problem.cross, problem.fixed, held)
+            neg2_log_marginal(integrate_groups(factor, problem.cross), sigma, problem.cross, problem.fixed, held)
             - 2.0 * log_prior
         )
 

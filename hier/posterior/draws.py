@@ -41,7 +41,7 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     factor, sigma = density.in_kernel_units(parameters, problem)
     held = density.held_in_kernel_units(parameters, problem)
     eliminated = eliminate(factor, problem.cross)
-    lower, linear, _ = split_form(fixed_effects_form(eliminated, sigma, problem.fixed, held))
+    lower, linear, _ = split_form(fixed_effects_form(eliminated.marginal, sigma, problem.fixed, held))
     key_beta, key_b = jax.random.split(key)
     noise = jax.random.normal(key_beta, linear.shape)
     free = jax.scipy.linalg.solve_triangular(lower, linear + noise, lower=True, trans=1)

@@ -19,6 +19,7 @@ from hier.kernel.marginal import (
     fixed_effects_form,
     flat_prior,
     group_deviations,
+    integrate_groups,
     neg2_log_likelihood,
     neg2_log_marginal,
 )
@@ -56,16 +57,16 @@ def in_users_units(value, units, n, *, reml):
 @functools.partial(jax.jit, static_argnames="integrate")
 def marginal(factor, sigma, cross, *, integrate):
     flat = flat_prior(cross.xx.shape[0] - 1)
-    return neg2_log_marginal(eliminate(factor, cross), sigma, cross, flat, integrate=integrate)
+    return neg2_log_marginal(integrate_groups(factor, cross), sigma, cross, flat, integrate=integrate)
 
 
 @jax.jit
 def at_parameters(factor, sigma, cross):
     eliminated = eliminate(factor, cross)
-    beta, cov = fixed_effects(fixed_effects_form(eliminated, sigma, flat_prior(cross.xx.shape[0] - 1)))
+    beta, cov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, flat_prior(cross.xx.shape[0] - 1)))
     deviations = group_deviations(factor, eliminated, beta)
     spread = conditional_covariance(factor, eliminated, sigma)
-    return beta, cov, deviations, spread, neg2_log_likelihood(eliminated, sigma, cross, beta)
+    return beta, cov, deviations, spread, neg2_log_likelihood(eliminated.marginal, sigma, cross, beta)
 
 
 @pytest.mark.parametrize("blocks", STRUCTURES)
@@ -127,7 +128,7 @@ def test_normal_priors_are_integrated_exactly(held):
         constant += np.log(2.0 * np.pi * sd[k] ** 2)
     at = np.array([1.0, -2.0, 0.7])[free:]
     held_kernel = np.linalg.solve(units.basis[free:, free:], at - units.centre[free:]) if held else np.zeros(0)
-    value = jax.jit(lambda f, s, c, prior, h: neg2_log_marginal(eliminate(f, c), s, c, prior, h))(
+    value = jax.jit(lambda f, s, c, prior, h: neg2_log_marginal(integrate_groups(f, c), s, c, prior, h))(
         scaled, sigma_kernel, cross, FixedPrior(form, constant), held_kernel
     )
     V = dense.covariance(Z, codes, J, factor, sigma, weights)
@@ -145,7 +146,9 @@ def test_gradient_and_hessian_equal_finite_differences(blocks):
 
     @jax.jit
     def objective(x):
-        return neg2_log_marginal(eliminate(relative_factor(x[:-1], blocks), cross), jax.numpy.exp(x[-1]), cross, flat)
+        return neg2_log_marginal(
+            integrate_groups(relative_factor(x[:-1], blocks), cross), jax.numpy.exp(x[-1]), cross, flat
+        )
 
     x = np.append(theta, -0.3)
     gradient = jax.jit(jax.grad(objective))
