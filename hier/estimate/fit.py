@@ -37,7 +37,7 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
         problem = posterior_problem(model.design, model.priors)
         assert problem.priors is not None
         density = Density(blocks, len(problem.priors.held), with_volume=False)
-        return _in_user_units(model, method, problem, fit_density(density.start(problem), problem, density))
+        return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design)
     return _in_user_units(

@@ -26,6 +26,7 @@ from hier.kernel.marginal import (
 )
 from hier.kernel.optimise import Optimum, minimise
 from hier.kernel.precision import float64
+from hier.kernel.programs import Program
 
 BOUNDARY = 1e-4  # a diagonal entry of the factor below this is a variance on the boundary, as in lme4's isSingular
 
@@ -112,8 +113,7 @@ def _at_optimum(
     )
 
 
-@functools.partial(jax.jit, static_argnames=("blocks", "reml"))
-def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, blocks: Blocks, reml: bool) -> jax.Array:
+def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, blocks: Blocks, reml: bool) -> tuple[jax.Array]:
     flat = flat_prior(cross.xx.shape[0] - 1)
 
     def covariance(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -129,7 +129,7 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, blocks: Blocks, r
     # the factor's columns may have changed sign, and the Hessian's rows with them
     sign = jnp.where(search.x * x < 0, -1.0, 1.0)
     search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
-    return _pack(_at_optimum(covariance, x, cross, flat, search))
+    return (_pack(_at_optimum(covariance, x, cross, flat, search)),)
 
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, blocks: Blocks) -> jax.Array:
@@ -144,6 +144,11 @@ def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, blocks: B
     return jnp.where(values[1] <= values[0] + 1e-9, settled, x)
 
 
+@functools.cache
+def _likelihood_program(blocks: Blocks, reml: bool) -> Program:
+    return Program("fit_likelihood", (blocks, reml), functools.partial(_fit_likelihood, blocks=blocks, reml=reml))
+
+
 @float64
 def fit_likelihood(start: Any, cross: CrossProducts, blocks: Blocks, *, reml: bool) -> PointFit:
     """REML or maximum-likelihood estimates, searched from `start` (m,): the factor's free entries, and log sigma last.
@@ -151,26 +156,30 @@ def fit_likelihood(start: Any, cross: CrossProducts, blocks: Blocks, *, reml: bo
     Source: Bates et al. (2015), sections 3.4 to 3.6; the search is over the entries of the factor without bounds,
     since the objective is even in the sign of each of its columns, so that a zero variance is an interior minimum.
     """
-    flat = _fit_likelihood(start, cross, blocks=blocks, reml=reml)
+    (flat,) = _likelihood_program(blocks, reml)(start, cross)
     return _unpack(flat, cross.xx.shape[0] - 1, cross.zz.shape[0], cross.zz.shape[2], len(start))
 
 
-@functools.partial(jax.jit, static_argnames=("density",))
-def _fit_density(start: jax.Array, problem: Any, *, density: Any) -> jax.Array:
+def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
     def objective(x: jax.Array) -> jax.Array:
         return density.neg2_log_density(x, problem)
 
-    search = minimise(objective, start)
+    search = minimise(objective, density.start(problem))
     prior = density.fixed_prior_at(search.x, problem)
-    return _pack(_at_optimum(lambda x: density.covariance(x, problem), search.x, problem.cross, prior, search))
+    return (_pack(_at_optimum(lambda x: density.covariance(x, problem), search.x, problem.cross, prior, search)),)
+
+
+@functools.cache
+def _density_program(density: Any) -> Program:
+    return Program("fit_density", (density,), functools.partial(_fit_density, density=density))
 
 
 @float64
-def fit_density(start: Any, problem: Any, density: Any) -> PointFit:
+def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
-    `density` is hashable and has `neg2_log_density(x, problem)`, `covariance(x, problem)` and `fixed_prior_at(x,
-    problem)`.
+    `density` is hashable and has `size`, `start(problem)`, `neg2_log_density(x, problem)`, `covariance(x, problem)`
+    and `fixed_prior_at(x, problem)`.
     """
-    flat, cross = _fit_density(start, problem, density=density), problem.cross
-    return _unpack(flat, cross.xx.shape[0] - 1, cross.zz.shape[0], cross.zz.shape[2], len(start))
+    (flat,), cross = _density_program(density)(problem), problem.cross
+    return _unpack(flat, cross.xx.shape[0] - 1, cross.zz.shape[0], cross.zz.shape[2], density.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,12 +54,24 @@ def join(pieces: Sequence[Any]) -> jax.Array:
     return jnp.concatenate([jnp.ravel(jnp.asarray(piece)) for piece in pieces]) if pieces else jnp.zeros(0)
 
 
+def unconstrained(values: Sequence[Any], transforms: Sequence[Any]) -> jax.Array:
+    """One flat vector of the values, each taken back through its transform; zero for a value outside its support."""
+    x = join([transform.inv(jnp.asarray(value)) for value, transform in zip(values, transforms, strict=True)])
+    return jnp.where(jnp.isfinite(x), x, 0.0)
+
+
+@functools.cache
+def _names(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A distribution's parameters, and what its structure depends on, in the order in which NumPyro flattens both."""
+    return tuple(kind.gather_pytree_data_fields()), tuple(kind.gather_pytree_aux_fields())
+
+
 @jax.tree_util.register_pytree_node_class
 class Ordered:
-    """A NumPyro distribution as an argument of compiled programs, with its parameters in the order of their names.
+    """A NumPyro distribution as an argument of compiled programs, flattened in the order of its parameters' names.
 
-    NumPyro keeps the names of a distribution's parameters in a set, so that their order, and with it the compiled
-    program's key in the cache on disk, would change from one process to the next.
+    NumPyro keeps these names in a set, so that their order, and with it the compiled program's key in the cache on
+    disk, would change from one process to the next.
     """
 
     def __init__(self, node: Any) -> None:
@@ -66,15 +79,26 @@ class Ordered:
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         children, fixed = self.node.tree_flatten()
-        names = type(self.node).gather_pytree_data_fields()
-        named = sorted(zip(names, children, strict=True), key=lambda pair: pair[0])
-        inner = tuple(Ordered(child) if hasattr(child, "gather_pytree_data_fields") else child for _, child in named)
-        return inner, (type(self.node), fixed)
+        parameters, structure = _names(type(self.node))
+        inner = (
+            Ordered(child) if hasattr(child, "gather_pytree_data_fields") else child
+            for child in _sort(children, parameters)
+        )
+        return tuple(inner), (type(self.node), _sort(fixed, structure))
 
     @classmethod
     def tree_unflatten(cls, aux: tuple[Any, ...], children: Sequence[Any]) -> Ordered:
         kind, fixed = aux
-        names = kind.gather_pytree_data_fields()
-        values = dict(zip(sorted(names), children, strict=True))
-        inner = (values[name].node if isinstance(values[name], Ordered) else values[name] for name in names)
-        return cls(kind.tree_unflatten(fixed, tuple(inner)))
+        parameters, structure = _names(kind)
+        inner = (child.node if isinstance(child, Ordered) else child for child in _unsort(children, parameters))
+        return cls(kind.tree_unflatten(_unsort(fixed, structure), tuple(inner)))
+
+
+def _sort(values: Sequence[Any], names: Sequence[str]) -> tuple[Any, ...]:
+    """The values in the order of their names."""
+    return tuple(values[k] for k in sorted(range(len(names)), key=names.__getitem__))
+
+
+def _unsort(values: Sequence[Any], names: Sequence[str]) -> tuple[Any, ...]:
+    """Values in the order of their names, back in the order of `names`."""
+    return tuple(values[sorted(names).index(name)] for name in names)

@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hier.kernel.covariance import Blocks, n_variance_parameters
-from hier.kernel.marginal import FixedPrior, integrate_groups, neg2_log_marginal
-from hier.kernel.parameters import correlated_factor, join, log_volume_of_correlations, second_order, split_vector
-from hier.kernel.precision import float64
+from hier.kernel.marginal import FixedPrior, add_normal_term, integrate_groups, neg2_log_marginal, solve_upper
+from hier.kernel.parameters import (
+    correlated_factor,
+    join,
+    log_volume_of_correlations,
+    second_order,
+    split_vector,
+    unconstrained,
+)
 from hier.model.problem import Problem
 
 
@@ -53,7 +59,6 @@ class Density:
         p = problem.priors
         return [prior.node for prior in (*p.sd, *p.cor, p.sigma, *p.held)]
 
-    @float64
     def start(self, problem: Problem) -> Any:
         """Where a search begins: sds and sigma at half the residual's spread, no correlation, other fixed effects at
         least squares.
@@ -65,9 +70,7 @@ class Density:
         units, priors = problem.units, self._priors(problem)
         guesses = [0.5 * units.y / z for z in units.z] + [np.eye(size) for size in self.blocks if size > 1]
         guesses += [0.5 * units.y, *units.centre[len(units.centre) - self.n_held :]]
-        free = [np.ravel(biject_to(prior.support).inv(np.asarray(g))) for g, prior in zip(guesses, priors, strict=True)]
-        x = np.concatenate(free)
-        return np.where(np.isfinite(x), x, 0.0)
+        return unconstrained(guesses, [biject_to(prior.support) for prior in priors])
 
     def constrain(self, x: Any, problem: Problem) -> tuple[Parameters, Any]:
         """The parameters at x, and the log volume of the map."""
@@ -103,8 +106,6 @@ class Density:
 
     def held_in_kernel_units(self, parameters: Parameters, problem: Problem) -> Any:
         """The fixed effects that are sampled; they stand last, so that the basis keeps them apart from the others."""
-        from hier.kernel.marginal import solve_upper
-
         units, h = problem.units, self.n_held
         if h == 0:
             return parameters.held
@@ -143,8 +144,6 @@ class Density:
         Its mode given the variance parameters is the joint mode at x, and its curvature gives standard errors.
         """
         assert problem.priors is not None
-        from hier.kernel.marginal import add_normal_term
-
         fixed, p = problem.fixed, len(problem.order)
         parameters, _ = self.constrain(x, problem)
         for k, prior in enumerate(problem.priors.held):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +12,10 @@ import numpy as np
 
 from hier.kernel.marginal import eliminate, fixed_effects_form, group_deviations, split_form
 from hier.kernel.precision import float64
+from hier.kernel.programs import Program
 from hier.model.density import Density
 from hier.model.problem import Problem
+from hier.posterior.devices import cores
 
 DRAWS_AT_ONCE = 1000
 
@@ -55,28 +58,35 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     return Draws(beta, parameters.sd, shape @ shape.T, parameters.sigma, (b * (units.y / units.z)[:, None]).T)
 
 
-@functools.partial(jax.jit, static_argnames=("density",))
-def _draw_batch(x: jax.Array, keys: jax.Array, problem: Problem, density: Density) -> Draws:
-    return jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)
+@functools.cache
+def _program(density: Density) -> Program:
+    def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> Draws:
+        keys = jax.random.split(jax.random.wrap_key_data(bits, impl="threefry2x32"), DRAWS_AT_ONCE)
+        return jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)
+
+    return Program("draws", (density,), batch)
 
 
 @float64
 def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: int, seed: int) -> Draws:
     """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur."""
     chains, n, m = x.shape
-    flat = x.reshape(-1, m)
-    extra = -len(flat) % DRAWS_AT_ONCE
-    flat = np.concatenate([flat, np.broadcast_to(flat[-1:], (extra, m))])
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), len(flat))
-    batches = []
-    for at in range(0, len(flat), DRAWS_AT_ONCE):
-        batch = jax.device_get(
-            _draw_batch(flat[at : at + DRAWS_AT_ONCE], keys[at : at + DRAWS_AT_ONCE], problem, density)
-        )
-        batches.append(batch._replace(b=batch.b[:, :n_levels]))
-    return Draws(
-        *(
-            np.concatenate(parts)[: chains * n].reshape(chains, n, *parts[0].shape[1:])
-            for parts in zip(*batches, strict=True)
-        )
-    )
+    n_draws = chains * n
+    n_batches = -(-n_draws // DRAWS_AT_ONCE)
+    flat = np.resize(x.reshape(n_draws, m), (n_batches * DRAWS_AT_ONCE, m))
+    bits = np.random.default_rng([seed, 1]).integers(0, 1 << 32, size=(n_batches, 2), dtype=np.uint32)
+    program = _program(density).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
+    data = jax.tree.leaves(problem)
+    q, p = len(problem.units.z), len(problem.order)
+    shapes = Draws((p,), (q,), (q, q), (), (n_levels, q))
+    drawn = Draws(*(np.empty((n_draws, *shape)) for shape in shapes))
+
+    def batch(k: int) -> None:
+        rows = slice(k * DRAWS_AT_ONCE, min((k + 1) * DRAWS_AT_ONCE, n_draws))
+        results = Draws(*map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)))
+        for room, values in zip(drawn, results._replace(b=results.b[:, :n_levels]), strict=True):
+            room[rows] = values[: rows.stop - rows.start]
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(batch, range(n_batches)))
+    return Draws(*(values.reshape(chains, n, *values.shape[1:]) for values in drawn))

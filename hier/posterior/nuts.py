@@ -2,13 +2,16 @@
 
 NumPyro's NUTS is handed a potential over one flat vector, whitened by the Hessian at the mode. Warm-up has two halves:
 after the first, all chains together replace the Hessian by their covariance; both halves and the draws run the same
-compiled program, a piece at a time, so that progress can be shown between pieces.
+compiled program, a piece at a time, so that progress can be shown between pieces. On a CPU each core advances its
+share of the chains, since a step has too little arithmetic to be spread over cores itself.
 """
 
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +20,14 @@ import numpy as np
 
 from hier.kernel.optimise import minimise
 from hier.kernel.precision import float64
+from hier.kernel.programs import Program
 from hier.model.density import Density
 from hier.model.problem import Problem
+from hier.posterior.devices import cores
 
-PIECE = 50  # iterations of a compiled call
+LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for
+FIRST_PIECE = 50
+SECONDS_A_PIECE = 0.25  # how often progress is told
 PRIOR_WEIGHT = 20.0  # draws that the Laplace covariance counts for beside the chains' own
 
 
@@ -48,14 +55,16 @@ class Trace(NamedTuple):
 
 
 class Programs(NamedTuple):
-    laplace: Callable[..., Any]
-    begin: Callable[..., Any]
-    advance: Callable[..., Any]
+    """The three compiled programs of a structure; data and priors are arguments of each."""
+
+    laplace: Program
+    begin: Program
+    advance: Program
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def programs(density: Density, half_warmup: int, target_accept: float, max_tree_depth: int) -> Programs:
-    """The three compiled functions of a structure; data and priors are arguments of each."""
+    """Programs for the Laplace approximation, for the chains' first state, and for a number of iterations."""
     from numpyro.infer.hmc import hmc
 
     def potential(problem: Problem, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
@@ -63,7 +72,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
 
     begin_chain, step_chain = hmc(potential_fn_gen=potential, algo="NUTS")
 
-    def begin(key: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> Any:
+    def begin_one(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> Any:
         return begin_chain(
             z,
             half_warmup,
@@ -72,14 +81,20 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
             target_accept_prob=target_accept,
             max_tree_depth=max_tree_depth,
             model_args=(problem, whitening),
-            rng_key=key,
+            rng_key=_key(bits),
         )
 
-    def advance(state: Any, problem: Problem, whitening: Whitening) -> tuple[Any, Trace]:
-        def iterate(state: Any, _: None) -> tuple[Any, Trace]:
+    begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
+
+    def begin(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> tuple[jax.Array, ...]:
+        return tuple(jax.tree.leaves(begin_all(bits, z, problem, whitening)))
+
+    def advance_one(state: Any, n: jax.Array, problem: Problem, whitening: Whitening) -> tuple[Any, Trace]:
+        def iterate(k: jax.Array, carried: tuple[Any, Trace]) -> tuple[Any, Trace]:
+            state, kept = carried
             step_size = state.adapt_state.step_size
             state = step_chain(state, (problem, whitening))
-            kept = Trace(
+            now = Trace(
                 x=whitening.centre + whitening.scale @ state.z,
                 lp=-state.potential_energy,
                 energy=state.energy,
@@ -88,22 +103,50 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
                 diverging=state.diverging,
                 step_size=step_size,
             )
-            return state, kept
+            return state, Trace(*(room.at[k].set(value) for room, value in zip(kept, now, strict=True)))
 
-        return jax.lax.scan(iterate, state, None, length=PIECE)
+        return jax.lax.fori_loop(0, n, iterate, (state, _room(density.size)))
 
-    def laplace(start: jax.Array, problem: Problem) -> Whitening:
+    def advance(
+        state: Any, n: jax.Array, bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening
+    ) -> tuple[jax.Array, ...]:
+        # NumPyro's step is complete only once its first state has been traced, and that gives the state's structure
+        like = jax.eval_shape(begin_all, bits, z, problem, whitening)
+        state = jax.tree.unflatten(jax.tree.structure(like), state)
+        state, trace = jax.vmap(advance_one, in_axes=(0, None, None, None))(state, n, problem, whitening)
+        return (*trace, *jax.tree.leaves(state))
+
+    def laplace(problem: Problem) -> Whitening:
         """The mode, and a square root of the inverse Hessian there. Source: Tierney and Kadane (1986), section 2."""
-        optimum = minimise(lambda x: density.neg2_log_density(x, problem), start)
+        optimum = minimise(lambda x: density.neg2_log_density(x, problem), density.start(problem))
         curvature, directions = jnp.linalg.eigh(0.5 * optimum.hessian)
         # a flat or odd direction is given a spread of at most 3: the coordinates are logarithms and the like
         return Whitening(optimum.x, directions / jnp.sqrt(jnp.maximum(curvature, 1.0 / 9.0)))
 
-    over_chains = functools.partial(jax.vmap, in_axes=(0, 0, None, None))
+    built_with = (density, half_warmup, target_accept, max_tree_depth)
     return Programs(
-        laplace=jax.jit(laplace),
-        begin=jax.jit(over_chains(begin)),
-        advance=jax.jit(jax.vmap(advance, in_axes=(0, None, None))),
+        laplace=Program("laplace", (density,), laplace),
+        begin=Program("nuts_begin", built_with, begin),
+        advance=Program("nuts_advance", built_with, advance),
+    )
+
+
+def _key(bits: jax.Array) -> jax.Array:
+    """A key of JAX's generator from 64 bits; of one kind, whichever the user's own programs use."""
+    return jax.random.wrap_key_data(bits, impl="threefry2x32")
+
+
+def _room(size: int) -> Trace:
+    """Zeros for what a piece of one chain keeps."""
+    number = jnp.zeros(LONGEST_PIECE)
+    return Trace(
+        x=jnp.zeros((LONGEST_PIECE, size)),
+        lp=number,
+        energy=number,
+        n_steps=jnp.zeros(LONGEST_PIECE, int),
+        acceptance_rate=number,
+        diverging=jnp.zeros(LONGEST_PIECE, bool),
+        step_size=number,
     )
 
 
@@ -126,34 +169,57 @@ def run_nuts(
     """
     half = max(1, warmup // 2)
     program = programs(density, half, target_accept, max_tree_depth)
-    keys = jax.random.split(jax.random.key(seed), 3)
-    whitening = program.laplace(density.start(problem), problem)
-    z = jax.random.normal(keys[0], (chains, density.size))
-
-    state = program.begin(jax.random.split(keys[1], chains), z, problem, whitening)
-    first, state = _run(program, state, problem, whitening, half, on_progress)
+    random = np.random.default_rng(seed)
+    whitening = Whitening(*map(np.asarray, program.laplace(problem)))
+    z = random.standard_normal((chains, density.size))
+    first = _run(program, random, z, problem, whitening, half, on_progress)
     whitening, z = _rescale(whitening, first.x[:, half // 3 :], first.x[:, half - 1])
-
-    state = program.begin(jax.random.split(keys[2], chains), z, problem, whitening)
-    trace, _ = _run(program, state, problem, whitening, half + draws, lambda done: on_progress(half + done))
+    trace = _run(program, random, z, problem, whitening, half + draws, lambda done: on_progress(half + done))
     return Trace(*(field[:, half:] for field in trace))
 
 
 def _run(
     program: Programs,
-    state: Any,
+    random: np.random.Generator,
+    z: np.ndarray,
     problem: Problem,
     whitening: Whitening,
     iterations: int,
     on_progress: Callable[[int], None],
-) -> tuple[Trace, Any]:
-    """Whole pieces until `iterations` are done; what the last piece has too many is not kept."""
+) -> Trace:
+    """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
+    chains = len(z)
+    bits = random.integers(0, 1 << 32, size=(chains, 2), dtype=np.uint32)
+    data = jax.tree.leaves((problem, whitening))
+    shares = _shares(chains)
+    starts = [(bits[share], z[share]) for share in shares]
+    states = [program.begin(*start, problem, whitening) for start in starts]
+    advance = program.advance.bind(states[0], np.int64(1), *starts[0], problem, whitening)
     pieces: list[Trace] = []
-    for done in range(0, iterations, PIECE):
-        state, piece = program.advance(state, problem, whitening)
-        pieces.append(jax.device_get(piece))
-        on_progress(min(done + PIECE, iterations))
-    return Trace(*(np.concatenate(parts, axis=1)[:, :iterations] for parts in zip(*pieces, strict=True))), state
+    n, done = FIRST_PIECE, 0
+    with ThreadPoolExecutor(len(shares)) as pool:
+        while done < iterations:
+            n = min(n, iterations - done)
+            began = time.perf_counter()
+
+            def piece(share: int, n: int = n) -> Trace:
+                results = advance(*states[share], np.int64(n), *starts[share], *data)
+                states[share] = results[len(Trace._fields) :]
+                return Trace(*(np.asarray(room)[:, :n] for room in results[: len(Trace._fields)]))
+
+            parts = list(pool.map(piece, range(len(shares))))
+            pieces.append(Trace(*map(np.concatenate, zip(*parts, strict=True))))
+            done += n
+            on_progress(done)
+            n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, LONGEST_PIECE))
+    return Trace(*(np.concatenate(parts, axis=1) for parts in zip(*pieces, strict=True)))
+
+
+def _shares(chains: int) -> list[slice]:
+    """Equal shares of the chains, at most one a core."""
+    n_shares = max(n for n in range(1, min(cores(), chains) + 1) if chains % n == 0)
+    size = chains // n_shares
+    return [slice(at, at + size) for at in range(0, chains, size)]
 
 
 def _rescale(whitening: Whitening, x: np.ndarray, last: np.ndarray) -> tuple[Whitening, np.ndarray]:

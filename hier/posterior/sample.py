@@ -46,6 +46,7 @@ def sample(
         ("draws", draws, 4),
         ("warmup", warmup, 20),
         ("max_tree_depth", max_tree_depth, 1),
+        ("seed", seed, 0),
     ):
         if int(value) != value or value < least:
             raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")

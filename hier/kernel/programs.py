@@ -1,0 +1,123 @@
+"""Compiled programs that the next process starts with: neither traced nor compiled again.
+
+JAX's persistent cache keeps what was compiled, but a process must trace a program before it can look it up, and that
+takes longer than most fits. So the traced program is kept beside it, as StableHLO, under a key of everything that it
+was traced from.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hier.kernel.precision import cache_folder
+
+TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
+
+
+class Program:
+    """A function of arrays, compiled once for each structure of its arguments.
+
+    `function(*arguments)` takes trees of arrays and returns a tuple of arrays. `fixed` is what the function was built
+    with: with the name, the shapes and the package's own source it must say all that the trace depends on. A call
+    has to come from inside `precision.float64`, but what `bind` returns may be called from any thread.
+    """
+
+    def __init__(self, name: str, fixed: tuple[Any, ...], function: Callable[..., tuple[jax.Array, ...]]) -> None:
+        self._key = (name, fixed)
+        self._function = function
+        self._compiled: dict[Any, Callable[..., Sequence[jax.Array]]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> Sequence[jax.Array]:
+        return self.bind(*arguments)(*jax.tree.leaves(arguments))
+
+    def bind(self, *arguments: Any) -> Callable[..., Sequence[jax.Array]]:
+        """The program for arguments like these: a function of their leaves."""
+        leaves, tree = jax.tree.flatten(arguments)
+        device = jax.config.jax_default_device
+        signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
+        found = self._compiled.get(signature)
+        if found is None:
+            with self._lock:
+                found = self._compiled.get(signature)
+                if found is None:
+                    found = self._compile(leaves, tree, device)
+                    self._compiled[signature] = found
+        return found
+
+    def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Callable[..., Sequence[jax.Array]]:
+        def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
+            return tuple(self._function(*jax.tree.unflatten(tree, leaves)))
+
+        platform = device.platform if hasattr(device, "platform") else (device or jax.default_backend())
+        jitted = jax.jit(of_leaves)
+        path = self._path(leaves, tree, platform)
+        if path is not None:
+            jitted = _traced(path, jitted, leaves) or jitted
+        compiled = jitted.lower(*leaves).compile()
+
+        def run(*leaves: Any) -> Sequence[jax.Array]:
+            with jax.enable_x64(True):  # JAX's switch holds for a thread: one of its own enters without it
+                return compiled(*leaves)
+
+        return run
+
+    def _path(self, leaves: list[Any], tree: Any, platform: str) -> Path | None:
+        """Where the trace is kept; None where what it depends on has no name that holds from process to process."""
+        shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
+        key = repr((self._key, str(tree), shapes, platform))
+        if " at 0x" in key or "__main__" in key:
+            return None
+        return _folder() / f"{self._key[0]}-{hashlib.sha256((key + _source()).encode()).hexdigest()[:32]}.stablehlo"
+
+
+def _traced(path: Path, jitted: Any, leaves: list[Any]) -> Any:
+    """The function whose trace is kept at `path`, traced and put there if need be; None where JAX cannot keep it."""
+    from jax import export
+
+    try:
+        return jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
+    except FileNotFoundError:
+        pass
+    except Exception:  # a damaged file, whatever its reader makes of it: it is written anew
+        path.unlink(missing_ok=True)
+    try:
+        exported = export.export(jitted)(*leaves)
+        _write(path, exported.serialize())
+    except (NotImplementedError, ValueError, OSError):
+        # a custom call without a promise of stability, or no place to write to: compiled here, for this process only
+        return None
+    return jax.jit(exported.call)
+
+
+def _write(path: Path, content: bytes | bytearray) -> None:
+    """All of the file or nothing: two processes may write it at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
+
+
+def _folder() -> Path:
+    return cache_folder().with_name("traced")
+
+
+@functools.cache
+def _source() -> str:
+    """A digest of the package's source and the versions of what traces it: a trace is of no use to any other."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    for name in TRACED_BY:
+        digest.update(f"{name} {importlib.metadata.version(name)}".encode())
+    return digest.hexdigest()
