@@ -22,6 +22,9 @@ import numpy as np
 from hier.kernel.precision import cache_folder
 
 TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
+TRACED_UNDER = ("jax_default_matmul_precision", "jax_threefry_partitionable")
+DIGEST = 32  # bytes
+COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 
 
 class Program:
@@ -73,38 +76,61 @@ class Program:
         return run
 
     def _path(self, leaves: list[Any], tree: Any, platform: str) -> Path | None:
-        """Where the trace is kept; None where what it depends on has no name that holds from process to process."""
-        shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
-        key = repr((self._key, str(tree), shapes, platform))
-        if " at 0x" in key or "__main__" in key:
+        """Where the trace is kept; None where it depends on code that `_source` does not cover."""
+        if not _is_covered(tree):
             return None
-        return _folder() / f"{self._key[0]}-{hashlib.sha256((key + _source()).encode()).hexdigest()[:32]}.stablehlo"
+        shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
+        options = [getattr(jax.config, name) for name in TRACED_UNDER]
+        key = repr((self._key, str(tree), shapes, platform, options)) + _source()
+        return _folder() / f"{self._key[0]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.stablehlo"
+
+
+def _is_covered(value: Any) -> bool:
+    """Whether every type in a tree's structure belongs to hier or to a library whose version is in the key.
+
+    A prior of the user's own may change from one process to the next without changing its name.
+    """
+    if isinstance(value, jax.tree_util.PyTreeDef):
+        return all(map(_is_covered, (value.node_data(), *value.children())))
+    if isinstance(value, tuple | list):
+        return all(map(_is_covered, value))
+    if isinstance(value, dict):
+        return all(map(_is_covered, (*value, *value.values())))
+    kind = value if isinstance(value, type) else type(value)
+    return kind.__module__.partition(".")[0] in COVERED
 
 
 def _traced(path: Path, jitted: Any, leaves: list[Any]) -> Any:
     """The function whose trace is kept at `path`, traced and put there if need be; None where JAX cannot keep it."""
     from jax import export
 
-    try:
-        return jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-    except FileNotFoundError:
-        pass
-    except Exception:  # a damaged file, whatever its reader makes of it: it is written anew
-        path.unlink(missing_ok=True)
+    kept = _read(path)
+    if kept is not None:
+        return jax.jit(export.deserialize(bytearray(kept)).call)
     try:
         exported = export.export(jitted)(*leaves)
-        _write(path, exported.serialize())
+        _write(path, bytes(exported.serialize()))
     except (NotImplementedError, ValueError, OSError):
         # a custom call without a promise of stability, or no place to write to: compiled here, for this process only
         return None
     return jax.jit(exported.call)
 
 
-def _write(path: Path, content: bytes | bytearray) -> None:
-    """All of the file or nothing: two processes may write it at once."""
+def _read(path: Path) -> bytes | None:
+    """What `_write` wrote; None where there is nothing, or a damaged file, which its reader would not notice."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = content[:DIGEST], content[DIGEST:]
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of the file or nothing, its digest first: two processes may write it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
+        file.write(hashlib.sha256(content).digest() + content)
     Path(file.name).replace(path)
 
 

@@ -86,7 +86,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
 
     begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
 
-    def begin(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> tuple[jax.Array, ...]:
+    def begin(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> tuple[Any, ...]:
         return tuple(jax.tree.leaves(begin_all(bits, z, problem, whitening)))
 
     def advance_one(state: Any, n: jax.Array, problem: Problem, whitening: Whitening) -> tuple[Any, Trace]:
@@ -109,7 +109,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
 
     def advance(
         state: Any, n: jax.Array, bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening
-    ) -> tuple[jax.Array, ...]:
+    ) -> tuple[Any, ...]:
         # NumPyro's step is complete only once its first state has been traced, and that gives the state's structure
         like = jax.eval_shape(begin_all, bits, z, problem, whitening)
         state = jax.tree.unflatten(jax.tree.structure(like), state)

@@ -1,0 +1,88 @@
+"""Programs that are kept on disk: what the next process finds there, and what is never kept."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hier.kernel.precision import float64
+from hier.kernel.programs import Program
+
+
+class Counted:
+    """A program whose traces are counted; every instance begins as a new process would."""
+
+    def __init__(self, fixed=("a",)):
+        self.traces = 0
+        self.program = Program("counted", fixed, self._function)
+
+    def _function(self, tree):
+        self.traces += 1
+        return jnp.sum(tree["x"] ** 2), tree["x"] - tree["y"]
+
+    @float64
+    def __call__(self, tree):
+        return [np.asarray(part) for part in self.program(tree)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HIER_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+TREE = {"x": np.arange(3.0), "y": np.ones(3)}
+
+
+def test_the_next_process_does_not_trace(folder):
+    first, second = Counted(), Counted()
+    expected = first(TREE)
+    np.testing.assert_array_equal(expected[0], 5.0)
+    assert expected[0].dtype == np.float64
+    found = second(TREE)
+    assert (first.traces, second.traces) == (1, 0)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    again = Counted()
+    again({"x": np.arange(4.0), "y": np.ones(4)})
+    assert again.traces == 1, "other shapes are another program"
+    other = Counted(fixed=("b",))
+    other(TREE)
+    assert other.traces == 1, "what it was built with is part of the key"
+
+
+def test_a_damaged_file_is_written_anew(folder):
+    Counted()(TREE)
+    (path,) = folder.glob("traced/counted-*")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    mended = Counted()
+    np.testing.assert_array_equal(mended(TREE)[1], TREE["x"] - 1)
+    assert mended.traces == 1
+    assert path.stat().st_size == len(whole)
+    third = Counted()
+    third(TREE)
+    assert third.traces == 0
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(folder):
+    (folder / "traced").write_text("a file where the folder would be")
+    np.testing.assert_array_equal(Counted()(TREE)[0], 5.0)
+
+
+def test_a_structure_of_the_users_own_is_not_kept(folder):
+    """The code behind a user's class can change while its name stays."""
+
+    @jax.tree_util.register_pytree_node_class
+    class Own(dict):
+        def tree_flatten(self):
+            return (self["x"], self["y"]), None
+
+        @classmethod
+        def tree_unflatten(cls, _, children):
+            return cls(x=children[0], y=children[1])
+
+    np.testing.assert_array_equal(Counted()(Own(TREE))[0], 5.0)
+    assert not list(folder.glob("traced/*"))
