@@ -83,7 +83,7 @@ def _factorise(factor: jax.Array, zz: jax.Array, right: jax.Array) -> tuple[jax.
     return jnp.stack(upper), jnp.stack(reduced), log_det
 
 
-def _schur(cross: CrossProducts, reduced: jax.Array) -> jax.Array:
+def _schur(cross: CrossProducts, reduced: jax.Array) -> Any:
     return cross.xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2)))
 
 

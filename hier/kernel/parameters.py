@@ -84,6 +84,8 @@ class Ordered:
             Ordered(child) if hasattr(child, "gather_pytree_data_fields") else child
             for child in _sort(children, parameters)
         )
+        # whether its parameters are checked makes no other program
+        fixed = [None if name == "_validate_args" else value for name, value in zip(structure, fixed, strict=True)]
         return tuple(inner), (type(self.node), _sort(fixed, structure))
 
     @classmethod

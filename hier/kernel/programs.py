@@ -13,6 +13,7 @@ import importlib.metadata
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ DIGEST = 32  # bytes
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 
 
+class Bound:
+    """A compiled function of arrays; `outputs` are the shapes and kinds of its results."""
+
+    def __init__(self, lowered: Any) -> None:
+        self.outputs: list[Any] = jax.tree.leaves(lowered.out_info)
+        self._compiled = lowered.compile()
+
+    def __call__(self, *leaves: Any) -> Sequence[jax.Array]:
+        with jax.enable_x64(True):  # JAX's switch holds for a thread: one of its own enters without it
+            return self._compiled(*leaves)
+
+
 class Program:
     """A function of arrays, compiled once for each structure of its arguments.
 
@@ -38,14 +51,14 @@ class Program:
     def __init__(self, name: str, fixed: tuple[Any, ...], function: Callable[..., tuple[jax.Array, ...]]) -> None:
         self._key = (name, fixed)
         self._function = function
-        self._compiled: dict[Any, Callable[..., Sequence[jax.Array]]] = {}
+        self._compiled: dict[Any, Bound] = {}
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Sequence[jax.Array]:
         return self.bind(*arguments)(*jax.tree.leaves(arguments))
 
-    def bind(self, *arguments: Any) -> Callable[..., Sequence[jax.Array]]:
-        """The program for arguments like these: a function of their leaves."""
+    def bind(self, *arguments: Any) -> Bound:
+        """The program for arguments like these, of which only shapes and kinds matter: a function of their leaves."""
         leaves, tree = jax.tree.flatten(arguments)
         device = jax.config.jax_default_device
         signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
@@ -58,7 +71,7 @@ class Program:
                     self._compiled[signature] = found
         return found
 
-    def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Callable[..., Sequence[jax.Array]]:
+    def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Bound:
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
             return tuple(self._function(*jax.tree.unflatten(tree, leaves)))
 
@@ -67,13 +80,7 @@ class Program:
         path = self._path(leaves, tree, platform)
         if path is not None:
             jitted = _traced(path, jitted, leaves) or jitted
-        compiled = jitted.lower(*leaves).compile()
-
-        def run(*leaves: Any) -> Sequence[jax.Array]:
-            with jax.enable_x64(True):  # JAX's switch holds for a thread: one of its own enters without it
-                return compiled(*leaves)
-
-        return run
+        return Bound(jitted.lower(*leaves))
 
     def _path(self, leaves: list[Any], tree: Any, platform: str) -> Path | None:
         """Where the trace is kept; None where it depends on code that `_source` does not cover."""
@@ -136,6 +143,21 @@ def _write(path: Path, content: bytes) -> None:
 
 def _folder() -> Path:
     return cache_folder().with_name("traced")
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """The results of several calls that compile or load programs, each in a thread: XLA lets Python go on meanwhile.
+
+    JAX's scoped settings hold for a thread, so the caller's device is entered in each.
+    """
+    device = jax.config.jax_default_device
+
+    def run(call: Callable[[], Any]) -> Any:
+        with jax.enable_x64(True), jax.default_device(device):
+            return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 @functools.cache

@@ -69,31 +69,34 @@ def default_priors(design: Design) -> Priors:
     """
     import numpyro.distributions as dist
 
+    # nothing is checked here: the values are computed, and each check is a JAX program that a new process has to load
     y = design.y if design.offset is None else design.y - design.offset
     spread = SCALE * float(np.std(y, ddof=1))
     beta: dict[str, Distribution] = {}
     for name, column in zip(design.names, design.X.T, strict=True):
         centre = float(y.mean()) if name == "Intercept" else 0.0
-        beta[name] = dist.Normal(centre, spread / _spread(column))
+        beta[name] = dist.Normal(centre, spread / _spread(column), validate_args=False)
     random = design.random
     has_intercept = "Intercept" in design.names
     return Priors(
         group=random.group,
         beta=beta,
-        sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column)) for column in random.Z.T),
+        sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column), validate_args=False) for column in random.Z.T),
         sd_names=random.names,
-        cor=tuple(dist.LKJCholesky(size, LKJ_CONCENTRATION) for size in random.blocks if size > 1),
-        sigma=half_student_t(STUDENT_DF, spread),
+        cor=tuple(dist.LKJCholesky(size, LKJ_CONCENTRATION, validate_args=False) for size in random.blocks if size > 1),
+        sigma=half_student_t(STUDENT_DF, spread, validate_args=False),
         centred_intercept=has_intercept,
         column_means=design.X.mean(axis=0),
     )
 
 
-def half_student_t(df: float, scale: float) -> Distribution:
+def half_student_t(df: float, scale: float, *, validate_args: bool | None = None) -> Distribution:
     """The distribution of the absolute value of a Student-t variable centred at zero."""
     import numpyro.distributions as dist
 
-    return dist.FoldedDistribution(dist.StudentT(df, 0.0, scale))
+    return dist.FoldedDistribution(
+        dist.StudentT(df, 0.0, scale, validate_args=validate_args), validate_args=validate_args
+    )
 
 
 def _spread(column: np.ndarray) -> float:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
+
+
+def load_ahead() -> None:
+    """Import ArviZ in a thread, while the draws that it is to diagnose are made: it takes half a second."""
+    threading.Thread(target=_load, name="hier: import ArviZ").start()
+
+
+def _load() -> None:
+    import arviz_stats.base.array  # noqa: F401
 
 
 def rhat(draws: np.ndarray) -> np.ndarray:

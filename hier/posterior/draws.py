@@ -68,6 +68,12 @@ def _program(density: Density) -> Program:
 
 
 @float64
+def prepare(density: Density, problem: Problem) -> None:
+    """Load or compile the program that `draw_all` will ask for."""
+    _program(density).bind(np.zeros((DRAWS_AT_ONCE, density.size)), np.zeros(2, np.uint32), problem)
+
+
+@float64
 def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: int, seed: int) -> Draws:
     """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur."""
     chains, n, m = x.shape

@@ -20,7 +20,7 @@ import numpy as np
 
 from hier.kernel.optimise import minimise
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.programs import Program, together
 from hier.model.density import Density
 from hier.model.problem import Problem
 from hier.posterior.devices import cores
@@ -151,6 +151,27 @@ def _room(size: int) -> Trace:
 
 
 @float64
+def prepare(
+    density: Density, problem: Problem, *, chains: int, warmup: int, target_accept: float, max_tree_depth: int
+) -> None:
+    """Load or compile the programs that `run_nuts` will ask for, several at a time."""
+    program = programs(density, _half(warmup), target_accept, max_tree_depth)
+    share = _shares(chains)[0].stop
+    bits, z = np.zeros((share, 2), np.uint32), np.zeros((share, density.size))
+    whitening = Whitening(np.zeros(density.size), np.zeros((density.size, density.size)))
+
+    def chains_programs() -> None:
+        state = program.begin.bind(bits, z, problem, whitening).outputs
+        program.advance.bind(tuple(state), np.int64(1), bits, z, problem, whitening)
+
+    together(chains_programs, lambda: program.laplace.bind(problem))
+
+
+def _half(warmup: int) -> int:
+    return max(1, warmup // 2)
+
+
+@float64
 def run_nuts(
     density: Density,
     problem: Problem,
@@ -167,7 +188,7 @@ def run_nuts(
 
     Source: Hoffman and Gelman (2014), J. Mach. Learn. Res. 15, 1593, as NumPyro implements it.
     """
-    half = max(1, warmup // 2)
+    half = _half(warmup)
     program = programs(density, half, target_accept, max_tree_depth)
     random = np.random.default_rng(seed)
     whitening = Whitening(*map(np.asarray, program.laplace(problem)))
@@ -194,7 +215,7 @@ def _run(
     shares = _shares(chains)
     starts = [(bits[share], z[share]) for share in shares]
     states = [program.begin(*start, problem, whitening) for start in starts]
-    advance = program.advance.bind(states[0], np.int64(1), *starts[0], problem, whitening)
+    advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], problem, whitening)
     pieces: list[Trace] = []
     n, done = FIRST_PIECE, 0
     with ThreadPoolExecutor(len(shares)) as pool:

@@ -13,6 +13,7 @@ from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import posterior_problem
 from hier.posterior.devices import use_device
+from hier.posterior.diagnostics import load_ahead
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 
 
@@ -38,8 +39,9 @@ def sample(
     same machine. `device`: "cpu", "gpu", or "auto". `progress` shows a bar. Raises FitError for settings that make no
     sense.
     """
-    from hier.posterior.draws import draw_all
-    from hier.posterior.nuts import run_nuts
+    from hier.kernel.programs import together
+    from hier.posterior import draws as exact
+    from hier.posterior import nuts
 
     for name, value, least in (
         ("chains", chains, 1),
@@ -52,23 +54,16 @@ def sample(
             raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
     if not 0.0 < target_accept < 1.0:
         raise FitError(f"`target_accept` cannot be {target_accept}", expected="a number between 0 and 1")
+    load_ahead()
     random = model.design.random
     problem = posterior_problem(model.design, model.priors)
     assert problem.priors is not None
     density = Density(random.blocks, len(problem.priors.held), with_volume=True)
     with use_device(device, problem), _bar(warmup + draws, progress) as on_progress:
-        trace = run_nuts(
-            density,
-            problem,
-            chains=chains,
-            warmup=warmup,
-            draws=draws,
-            seed=seed,
-            target_accept=target_accept,
-            max_tree_depth=max_tree_depth,
-            on_progress=on_progress,
-        )
-        drawn = draw_all(trace.x, problem, density, random.n_levels, seed)
+        options = {"chains": chains, "warmup": warmup, "target_accept": target_accept, "max_tree_depth": max_tree_depth}
+        together(lambda: nuts.prepare(density, problem, **options), lambda: exact.prepare(density, problem))
+        trace = nuts.run_nuts(density, problem, draws=draws, seed=seed, on_progress=on_progress, **options)
+        drawn = exact.draw_all(trace.x, problem, density, random.n_levels, seed)
     settings = Settings(chains=chains, draws=draws, warmup=warmup, seed=seed, max_tree_depth=max_tree_depth)
     return _posterior(model, settings, trace, drawn)
 
