@@ -50,7 +50,7 @@ class Program:
 
     def __init__(self, name: str, fixed: tuple[Any, ...], function: Callable[..., tuple[jax.Array, ...]]) -> None:
         self._key = (name, fixed)
-        self._function = function
+        self.function = function
         self._compiled: dict[Any, Bound] = {}
         self._lock = threading.Lock()
 
@@ -73,7 +73,7 @@ class Program:
 
     def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Bound:
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
-            return tuple(self._function(*jax.tree.unflatten(tree, leaves)))
+            return tuple(self.function(*jax.tree.unflatten(tree, leaves)))
 
         platform = device.platform if hasattr(device, "platform") else (device or jax.default_backend())
         jitted = jax.jit(of_leaves)

@@ -16,7 +16,7 @@ from hier.kernel.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem
 from hier.posterior.draws import draw_given
-from hier.posterior.nuts import PIECE, programs
+from hier.posterior.nuts import LONGEST_PIECE, Trace, Whitening, programs
 
 J, ROWS = 8, 6
 PRIORS = {
@@ -56,17 +56,23 @@ def posterior_ranks(seed: int, replications: int, kept: int) -> np.ndarray:
         problems.append(posterior_problem(model.design, model.priors))
         truths.append(truth)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)
-    pieces = -(-(WARMUP + kept * THIN) // PIECE)
+    pieces = -(-(WARMUP + kept * THIN) // LONGEST_PIECE)
     program = programs(DENSITY, WARMUP, 0.9, 10)
 
     def one(problem: Problem, key: jax.Array) -> jax.Array:
         begin_key, z_key, draw_key = jax.random.split(key, 3)
-        start = jnp.zeros(DENSITY.size).at[-1].set(jnp.log(problem.units.y))
-        whitening = program.laplace(start, problem)
+        whitening = Whitening(*program.laplace.function(problem))
         z = jax.random.normal(z_key, (1, DENSITY.size))
-        state = program.begin(jax.random.split(begin_key, 1), z, problem, whitening)
-        _, trace = jax.lax.scan(lambda s, _: program.advance(s, problem, whitening), state, None, length=pieces)
-        x = trace.x.reshape(-1, DENSITY.size)[WARMUP : WARMUP + kept * THIN : THIN]
+        bits = jax.random.bits(begin_key, (1, 2), dtype=jnp.uint32)
+        state = program.begin.function(bits, z, problem, whitening)
+
+        def piece(state, _):
+            results = program.advance.function(state, LONGEST_PIECE, bits, z, problem, whitening)
+            trace = Trace(*results[: len(Trace._fields)])
+            return results[len(Trace._fields) :], trace.x[0]
+
+        _, x = jax.lax.scan(piece, state, None, length=pieces)
+        x = x.reshape(-1, DENSITY.size)[WARMUP : WARMUP + kept * THIN : THIN]
         keys = jax.random.split(draw_key, kept)
         d = jax.vmap(lambda x, key: draw_given(x, key, problem, DENSITY))(x, keys)
         return jnp.column_stack([d.beta, d.sd, d.cor[:, 0, 1], d.sigma, d.b[:, 0], d.b[:, J - 1]])
