@@ -14,6 +14,7 @@ from hier.kernel.covariance import correlation_blocks
 from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64
 from hier.model import Model
+from hier.posterior.dataset import dataset, in_tree, sample_coords
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,28 +93,10 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
         )
     random, group = model.design.random, model.design.random.group
     drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed), y=None)
-    dims = {
-        "beta": ("coef",),
-        f"sd_{group}": (f"{group}_coef",),
-        f"cor_{group}": (f"{group}_coef", f"{group}_coef_bis"),
-        f"b_{group}": (group, f"{group}_coef"),
-        "sigma": (),
-    }
-    variables = {
-        name: (("chain", "draw", *dims[name]), np.asarray(drawn[name])[None]) for name in dims if name in drawn
-    }
-    coords = {
-        "chain": [0],
-        "draw": np.arange(draws),
-        "coef": list(model.design.names),
-        f"{group}_coef": list(random.names),
-        f"{group}_coef_bis": list(random.names),
-        group: random.levels.astype(str) if random.levels.dtype.kind not in "if" else random.levels,
-    }
-    used = {dim for shape, _ in variables.values() for dim in shape}
-    prior = xr.Dataset(variables, {k: v for k, v in coords.items() if k in used})
+    draws_of = {name: np.asarray(values)[None] for name, values in drawn.items()}
+    prior = dataset(draws_of, group, random.levels, model.design.names, random.names)
     response = xr.Dataset(
-        {model.design.response: (("chain", "draw", "obs"), np.asarray(drawn["y"])[None])},
-        {"chain": [0], "draw": np.arange(draws), "obs": np.arange(model.design.nobs)},
+        {in_tree(model.design.response): (("chain", "draw", "obs"), draws_of["y"])},
+        sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)},
     )
     return xr.DataTree.from_dict({"prior": prior, "prior_predictive": response})

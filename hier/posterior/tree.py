@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hier.errors import JobError
+from hier.posterior.dataset import dataset, in_tree, sample_coords
 from hier.posterior.result import Posterior, Settings
 
 if TYPE_CHECKING:
@@ -17,31 +18,10 @@ if TYPE_CHECKING:
 
 
 def to_tree(posterior: Posterior) -> xr.DataTree:
-    """The ArviZ tree of a posterior; variables and dimensions are named for the model's columns and levels.
-
-    Source: the ArviZ schema, "InferenceData schema specification".
-    """
+    """The ArviZ tree of a posterior; variables and dimensions are named for the model's columns and levels."""
     import xarray as xr
 
     group = posterior.group
-    by_coef, by_coef_bis = f"{group}_coef", f"{group}_coef_bis"
-    dims = {
-        "beta": ("coef",),
-        f"sd_{group}": (by_coef,),
-        f"cor_{group}": (by_coef, by_coef_bis),
-        "sigma": (),
-        f"b_{group}": (group, by_coef),
-    }
-    coords: dict[str, Any] = {
-        "chain": np.arange(posterior.settings.chains),
-        "draw": np.arange(posterior.settings.draws),
-        "coef": list(posterior.coef_names),
-        by_coef: list(posterior.group_names),
-        by_coef_bis: list(posterior.group_names),
-        group: _coordinate(posterior.levels),
-    }
-    variables = {name: (("chain", "draw", *dims[name]), values) for name, values in posterior.draws.items()}
-    used = {"chain", "draw"} | {dim for name in variables for dim in dims[name]}
     attrs = {
         "formula": posterior.formula,
         "family": posterior.family,
@@ -55,13 +35,14 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         **posterior.settings._asdict(),
     }
     observations = {"obs": np.arange(len(posterior.observed))}
-    sample_dims = {name: coords[name] for name in ("chain", "draw")}
+    sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
+    draws = dataset(posterior.draws, group, posterior.levels, posterior.coef_names, posterior.group_names, attrs)
     return xr.DataTree.from_dict(
         {
-            "posterior": xr.Dataset(variables, {k: v for k, v in coords.items() if k in used}, attrs),
-            "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in posterior.stats.items()}, sample_dims),
-            "observed_data": xr.Dataset({posterior.response: (("obs",), posterior.observed)}, observations),
-            "constant_data": xr.Dataset({f"{group}_codes": (("obs",), posterior.codes)}, observations),
+            "posterior": draws,
+            "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in posterior.stats.items()}, sampled),
+            "observed_data": xr.Dataset({in_tree(posterior.response): (("obs",), posterior.observed)}, observations),
+            "constant_data": xr.Dataset({f"{in_tree(group)}_codes": (("obs",), posterior.codes)}, observations),
         }
     )
 
@@ -70,23 +51,25 @@ def from_tree(tree: xr.DataTree) -> Posterior:
     """The posterior that `to_tree` made the tree of."""
     attrs = tree["posterior"].attrs
     group = str(attrs["group"])
+    at = in_tree(group)
     draws = tree["posterior"].dataset
+    names = {in_tree(name): name for name in ("beta", f"sd_{group}", f"cor_{group}", f"b_{group}", "sigma")}
     return Posterior(
         formula=str(attrs["formula"]),
         family=str(attrs["family"]),
         response=str(attrs["response"]),
         group=group,
-        levels=pd.Index(draws[group].to_numpy()),
+        levels=pd.Index(draws[at].to_numpy()),
         coef_names=tuple(map(str, draws["coef"].to_numpy())),
-        group_names=tuple(map(str, draws[f"{group}_coef"].to_numpy())),
+        group_names=tuple(map(str, draws[f"{at}_coef"].to_numpy())),
         blocks=tuple(int(size) for size in np.atleast_1d(attrs["blocks"])),
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),
-        draws={str(name): values.to_numpy() for name, values in draws.data_vars.items()},
+        draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items()},
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
-        observed=tree["observed_data"].dataset[str(attrs["response"])].to_numpy(),
-        codes=tree["constant_data"].dataset[f"{group}_codes"].to_numpy(),
+        observed=tree["observed_data"].dataset[in_tree(str(attrs["response"]))].to_numpy(),
+        codes=tree["constant_data"].dataset[f"{at}_codes"].to_numpy(),
     )
 
 
@@ -116,8 +99,3 @@ def load_posterior(path: str | Path) -> Posterior:
             found=str(error),
             expected="a file of Posterior.save()",
         ) from error
-
-
-def _coordinate(levels: pd.Index) -> np.ndarray:
-    """Levels as a coordinate that netCDF can hold: integers and floats as they are, everything else as text."""
-    return levels.to_numpy() if levels.dtype.kind in "if" else np.array([str(level) for level in levels], dtype=object)

@@ -170,3 +170,15 @@ def test_levels_of_text_and_no_correlations(pigs):
     assert "cor_id" not in post.draws
     assert post.data["posterior"]["id"].to_numpy()[0] == "pig 1"
     assert post.varcorr.shape == (3, 5)
+
+
+def test_a_name_with_a_slash_comes_back_from_the_file(pigs, tmp_path):
+    """A slash parts the levels of a tree, so it cannot stand in a variable's name there."""
+    renamed = pigs.rename(columns={"id": "farm/pig", "weight": "kg/pig"})
+    model = hier.Model("`kg/pig` ~ week + (1 | `farm/pig`)", renamed)
+    post = model.sample(chains=2, draws=50, progress=False)
+    post.save(tmp_path / "slash.nc")
+    back = hier.load_posterior(tmp_path / "slash.nc")
+    assert list(back.ranef) == ["farm/pig"]
+    np.testing.assert_array_equal(back.draws["b_farm/pig"], post.draws["b_farm/pig"])
+    np.testing.assert_array_equal(back.observed, renamed["kg/pig"])
