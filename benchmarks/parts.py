@@ -67,7 +67,13 @@ def sampling(setting: Setting, rounds: int) -> Part:
     part.rows += compare("whole call / bambi", *whole, ("whole call", peer))
     part.rows += compare("smallest bulk ESS / bambi", ess.get(ours, []), ess.get(peer, []), ("ess", peer), more=True)
     rates = rate.get(ours, []), rate.get(peer, [])
-    part.rows += compare("smallest ESS per second / bambi", *rates, ("effective draws", peer), more=True)
+    part.rows += compare("smallest ESS per second, alone / bambi", *rates, ("effective draws", peer), more=True)
+    of_calls = [
+        [size / time for size, time in zip(ess.get(name, []), times, strict=False)]
+        for name, times in (("hier whole", whole[0]), (peer, whole[1]))
+    ]
+    what = "smallest ESS per second, whole call / bambi"
+    part.rows += compare(what, *of_calls, ("effective draws", peer), more=True)
     part.answers += [answer(f"{name} sample", found[-1]) for name, found in series.replies.items()]
     return part
 
