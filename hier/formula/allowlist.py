@@ -7,43 +7,79 @@ Constants are computed here as well, so that `I(x + 9^9^9^9)` is refused instead
 
 from __future__ import annotations
 
-import keyword
 import math
 import operator
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hier.errors import FormulaError, did_you_mean
-from hier.formula.syntax import COMPARISONS, Bar, Binary, Call, Name, Node, Number, Paren, String, Unary, source
+from hier.formula.syntax import (
+    COMPARISONS,
+    Bar,
+    Binary,
+    Call,
+    Name,
+    Named,
+    Node,
+    Number,
+    Paren,
+    String,
+    Unary,
+    source,
+    strip,
+)
 
-# Each function of one column, with its value for a constant (None: has no meaning for a constant).
+# Each function of a column, with its value for a constant (None: has no meaning for a constant).
 ALLOWED: dict[str, Callable[[float], float] | None] = {
     "I": lambda x: x,
     "abs": abs,
+    "bs": None,
     "center": None,
     "cos": math.cos,
+    "cr": None,
     "exp": math.exp,
     "log": math.log,
     "log10": math.log10,
     "log1p": math.log1p,
     "log2": math.log2,
+    "ns": None,
+    "poly": None,
     "scale": None,
     "sin": math.sin,
     "sqrt": math.sqrt,
+    "standardize": None,
 }
+
+# What may follow the column, in R's order, and what each must be.
+OPTIONS: dict[str, dict[str, str]] = {
+    "bs": {"df": "whole", "knots": "numbers", "degree": "whole", "intercept": "flag"},
+    "cr": {"df": "whole", "knots": "numbers"},
+    "log": {"base": "number"},
+    "ns": {"df": "whole", "knots": "numbers", "intercept": "flag"},
+    "poly": {"degree": "whole", "raw": "flag"},
+    "scale": {"center": "flag", "scale": "flag"},
+    "standardize": {"center": "flag", "scale": "flag"},
+}
+FLAGS = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
+MAX_WHOLE = 100  # degrees, and degrees of freedom
+_EXPECTED = {
+    "whole": "a whole number from 1 up",
+    "number": "a number",
+    "numbers": "a number, or several as c(1, 2)",
+    "flag": "TRUE or FALSE",
+}
+
+# Functions that make a factor of a column; the outermost calls of a variable only.
+CATEGORICAL = frozenset({"C", "as.factor", "as.ordered", "factor", "ordered"})
 
 COVARIANCE_TAGS = frozenset({"us", "cs", "diag", "ar1", "ou", "toep", "hetar1", "homcs", "mat", "gau", "rr", "propto"})
 
-_TRANSFORMS = frozenset(
-    {"C", "as.factor", "bs", "cc", "cr", "cut", "factor", "interaction", "lag", "ns", "ordered", "poly", "relevel"}
-    | {"standardize"}
-)
+_TRANSFORMS = frozenset({"cc", "cut", "interaction", "lag", "relevel"})
 
 NOT_YET = (
     COVARIANCE_TAGS
     | _TRANSFORMS
-    | {"Surv", "cat", "cbind", "cens", "gp", "gr", "log_offset", "mi", "mm", "mo", "mvbind", "offset", "s", "se"}
-    | {"t2", "te", "ti", "trials", "trunc", "weights"}
+    | {"Surv", "cat", "cens", "gp", "gr", "log_offset", "mi", "mm", "mo", "mvbind", "s", "se"}
+    | {"t2", "te", "ti", "trunc", "weights"}
 )
 
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
@@ -68,7 +104,7 @@ def guard(node: Node, text: str) -> int | float | None:
     """
     match node:
         case Name():
-            check_name(node, text, inside_call=True)
+            check_name(node, text)
             return None
         case Number():
             return node.value
@@ -76,6 +112,8 @@ def guard(node: Node, text: str) -> int | float | None:
             return guard(node.inner, text)
         case Call():
             return _guard_call(node, text)
+        case Named():
+            raise FormulaError("this function takes no named argument here", text, node.span)
         case Unary():
             value = guard(node.operand, text)
             return -value if value is not None and node.op == "-" else value
@@ -93,7 +131,17 @@ def check_function(name: Name, text: str) -> None:
     """Refuse a function that is not in the table, and say which allowed one is nearest."""
     if name.text in ALLOWED:
         return
-    if name.text in NOT_YET or name.text.startswith("contr."):
+    if name.text in CATEGORICAL or name.text.startswith("contr."):
+        raise FormulaError(
+            f"`{name.text}()` cannot stand inside another function here",
+            text,
+            name.span,
+            hint="write `factor(x)` or `C(x, contr.sum)` as a variable of its own",
+        )
+    if name.text in ("offset", "cbind", "trials"):
+        where = {"offset": "a term of its own, `y ~ x + offset(z)`"}.get(name.text, "the response")
+        raise FormulaError(f"`{name.text}()` stands only as {where}", text, name.span)
+    if name.text in NOT_YET:
         raise FormulaError(
             f"`{name.text}()` is not supported yet",
             text,
@@ -111,51 +159,77 @@ def check_function(name: Name, text: str) -> None:
     )
 
 
-def check_name(name: Name, text: str, *, inside_call: bool) -> None:
-    """Refuse a name that cannot be a column's, or that formulaic would not read as one.
-
-    Inside a call formulaic turns the name into a Python identifier, so keywords, quotes and letters that Python
-    rewrites (the micro sign becomes the Greek mu) must not get there. A bare column is a plain look-up: any goes.
-    """
+def check_name(name: Name, text: str) -> None:
+    """Refuse a name that cannot be a column's. Whatever else it holds, it is only ever looked up in the table."""
     if not name.text.strip("."):
-        raise FormulaError("`.` for all other columns is not supported yet", text, name.span, hint="name the columns")
-    if any(part.strip().startswith("__") for part in name.text.split(".")):
-        raise FormulaError("names that begin with two underscores are not allowed", text, name.span)
-    if not inside_call:
-        return
-    if keyword.iskeyword(name.text):
         raise FormulaError(
-            f"`{name.text}` is a word of the Python language and cannot be used inside a function",
+            "`.` stands for all other columns, and only as a term of the fixed effects",
             text,
             name.span,
-            hint="rename the column in the data",
+            hint="name the columns",
         )
-    if not _safe_inside_call(name.text):
-        raise FormulaError(
-            "this column name cannot be used inside a function", text, name.span, hint="rename the column in the data"
-        )
-
-
-def _safe_inside_call(name: str) -> bool:
-    """Whether formulaic can turn `name` into an identifier: signs become underscores, nothing else changes."""
-    if "'" in name or '"' in name or unicodedata.normalize("NFKC", name) != name:
-        return False
-    return name.isidentifier() or ("_" + "".join(c if c.isalnum() else "_" for c in name)).isidentifier()
+    if any(part.strip().startswith("__") for part in name.text.split(".")):
+        raise FormulaError("names that begin with two underscores are not allowed", text, name.span)
 
 
 def _guard_call(node: Call, text: str) -> int | float | None:
     check_function(node.function, text)
     name = node.function.text
-    argument, *others = node.arguments
-    if others:
-        raise FormulaError(f"`{name}` takes one argument here", text, others[0].span)
+    argument, *options = node.arguments
+    _check_options(name, options, text)
     value = guard(argument, text)
     if value is None:
         return None
     function = ALLOWED[name]
-    if function is None:
+    if function is None or options:
         raise FormulaError(f"`{name}` is applied to a constant", text, argument.span, expected="a column")
     return _constant(lambda: function(value), node, text)
+
+
+def _check_options(function: str, options: Sequence[Node], text: str) -> None:
+    """What follows the column in a call: constants of the kind that the function takes, each once."""
+    known = OPTIONS.get(function, {})
+    free = list(known)
+    for option in options:
+        value = option
+        if isinstance(option, Named):
+            name, value = option.name.text, option.value
+            if name not in known:
+                raise FormulaError(
+                    f"`{function}` has no argument `{name}`",
+                    text,
+                    option.name.span,
+                    expected=" or ".join(f"`{k}`" for k in known) or "the column alone",
+                )
+            if name not in free:
+                raise FormulaError(f"`{name}` is given twice", text, option.span)
+        elif not free:
+            took = "one argument" if not known else f"{len(known) + 1} arguments at most"
+            raise FormulaError(f"`{function}` takes {took} here", text, option.span)
+        else:
+            name = free[0]
+        free.remove(name)
+        if not _is_kind(value, known[name]):
+            raise FormulaError(
+                f"this is no value for `{name}` of `{function}`",
+                text,
+                value.span,
+                found=source(text, value.span),
+                expected=_EXPECTED[known[name]],
+            )
+
+
+def _is_kind(node: Node, kind: str) -> bool:
+    node = strip(node)
+    if kind == "flag":
+        return isinstance(node, Name) and node.text in FLAGS
+    if kind == "whole":
+        return isinstance(node, Number) and 1 <= node.value <= MAX_WHOLE and node.value == int(node.value)
+    if kind == "numbers" and isinstance(node, Call) and node.function.text == "c":
+        return all(_is_kind(item, "number") for item in node.arguments)
+    if isinstance(node, Unary):
+        node = node.operand
+    return isinstance(node, Number) and math.isfinite(node.value)
 
 
 def _guard_binary(node: Binary, text: str) -> int | float | None:

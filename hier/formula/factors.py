@@ -1,78 +1,162 @@
-"""One variable of a term, or one expression that stands for a variable: `week`, `log(x)`, `I(x ** 2)`.
+"""One variable of a term, or one expression that stands for a variable: `week`, `log(x)`, `C(sex, contr.sum)`.
 
 Names of columns, as formulaic 1.2.2 was found to give them: it prints an expression anew from Python's syntax tree, so
 `I(x**2)`, `I( x**2 )` and `I((x)**2)` all make the column `I(x ** 2)`; `1e3` becomes `1000.0`, `x**-1` becomes
-`x ** (-1)`, and quoted text gets single quotes. It reads `^` inside a call as Python's exclusive or, hence `**` here.
-A column in back-quotes loses them when it stands alone (`` `a b` `` makes the column `a b`) and keeps them inside
-a call (``log(`a b`)``). `render` prints in the same way, so that `Factor.name` is formulaic's column name.
+`x ** (-1)`, and quoted text gets single quotes. A column in back-quotes loses them when it stands alone
+(`` `a b` `` makes the column `a b`) and keeps them inside a call (``log(`a b`)``). `render` prints in the same way, so
+that `Factor.name` is formulaic's column name. What is evaluated is printed once more, with a plain name in each
+column's place, so that no column's name is ever read as code.
 """
 
 from __future__ import annotations
 
 import keyword
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import check_name, guard
-from hier.formula.syntax import COMPARISONS, Binary, Call, Name, Node, Number, Paren, String, Unary, source
+from hier.formula.allowlist import CATEGORICAL, FLAGS, check_name, guard
+from hier.formula.syntax import (
+    COMPARISONS,
+    Binary,
+    Call,
+    Name,
+    Named,
+    Node,
+    Number,
+    Paren,
+    String,
+    Unary,
+    source,
+    strip,
+)
 from hier.formula.tokens import Span
+
+
+class Contrast(NamedTuple):
+    """How a factor is coded where it is not coded in full: `kind` treatment, sum, helmert or poly, and the `base`
+    level of treatment contrasts, a level or its place from 1 up (None: the first).
+    """
+
+    kind: str
+    base: str | int | float | None = None
+
+
+CONTRASTS = {
+    "contr.treatment": "treatment",
+    "contr.sum": "sum",
+    "contr.helmert": "helmert",
+    "contr.poly": "poly",
+    "Treatment": "treatment",
+    "Sum": "sum",
+    "Helmert": "helmert",
+    "Poly": "poly",
+}
+_BASES = frozenset({"base", "reference"})
 
 
 @dataclass(frozen=True)
 class Factor:
     """One variable of a term, or an expression that stands for one.
 
-    `text` is the source that formulaic reads, with back-quotes where a name needs them; `variables` are the columns
-    it uses, in order of appearance; `is_column` is True where it is a bare column.
+    `text` is the expression as it is printed, with back-quotes where a name needs them; `variables` are the columns
+    it uses, in order of appearance; `is_column` is True where it is a bare column. `code` is the expression to be
+    evaluated, with `v0`, `v1`, ... in the place of the columns. `categorical` is True where its values become a
+    factor's levels whatever they are, `contrast` how that is coded (None: by the rule for the column's kind).
     """
 
     text: str
     variables: tuple[str, ...]
     is_column: bool
     span: Span
+    code: str = "v0"
+    categorical: bool = False
+    contrast: Contrast | None = None
 
     @property
     def name(self) -> str:
-        """What formulaic calls the column: a bare column's own name, else the text."""
+        """What the column is called: a bare column's own name, else the text."""
         return self.variables[0] if self.is_column else self.text
 
 
-def make_factor(node: Name | Call, text: str) -> Factor:
-    """The factor that a name or a call stands for, once the allow-list has let it pass."""
+def make_factor(node: Node, text: str) -> Factor:
+    """The factor that a name or an expression stands for, once the allow-list has let it pass."""
+    node = strip(node)
     if isinstance(node, Name):
-        check_name(node, text, inside_call=False)
+        check_name(node, text)
         return Factor(quote(node.text), (node.text,), True, node.span)
-    guard(node, text)
+    inner, categorical, contrast = _uncover(node, text)
+    guard(inner, text)
     found: dict[str, None] = {}
-    _collect(node, found)
+    _collect(inner, found)
     if not found:
         raise FormulaError(
             f"`{source(text, node.span)}` uses no column", text, node.span, hint="the intercept is written `1`"
         )
-    _check_distinct(tuple(found), node, text)
-    return Factor(render(node), tuple(found), False, node.span)
+    places = {name: f"v{k}" for k, name in enumerate(found)}
+    return Factor(render(node), tuple(found), False, node.span, render(inner, names=places), categorical, contrast)
 
 
-def _check_distinct(names: tuple[str, ...], node: Node, text: str) -> None:
-    """Refuse an expression in which formulaic would mistake one back-quoted name for the beginning of another.
+def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
+    """What `factor(...)` and `C(...)` are applied to, whether there was one of them, and the contrasts it asks for."""
+    node = strip(node)
+    if not (isinstance(node, Call) and node.function.text in CATEGORICAL):
+        return node, False, None
+    function = node.function.text
+    argument, *others = node.arguments
+    if isinstance(argument, Named):
+        raise FormulaError(f"`{function}` begins with the column", text, argument.span)
+    contrast = None
+    if others and function != "C":
+        raise FormulaError(f"`{function}` takes one argument here", text, others[0].span)
+    if len(others) > 1:
+        raise FormulaError("`C` takes a column and its contrasts", text, others[1].span)
+    if others:
+        contrast = _contrast(others[0], text)
+    elif function in ("ordered", "as.ordered"):
+        contrast = Contrast("poly")
+    inner, _, inner_contrast = _uncover(argument, text)
+    return inner, True, contrast or inner_contrast
 
-    formulaic 1.2.2 writes signs as underscores and puts the names back from the last to the first by plain
-    replacement, so ``I(`IQ.ver.cen` * `IQ.ver`)`` ends as a syntax error there, while the other order works.
-    """
-    plain = ["".join([c if c.isalnum() else "_" for c in name]) for name in names if not name.isidentifier()]
-    for i, later in enumerate(plain):
-        if any(earlier != later and earlier.startswith(later) for earlier in plain[:i]):
+
+def _contrast(node: Node, text: str) -> Contrast:
+    """The contrasts that `contr.sum`, `contr.treatment("base")` and the like stand for."""
+    if isinstance(node, Named) and node.name.text in ("contr", "contrasts"):
+        node = node.value
+    node = strip(node)
+    function = node.function if isinstance(node, Call) else node
+    if not isinstance(function, Name) or function.text not in CONTRASTS:
+        raise FormulaError(
+            "these are no contrasts",
+            text,
+            node.span,
+            found=source(text, node.span),
+            expected="one of contr.treatment, contr.sum, contr.helmert, contr.poly",
+        )
+    kind = CONTRASTS[function.text]
+    if not isinstance(node, Call):
+        return Contrast(kind)
+    base, *others = node.arguments
+    if kind != "treatment" or others:
+        raise FormulaError(f"`{function.text}` takes no such argument", text, (others or [base])[0].span)
+    if isinstance(base, Named):
+        if base.name.text not in _BASES:
             raise FormulaError(
-                "one column name here begins like another",
-                text,
-                node.span,
-                hint="name the shorter one first, or rename a column so that it needs no back-quotes",
+                f"`{function.text}` has no argument `{base.name.text}`", text, base.name.span, expected="`base`"
             )
+        base = base.value
+    base = strip(base)
+    if not isinstance(base, (String, Number)):
+        raise FormulaError(
+            "the base of treatment contrasts is a level in quotes, or its place from 1 up", text, base.span
+        )
+    return Contrast(kind, base.value)
 
 
 def quote(name: str) -> str:
-    """The name as formulaic must see it: in back-quotes unless it is a plain Python identifier."""
+    """The name as it is printed: in back-quotes unless it is a plain Python identifier."""
     plain = name.isidentifier() and not keyword.iskeyword(name) and all(c.isalnum() or c == "_" for c in name)
     return name if plain and unicodedata.normalize("NFKC", name) == name else f"`{name}`"
 
@@ -82,31 +166,40 @@ _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _CLOSED = range(1, 7)
 _LEVEL = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "**": _POWER, **dict.fromkeys(COMPARISONS, _COMPARISON)}
 
 
-def render(node: Node, at_least: int = 0) -> str:
-    """Print an expression as Python's `ast.unparse` does, in parentheses where it binds looser than `at_least`."""
+def render(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None) -> str:
+    """Print an expression as Python's `ast.unparse` does, in parentheses where it binds looser than `at_least`.
+
+    `names`: what to print in the place of each column's name; None prints the names themselves.
+    """
     match node:
         case Name():
-            return node.text if node.text.isidentifier() else f"`{node.text}`"
+            if node.text in (names or ()):
+                return names[node.text]  # type: ignore[index]
+            if node.text in FLAGS and names is not None:
+                return str(FLAGS[node.text])
+            return node.text if node.text in CONTRASTS else quote(node.text)
         case Number() | String():
             return repr(node.value)
         case Paren():
-            return render(node.inner, at_least)
+            return render(node.inner, at_least, names)
         case Call():
-            return f"{node.function.text}({', '.join([render(a) for a in node.arguments])})"
+            return f"{node.function.text}({', '.join([render(a, names=names) for a in node.arguments])})"
+        case Named():
+            return f"{node.name.text}={render(node.value, names=names)}"
         case Unary():
-            printed, level = node.op + render(node.operand, _SIGN), _SIGN
+            printed, level = node.op + render(node.operand, _SIGN, names), _SIGN
         case Binary():
             level = _LEVEL[node.op]
             # Python groups sums and products to the left, powers to the right, comparisons not at all.
             left, right = {_POWER: (_CLOSED, _POWER), _COMPARISON: (_SUM, _SUM)}.get(level, (level, level + 1))
-            printed = f"{render(node.left, left)} {node.op} {render(node.right, right)}"
+            printed = f"{render(node.left, left, names)} {node.op} {render(node.right, right, names)}"
         case _:
             raise AssertionError("the allow-list lets no bar pass")
     return f"({printed})" if level < at_least else printed
 
 
 def _collect(node: Node, found: dict[str, None]) -> None:
-    """Add the columns that `node` uses to `found`, in order of appearance."""
+    """Add the columns that `node` uses to `found`, in order of appearance; what follows a column in a call is none."""
     match node:
         case Name():
             found[node.text] = None
@@ -115,8 +208,7 @@ def _collect(node: Node, found: dict[str, None]) -> None:
         case Unary():
             _collect(node.operand, found)
         case Call():
-            for argument in node.arguments:
-                _collect(argument, found)
+            _collect(node.arguments[0], found)
         case Binary():
             _collect(node.left, found)
             _collect(node.right, found)

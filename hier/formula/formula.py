@@ -5,18 +5,38 @@ Source: lme4's vignette "Fitting Linear Mixed-Effects Models Using lme4", sectio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from hier.errors import FormulaError
 from hier.formula.bars import RandomTerm, split_bars
-from hier.formula.factors import Factor, make_factor
-from hier.formula.syntax import Bar, Binary, Call, Name, Node, parse, source, strip
+from hier.formula.factors import Contrast, Factor, make_factor
+from hier.formula.syntax import Bar, Binary, Call, Name, Node, Number, parse, source, strip
 from hier.formula.terms import LinearPart, Term, expand
 from hier.formula.tokens import MAX_LENGTH
 
-__all__ = ["Factor", "Formula", "LinearPart", "RandomTerm", "Term", "parse_formula"]
+__all__ = ["Contrast", "Factor", "Formula", "LinearPart", "RandomTerm", "Term", "Trials", "parse_formula"]
+
+
+CBIND, RATIO, TRIALS = "cbind({}, {})", "{} / {}", "{} | trials({})"
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What a response of successes is out of.
+
+    `form`: how it is written. `factor`: the number of trials, or with `cbind` the failures; None where `number` says
+    it for every row.
+    """
+
+    form: str
+    factor: Factor | None
+    number: int | None = None
+
+    @property
+    def text(self) -> str:
+        return str(self.number) if self.factor is None else self.factor.text
 
 
 @dataclass(frozen=True)
@@ -27,32 +47,44 @@ class Formula:
     response: Factor
     fixed: LinearPart
     random: tuple[RandomTerm, ...]
+    trials: Trials | None = None
 
     def terms_key(self) -> tuple[object, ...]:
         """What makes two formulas the same model: everything but the text and the places in it."""
-        return (self.response.text, self.fixed.terms_key(), tuple([r.terms_key() for r in self.random]))
+        counts = None if self.trials is None else (self.trials.form, self.trials.text)
+        return (self.response.text, counts, self.fixed.terms_key(), tuple([r.terms_key() for r in self.random]))
+
+    @property
+    def left(self) -> str:
+        """The response as it is printed, with its trials if it has any."""
+        if self.trials is None:
+            return self.response.text
+        return self.trials.form.format(self.response.text, self.trials.text)
 
     def __str__(self) -> str:
         """The formula in lme4's style with every term written out; it parses to the same terms."""
-        return " + ".join([f"{self.response.text} ~ {self.fixed}", *[str(r) for r in self.random]])
+        return " + ".join([f"{self.left} ~ {self.fixed}", *[str(r) for r in self.random]])
 
 
-def parse_formula(text: str) -> Formula:
-    """Read a formula such as `weight ~ week + (week | id)`.
+def parse_formula(text: str, columns: Iterable[str] | None = None) -> Formula:
+    """Read a formula such as `weight ~ week + (week | id)`; `columns` are those of the table, which `.` stands for.
 
     Raises `FormulaError`, and nothing else, with a caret under what cannot be read or is not supported yet.
     """
     if not isinstance(text, str):
         raise FormulaError("a formula is text", "", (0, 0), found=type(text).__name__)
-    return _parse(text)
+    return _parse(text, None if columns is None or "." not in text else tuple(columns))
 
 
 @lru_cache(maxsize=512)
-def _parse(text: str) -> Formula:
+def _parse(text: str, columns: tuple[str, ...] | None) -> Formula:
     tree = parse(text)
-    response = _response(tree.left, text)
+    response, trials = _response(tree.left, text)
     rest, random = split_bars(tree.right, text)
-    fixed = expand(rest, text, tree.right.span if rest is None else rest.span)
+    named = {*response.variables, *(name for term in random for name in term.factors)}
+    named.update(trials.factor.variables if trials and trials.factor else ())
+    others = None if columns is None else [name for name in columns if name not in named]
+    fixed = expand(rest, text, tree.right.span if rest is None else rest.span, others)
     if not random:
         raise FormulaError(
             "there is no random effects term in the formula",
@@ -60,29 +92,29 @@ def _parse(text: str) -> Formula:
             tree.right.span,
             hint="hier fits models with groups: add a term such as `(1 | group)`",
         )
-    _check_one_group(random, text)
-    _check_columns_once(random, text)
-    formula = Formula(text, response, fixed, tuple(random))
+    for group in dict.fromkeys([frozenset(term.factors) for term in random]):
+        _check_columns_once([term for term in random if frozenset(term.factors) == group], text)
+    formula = Formula(text, response, fixed, tuple(random), trials)
     _check_response_apart(formula)
     if len(str(formula)) > MAX_LENGTH:  # so that every formula that is accepted can be printed and read again
         raise FormulaError("the formula stands for too many interactions", text, tree.right.span)
     return formula
 
 
-def _response(node: Node, text: str) -> Factor:
-    """The response: a column, or an allowed function of columns."""
+def _response(node: Node, text: str) -> tuple[Factor, Trials | None]:
+    """The response: a column, or an allowed function of columns; or successes, with what they are out of."""
     node = strip(node)
-    if isinstance(node, (Name, Call)):
-        return make_factor(node, text)
+    if isinstance(node, Call) and node.function.text == "cbind":
+        if len(node.arguments) != 2:
+            raise FormulaError("`cbind` takes the successes and the failures", text, node.span)
+        successes, failures = node.arguments
+        return make_factor(successes, text), Trials(CBIND, make_factor(failures, text))
     if isinstance(node, Bar):
-        raise FormulaError("a response with additions such as `y | trials(n)` is not supported yet", text, node.op_span)
+        return _trials(node, text)
     if isinstance(node, Binary) and node.op == "/":
-        raise FormulaError(
-            "a response of successes over trials `y / n` is not supported yet",
-            text,
-            node.op_span,
-            hint=f"write I({source(text, node.span)}) if the ratio itself is the response",
-        )
+        return make_factor(node.left, text), Trials(RATIO, make_factor(node.right, text))
+    if isinstance(node, (Name, Call)):
+        return make_factor(node, text), None
     raise FormulaError(
         "the response must be a column or an allowed function of columns",
         text,
@@ -92,15 +124,25 @@ def _response(node: Node, text: str) -> Factor:
     )
 
 
-def _check_one_group(random: list[RandomTerm], text: str) -> None:
-    first = random[0].group
-    for term in random:
-        if term.group != first:
-            raise FormulaError(
-                f"more than one grouping factor (`{first}` and `{term.group}`) is not supported yet",
-                text,
-                term.group_span,
-            )
+def _trials(node: Bar, text: str) -> tuple[Factor, Trials]:
+    """`successes | trials(n)`, with a column or a whole number of trials."""
+    right = strip(node.right)
+    is_trials = isinstance(right, Call) and right.function.text == "trials" and len(right.arguments) == 1
+    if not is_trials or not node.correlated:
+        raise FormulaError(
+            "after the bar of a response stands `trials(n)`",
+            text,
+            right.span,
+            found=source(text, right.span),
+            hint="weights are given beside the formula: Model(..., weights=...)",
+        )
+    amount = strip(right.arguments[0])  # type: ignore[union-attr]
+    successes = make_factor(node.left, text)
+    if isinstance(amount, Number):
+        if amount.value < 1 or amount.value != int(amount.value):
+            raise FormulaError("the number of trials must be a whole number from 1 up", text, amount.span)
+        return successes, Trials(TRIALS, None, int(amount.value))
+    return successes, Trials(TRIALS, make_factor(amount, text))
 
 
 def _check_columns_once(random: list[RandomTerm], text: str) -> None:
@@ -129,6 +171,7 @@ def _right_side(formula: Formula) -> Iterator[Factor]:
     for part in [formula.fixed, *[r.columns for r in formula.random]]:
         for term in part.terms:
             yield from term.factors
+        yield from part.offsets
 
 
 def _check_response_apart(formula: Formula) -> None:
@@ -143,5 +186,5 @@ def _check_response_apart(formula: Formula) -> None:
         if factor.text == response.text or own in factor.variables:
             raise FormulaError(message, formula.text, factor.span)
     for term in formula.random:
-        if term.group in response.variables:
+        if set(term.factors) & set(response.variables):
             raise FormulaError(message, formula.text, term.group_span)

@@ -51,6 +51,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """An argument that is given by its name, `degree = 2`."""
+
+    name: Name
+    value: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Unary:
     """A sign before its operand."""
 
@@ -89,7 +98,7 @@ class Paren:
     span: Span
 
 
-Node = Name | Number | String | Call | Unary | Binary | Bar | Paren
+Node = Name | Number | String | Call | Named | Unary | Binary | Bar | Paren
 
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
 BARS = frozenset({"|", "||"})
@@ -266,14 +275,23 @@ class _Parser:
             span = (function.span[0], self.tokens[self.at].span[1])
             raise self.error(f"the function `{function.text}` is applied to nothing", span)
         self.calls += 1
-        arguments, deepest = [self.expression(0)], self.depth
+        arguments, deepest = [self.argument()], self.depth
         while self.is_op(","):
             self.at += 1
-            arguments.append(self.expression(0))
+            arguments.append(self.argument())
             deepest = max(deepest, self.depth)
         self.calls -= 1
         self.deepen(deepest, function.span)
         return Call(function, tuple(arguments), (function.span[0], self.close(opening)))
+
+    def argument(self) -> Node:
+        """An argument of a function, which may have its name before it."""
+        first, second = self.tokens[self.at], self.tokens[min(self.at + 1, len(self.tokens) - 1)]
+        if first.kind != "name" or second.kind != "op" or second.text != "=":
+            return self.expression(0)
+        self.at += 2
+        value = self.expression(0)
+        return Named(Name(first.text, first.span), value, (first.span[0], value.span[1]))
 
     def close(self, opening: Token) -> int:
         """Step over the closing parenthesis and say where it ends."""
@@ -314,7 +332,9 @@ class _Parser:
             return self.error("`~` cannot stand inside parentheses", token.span)
         if token.text == "=" and token.kind == "op":
             return self.error(
-                "named arguments are not supported yet", token.span, found="`=`", hint="a comparison is written `==`"
+                "`=` stands only between an argument's name and its value",
+                token.span,
+                hint="a comparison is written `==`",
             )
         if token.text == "," and token.kind == "op":
             return self.error("a comma stands only between the arguments of a function", token.span)

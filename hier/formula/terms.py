@@ -10,11 +10,12 @@ Source: R's `?formula` (operators) and `?terms.formula` (order); one set of vari
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hier.errors import FormulaError
 from hier.formula.factors import Factor, make_factor
-from hier.formula.syntax import COMPARISONS, Bar, Binary, Call, Name, Node, Number, Unary, addends, source, strip
+from hier.formula.syntax import COMPARISONS, Bar, Binary, Call, Name, Named, Node, Number, Unary, addends, source, strip
 from hier.formula.tokens import Span
 
 MAX_PRODUCTS = 20_000  # pairs of terms multiplied in one formula; `(a + b + ...)^9` grows fast
@@ -50,31 +51,35 @@ class LinearPart:
     intercept: bool
     terms: tuple[Term, ...]
     span: Span
+    offsets: tuple[Factor, ...] = ()
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The columns that the terms use, in order of appearance."""
-        return tuple(dict.fromkeys([v for term in self.terms for f in term.factors for v in f.variables]))
+        """The columns that the terms and offsets use, in order of appearance."""
+        factors = [*[f for term in self.terms for f in term.factors], *self.offsets]
+        return tuple(dict.fromkeys([v for f in factors for v in f.variables]))
 
     def terms_key(self) -> tuple[object, ...]:
-        """The intercept and the terms without their places in the text."""
-        return (self.intercept, *[term.key for term in self.terms])
+        """The intercept, the terms and the offsets without their places in the text."""
+        return (self.intercept, *[term.key for term in self.terms], *[("offset", f.text) for f in self.offsets])
 
     def __str__(self) -> str:
-        names = [term.name for term in self.terms]
+        names = [*[term.name for term in self.terms], *[f"offset({f.text})" for f in self.offsets]]
         if self.intercept:
-            return " + ".join(names) or "1"
+            return " + ".join(names if self.terms else ["1", *names])
         return " + ".join(["0", *names])
 
 
-def expand(node: Node | None, text: str, span: Span) -> LinearPart:
-    """The linear part that `node` stands for; None is an empty one, which has the intercept that R implies."""
-    expansion = _Expansion(text)
+def expand(node: Node | None, text: str, span: Span, others: Sequence[str] | None = None) -> LinearPart:
+    """The linear part that `node` stands for; None is an empty one, which has the intercept that R implies.
+
+    `others`: the columns that `.` stands for, or None where it stands for none.
+    """
+    expansion = _Expansion(text, others)
     found = expansion.terms(node, adding=True) if node is not None else {}
     ordered = sorted(found, key=int.bit_count)
-    return LinearPart(
-        expansion.intercept, tuple([Term(expansion.factors_of(bits), found[bits]) for bits in ordered]), span
-    )
+    terms = tuple([Term(expansion.factors_of(bits), found[bits]) for bits in ordered])
+    return LinearPart(expansion.intercept, terms, span, tuple(expansion.offsets))
 
 
 # A term is a whole number whose bits say which variables it holds; terms are kept with the place that made them.
@@ -84,8 +89,10 @@ _Terms = dict[int, Span]
 class _Expansion:
     """One walk over a linear part; it remembers the variables met so far and whether there is an intercept."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, others: Sequence[str] | None = None) -> None:
         self.text = text
+        self.others = others
+        self.offsets: list[Factor] = []
         self.intercept = True
         self.factors: dict[str, Factor] = {}
         self.bits: dict[str, int] = {}
@@ -98,6 +105,10 @@ class _Expansion:
         """The terms of `node`; `adding` turns with each minus sign that stands before it."""
         node = strip(node)
         match node:
+            case Name(text=".") if self.others is not None:
+                return _join(*[self.variable(Name(name, node.span)) for name in self.others])
+            case Call(function=Name(text="offset")):
+                return self.offset(node, adding)
             case Name() | Call():
                 return self.variable(node)
             case Number():
@@ -126,6 +137,16 @@ class _Expansion:
             self.bits[factor.text] = 1 << len(self.factors)
             self.factors[factor.text] = factor
         return {self.bits[factor.text]: node.span}
+
+    def offset(self, node: Call, adding: bool) -> _Terms:
+        """An offset is a column of its own with the coefficient 1, and no term."""
+        first, *more = node.arguments
+        if more or isinstance(first, Named):
+            raise FormulaError("`offset` takes one argument", self.text, (more or [first])[0].span)
+        if not adding:
+            raise FormulaError("an offset cannot be subtracted", self.text, node.span, hint="leave it out instead")
+        self.offsets.append(make_factor(first, self.text))
+        return {}
 
     def set_intercept(self, node: Number, adding: bool) -> None:
         if node.value not in (0, 1):
@@ -161,6 +182,8 @@ class _Expansion:
                 inner.span,
                 hint=f"write I({source(self.text, within.span)}) for arithmetic",
             )
+        if isinstance(inner, Call) and inner.function.text == "offset":
+            raise FormulaError("an offset cannot be part of an interaction", self.text, inner.span)
         if isinstance(inner, Unary):
             raise FormulaError(
                 "a sign cannot stand inside an interaction",
