@@ -232,14 +232,19 @@ def report(
 
 @app.command()
 @refusals_on_stderr
-def show(model: MODEL, data: DATA = None) -> None:
+def show(
+    model: MODEL,
+    data: DATA = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
+) -> None:
     """Print the model, with nothing fitted.
 
-    Formula, family, rows, groups and levels, and the priors.
+    Formula, family, rows, groups and levels, the equations, and the priors.
     """
     from hier.jobs import build
 
-    typer.echo(repr(build(_model_file(model, data))))
+    built = build(_model_file(model, data))
+    typer.echo(built.latex() if latex else repr(built))
 
 
 @app.command()

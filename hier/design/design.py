@@ -9,58 +9,83 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design.encode import encode
+from hier.design.encode import Encoder, encode, numbers
+from hier.design.groups import RandomEffects, random_effects
 from hier.design.rank import independent_columns
 from hier.design.table import Table, read_frame, select
 from hier.errors import DataError, FormulaError
-from hier.formula import Formula, RandomTerm
-
-
-@dataclass(frozen=True)
-class RandomEffects:
-    """The random effects of one grouping factor.
-
-    `codes` (n,): the row's level as an integer in [0, J). `Z` (n, q): the columns that vary between levels. `levels`:
-    the J levels as they stand in the data, sorted or in the order of the categorical. `names`: the q columns.
-    `blocks`: sizes of the blocks of columns that are correlated among themselves, summing to q.
-    """
-
-    group: str
-    codes: np.ndarray
-    Z: np.ndarray
-    levels: pd.Index
-    names: tuple[str, ...]
-    blocks: tuple[int, ...]
-
-    @property
-    def n_levels(self) -> int:
-        return len(self.levels)
+from hier.formula import CBIND, Formula
 
 
 @dataclass(frozen=True)
 class Design:
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
-    `y` (n,), `X` (n, p) of full column rank with column `names`, `random`, `weights` and `offset` (n,) or None.
-    `rows_read`, `missing` (by column), `dropped_columns` and `unused_levels` (by factor) say what was left out.
+    `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
+    `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column), `dropped_columns` and `unused_levels` (by
+    factor) say what was left out. `fixed` is how the columns of X were made, those that were dropped among them.
     """
 
+    formula: Formula
     response: str
     y: np.ndarray
     X: np.ndarray
     names: tuple[str, ...]
-    random: RandomEffects
+    random_effects: tuple[RandomEffects, ...]
     weights: np.ndarray | None
     offset: np.ndarray | None
+    trials: np.ndarray | None
     index: pd.Index
     rows_read: int
     missing: dict[str, int]
     dropped_columns: tuple[str, ...]
     unused_levels: dict[str, int]
+    fixed: Encoder
 
     @property
     def nobs(self) -> int:
         return len(self.y)
+
+    @property
+    def random(self) -> RandomEffects:
+        """The random effects of the one grouping factor. Raises FormulaError where what is asked for cannot be fitted
+        yet.
+        """
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
+        return self.random_effects[0]
+
+    def refusal(self) -> FormulaError | None:
+        """Why these random effects cannot be fitted yet; None where they can."""
+        first, *others = self.random_effects
+        text = self.formula.text
+        if others:
+            return FormulaError(
+                f"models with several grouping factors (here `{first.group}` and `{others[0].group}`) cannot be "
+                "fitted yet",
+                text,
+                others[0].span,
+                hint="the design and the model can be printed; fit one grouping factor at a time",
+            )
+        for term in self.formula.random:
+            if term.structure not in ("us", "diag") or term.homogeneous:
+                return FormulaError(
+                    f"the covariance structure `{term.structure}{', hom = TRUE' if term.homogeneous else ''}` "
+                    "cannot be fitted yet",
+                    text,
+                    term.span,
+                    expected="`( | )` for correlated or `( || )` for uncorrelated columns",
+                )
+        return None
+
+    def new_data(self, data: Any) -> NewData:
+        """The columns of another table, coded as in the fit, for prediction.
+
+        Levels of grouping factors may be new or missing, and are told apart; a new level of a fixed factor, and a
+        missing value of a fixed variable, raise DataError.
+        """
+        return new_data(self, data)
 
     def notes(self) -> list[str]:
         """What was left out of the user's table, a sentence each; empty where nothing was."""
@@ -76,39 +101,88 @@ class Design:
         return said
 
 
-def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None) -> Design:
+@dataclass(frozen=True)
+class NewData:
+    """Another table's columns, coded as those of the fit, row for row with `index`.
+
+    `X` (n, p) with the fit's columns; `offset` (n,) or None; `random_effects`, one a grouping factor, with `codes` -1
+    for a level that the fit has not seen and -2 for a missing one.
+    """
+
+    X: np.ndarray
+    offset: np.ndarray | None
+    random_effects: tuple[RandomEffects, ...]
+    index: pd.Index
+
+
+def new_data(design: Design, data: Any) -> NewData:
+    """The columns of another table by what a design has learned. Raises DataError as `Design.new_data` says."""
+    formula = design.formula
+    frame = read_frame(data)
+    groups = list(dict.fromkeys(name for term in formula.random for name in term.factors))
+    inside = [name for term in formula.random for name in term.columns.variables]
+    table = select(
+        frame, _variables([*formula.fixed.variables, *inside], groups), groups, na="error", incomplete=groups
+    )
+    X = design.fixed.columns(table)
+    kept = [name not in design.dropped_columns for name in design.fixed.names]
+    return NewData(
+        X=X if all(kept) else X[:, kept],
+        offset=design.fixed.offset(table),
+        random_effects=tuple(random.of(table) for random in design.random_effects),
+        index=table.index,
+    )
+
+
+def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None, na: str = "drop") -> Design:
     """The design of a formula on a table.
 
-    `weights` and `offset`: a column's name, or n numbers. Raises DataError and FormulaError for what cannot be
-    modelled.
+    `weights` and `offset`: a column's name, or n numbers. `na`: "drop" leaves out rows with a missing value, counted by
+    column; "error" refuses them. Raises DataError and FormulaError for what cannot be modelled.
     """
+    if na not in ("drop", "error"):
+        raise DataError(f"there is no way `{na}` to treat missing values", expected='na="drop" or na="error"')
     frame = read_frame(data)
-    variables = dict.fromkeys(
-        [*formula.response.variables, *formula.fixed.variables]
-        + [name for term in formula.random for name in (*term.columns.variables, term.group)]
-    )
-    groups = [term.group for term in formula.random]
+    groups = list(dict.fromkeys(name for term in formula.random for name in term.factors))
+    trials = formula.trials.factor if formula.trials else None
+    variables = [*formula.response.variables, *(trials.variables if trials else ()), *formula.fixed.variables]
+    variables += [name for term in formula.random for name in term.columns.variables]
     extra = _extra_columns(frame, {"weights": weights, "offset": offset})
-    table = select(frame, list(variables), groups, extra)
-    y = _response(formula, table)
-    X, names = encode(formula.fixed, table, formula.text)
-    random = _random_effects(formula, table)
+    table = select(frame, _variables(variables, groups), groups, extra, na=na)
+    y, counts = _response(formula, table)
+    X, fixed = encode(formula.fixed, table, formula.text)
+    random = random_effects(formula, table)
     kept = independent_columns(X)
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
     return Design(
+        formula=formula,
         response=formula.response.name,
         y=y,
         X=X if kept.all() else X[:, kept],
-        names=tuple(name for name, keep in zip(names, kept, strict=True) if keep),
-        random=random,
+        names=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if keep),
+        random_effects=random,
         weights=_weights(table),
-        offset=table.columns.get("(offset)"),  # type: ignore[arg-type]
+        offset=_offset(fixed, table),
+        trials=counts,
         index=table.index,
         rows_read=table.rows_read,
         missing=table.missing,
-        dropped_columns=tuple(name for name, keep in zip(names, kept, strict=True) if not keep),
+        dropped_columns=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if not keep),
         unused_levels=_unused_levels(table),
+        fixed=fixed,
     )
+
+
+def _variables(columns: list[str], groups: list[str]) -> list[str]:
+    return list(dict.fromkeys([*columns, *groups]))
+
+
+def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:
+    """The offsets of the formula and the one beside it, added up."""
+    within, beside = fixed.offset(table), table.columns.get("(offset)")
+    if within is None or beside is None:
+        return within if beside is None else np.asarray(beside)
+    return within + np.asarray(beside)
 
 
 def _extra_columns(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -147,9 +221,8 @@ def _weights(table: Table) -> np.ndarray | None:
     return values
 
 
-def _response(formula: Formula, table: Table) -> np.ndarray:
-    from hier.formula import LinearPart, Term
-
+def _response(formula: Formula, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+    """The response, and the number of trials that it is out of, if it has one."""
     factor = formula.response
     for name in factor.variables:
         values = table.columns[name]
@@ -162,8 +235,7 @@ def _response(formula: Formula, table: Table) -> np.ndarray:
                 expected="numbers, for a Normal response",
                 hint="convert the column to numbers",
             )
-    y, _ = encode(LinearPart(False, (Term((factor,), factor.span),), factor.span), table, formula.text)
-    y = y[:, 0]
+    y = numbers(factor, table, formula.text)
     if y.max() == y.min():
         raise DataError(
             f"the response `{factor.text}` is constant",
@@ -171,71 +243,29 @@ def _response(formula: Formula, table: Table) -> np.ndarray:
             expected="a response that varies",
             hint="check that this is the column you meant",
         )
-    return y
+    return y, _trials(formula, y, table)
 
 
-def _random_effects(formula: Formula, table: Table) -> RandomEffects:
-    """All bars of the one grouping factor as one block of columns; blocks that are not correlated stand side by
-    side.
-    """
-    group = formula.random[0].group
-    codes, levels = _levels(table.columns[group])
-    span = formula.random[0].group_span
-    if len(levels) < 2:
-        raise FormulaError(
-            f"the grouping factor `{group}` has one level, so nothing can vary between its levels",
-            formula.text,
-            span,
-            found=f"the level {levels[0]!r} in every row",
-            expected="two levels or more",
-            hint="leave the random effects out, or group by another column",
+def _trials(formula: Formula, y: np.ndarray, table: Table) -> np.ndarray | None:
+    trials = formula.trials
+    if trials is None:
+        return None
+    if trials.factor is None:
+        assert trials.number is not None
+        counts = np.full(len(y), float(trials.number))
+    else:
+        counts = numbers(trials.factor, table, formula.text)
+        counts = counts + y if trials.form == CBIND else counts
+    wrong = (y < 0) | (y > counts) | (y != np.floor(y)) | (counts != np.floor(counts))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"the response `{formula.left}` is no count of successes in {int(wrong.sum())} of {len(y)} rows",
+            where=f"first in the row labelled {table.index[row]!r}",
+            found=f"{y[row]:g} out of {counts[row]:g}",
+            expected="whole numbers from 0 to the number of trials",
         )
-    if len(levels) >= table.nobs:
-        raise FormulaError(
-            f"the grouping factor `{group}` has as many levels as there are rows, "
-            "so its deviations cannot be told from the residuals",
-            formula.text,
-            span,
-            found=f"{len(levels)} levels in {table.nobs} rows",
-            expected="several rows for some of the levels",
-            hint="group by a column whose values repeat",
-        )
-    pieces = [_bar_columns(term, table, formula.text) for term in formula.random]
-    return RandomEffects(
-        group=group,
-        codes=codes,
-        Z=np.column_stack([Z for Z, _, _ in pieces]),
-        levels=levels,
-        names=tuple(name for _, names, _ in pieces for name in names),
-        blocks=tuple(size for _, _, blocks in pieces for size in blocks),
-    )
-
-
-def _bar_columns(term: RandomTerm, table: Table, text: str) -> tuple[np.ndarray, tuple[str, ...], tuple[int, ...]]:
-    Z, names = encode(term.columns, table, text)
-    if term.correlated:
-        return Z, names, (len(names),)
-    for name in term.columns.variables:
-        if isinstance(table.columns[name], pd.Categorical):
-            raise FormulaError(
-                f"`||` with the factor `{name}` is not supported yet",
-                text,
-                term.span,
-                found="a factor on the left of `||`",
-                expected="numeric columns there",
-                hint="use `|`, which estimates the correlations",
-            )
-    return Z, names, (1,) * len(names)
-
-
-def _levels(values: np.ndarray | pd.Categorical) -> tuple[np.ndarray, pd.Index]:
-    if isinstance(values, pd.Categorical):
-        used = values.remove_unused_categories()
-        return used.codes.astype(np.intp), used.categories
-    codes, levels = pd.factorize(values, sort=True)
-    if levels.dtype.kind == "f" and (levels == np.floor(levels)).all() and np.abs(levels).max() < 2**53:
-        levels = levels.astype(np.int64)  # integers that became floats because of missing values elsewhere
-    return codes, pd.Index(levels)
+    return counts
 
 
 def _unused_levels(table: Table) -> dict[str, int]:

@@ -1,95 +1,130 @@
-"""Terms to columns: the design matrix of one linear part, named as formulaic names it."""
+"""Terms to columns: the design matrix of one linear part, coded by R's rules and named as formulaic names it."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from hier.design.coding import Coding, apply, learn
 from hier.design.table import Table
-from hier.errors import DataError, FormulaError
 from hier.formula import Factor, LinearPart, Term
 
-# what the allow-list has and formulaic does not bring along itself
-FUNCTIONS = {"sqrt": np.sqrt, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "abs": np.abs}
 
+@dataclass(frozen=True)
+class Encoder:
+    """How a linear part became columns: its terms, each factor's coding, and which factors are coded in full where.
 
-def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The columns (n, k) of a linear part and their names.
-
-    Products of plain numeric columns are taken directly; transforms and factors are evaluated by formulaic, whose
-    treatment coding and rules for full rank are R's. Both give the same columns and names.
-    `text` is the formula, for the carets of errors.
+    `full`: pairs of a term's place and a factor's text.
     """
-    if all(_is_numeric(factor, table) for term in part.terms for factor in term.factors):
-        columns = [np.ones(table.nobs)] if part.intercept else []
-        columns += [_product(term, table) for term in part.terms]
-        names = (("Intercept",) if part.intercept else ()) + tuple(term.label for term in part.terms)
-        return (np.column_stack(columns) if columns else np.empty((table.nobs, 0))), names
-    return _encode_by_formulaic(part, table, text)
+
+    part: LinearPart
+    codings: Mapping[str, Coding]
+    full: frozenset[tuple[int, str]]
+    names: tuple[str, ...]
+    text: str
+
+    def columns(self, table: Table) -> np.ndarray:
+        """The columns (n, k) of another table, coded identically. Raises DataError for a level that is new."""
+        values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
+        return _assemble(self.part, self.codings, values, self.full, table.nobs)
+
+    def offset(self, table: Table) -> np.ndarray | None:
+        """The sum of the offsets (n,), or None where there are none."""
+        return offset(self.part, table, self.text)
 
 
-def _is_numeric(factor: Factor, table: Table) -> bool:
-    return factor.is_column and not isinstance(table.columns[factor.variables[0]], pd.Categorical)
+def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, Encoder]:
+    """The columns (n, k) of a linear part, and how they were made; `text` is the formula, for the carets of errors."""
+    codings: dict[str, Coding] = {}
+    values: dict[str, np.ndarray] = {}
+    for term in part.terms:
+        for factor in term.factors:
+            if factor.text not in codings:
+                codings[factor.text], values[factor.text] = learn(factor, table, text)
+    full = _coded_in_full(part, codings)
+    names = tuple(["Intercept"] if part.intercept else []) + tuple(
+        name for place, term in enumerate(part.terms) for name in _names(place, term, codings, full)
+    )
+    X = _assemble(part, codings, values, full, table.nobs)
+    return X, Encoder(part, codings, full, names, text)
 
 
-def _product(term: Term, table: Table) -> np.ndarray:
-    first, *others = (table.columns[factor.variables[0]] for factor in term.factors)
-    product = np.asarray(first, dtype=np.float64)
-    for other in others:
-        product = product * other
-    return product
+def offset(part: LinearPart, table: Table, text: str) -> np.ndarray | None:
+    """The sum of a linear part's offsets (n,), or None where it has none."""
+    if not part.offsets:
+        return None
+    return sum((numbers(factor, table, text) for factor in part.offsets), np.zeros(table.nobs))
 
 
-def _encode_by_formulaic(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    from formulaic import Formula as FormulaicFormula
-    from formulaic.errors import FormulaicError
-    from formulaic.parser import DefaultFormulaParser
+def numbers(factor: Factor, table: Table, text: str) -> np.ndarray:
+    """The values (n,) of an expression that must be numeric."""
+    from hier.errors import FormulaError
 
-    frame = pd.DataFrame({name: _with_levels_in_use(name, table.columns[name], part, text) for name in part.variables})
-    source = " + ".join(["1" if part.intercept else "0", *(term.name for term in part.terms)])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # log(0) and the like are refused below, by name and row
-            formula: Any = FormulaicFormula(source, _parser=DefaultFormulaParser(include_intercept=False))  # pyright: ignore[reportAbstractUsage]
-            matrix: Any = formula.get_model_matrix(frame, context=FUNCTIONS, na_action="ignore", output="numpy")
-    except (FormulaicError, ValueError, TypeError, ArithmeticError) as error:
+    coding, values = learn(factor, table, text)
+    if coding.levels is not None or values.ndim != 1:
         raise FormulaError(
-            "this part of the formula cannot be evaluated on the data",
-            text,
-            part.span,
-            found=str(error) or type(error).__name__,
-        ) from error
-    names = tuple(str(name) for name in matrix.model_spec.column_names)
-    values = np.asarray(matrix, dtype=np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise DataError(
-            f"`{names[column]}` is not finite in {int(bad[:, column].sum())} of {table.nobs} rows",
-            where=f"first in the row labelled {table.index[row]!r}",
-            found=str(values[row, column]),
-            expected="finite numbers, such as a logarithm of positive values has",
-            hint="correct the values, or choose another transform",
+            f"`{factor.name}` is not numeric here", text, factor.span, expected="a column or an expression of numbers"
         )
-    return values, names
+    return values
 
 
-def _with_levels_in_use(
-    name: str, values: np.ndarray | pd.Categorical, part: LinearPart, text: str
-) -> np.ndarray | pd.Categorical:
-    if not isinstance(values, pd.Categorical):
-        return values
-    used = values.remove_unused_categories()
-    if len(used.categories) < 2:
-        raise FormulaError(
-            f"the factor `{name}` has only one level in the data, so it has no contrast to estimate",
-            text,
-            next((f.span for t in part.terms for f in t.factors if name in f.variables), part.span),
-            found=f"the level {used.categories[0]!r} in every row",
-            expected="two levels or more",
-            hint=f"leave `{name}` out",
-        )
-    return used
+def _coded_in_full(part: LinearPart, codings: Mapping[str, Coding]) -> frozenset[tuple[int, str]]:
+    """Where a factor has a column for each of its levels instead of its contrasts.
+
+    In an interaction, where the term without it is not in the model; and the first factor of a part that has no
+    intercept. Source: R's `?terms.object` (values 1 and 2 of `factors`) and `model.matrix`.
+    """
+    keys = {term.key for term in part.terms}
+    full = set()
+    for place, term in enumerate(part.terms):
+        for factor in term.factors:
+            if codings[factor.text].levels is None:
+                continue
+            if len(term.factors) > 1 and term.key - {factor.text} not in keys:
+                full.add((place, factor.text))
+    if not part.intercept:
+        factors = [
+            (place, factor.text)
+            for place, term in enumerate(part.terms)
+            for factor in term.factors
+            if codings[factor.text].levels is not None
+        ]
+        full.update(factors[:1])
+    return frozenset(full)
+
+
+def _names(place: int, term: Term, codings: Mapping[str, Coding], full: frozenset[tuple[int, str]]) -> list[str]:
+    """Names of a term's columns; the first factor's levels change fastest."""
+    names = [""]
+    for factor in term.factors:
+        own = codings[factor.text].names(full=(place, factor.text) in full)
+        names = [f"{left}:{right}" if left else right for right in own for left in names]
+    return names
+
+
+def _assemble(
+    part: LinearPart,
+    codings: Mapping[str, Coding],
+    values: Mapping[str, np.ndarray],
+    full: frozenset[tuple[int, str]],
+    nobs: int,
+) -> np.ndarray:
+    """All columns side by side, each term's products in the order of its names."""
+    widths = [int(part.intercept)]
+    for place, term in enumerate(part.terms):
+        sizes = [len(codings[f.text].names(full=(place, f.text) in full)) for f in term.factors]
+        widths.append(int(np.prod(sizes)))
+    X = np.empty((nobs, sum(widths)), order="F")
+    X[:, : widths[0]] = 1.0
+    at = widths[0]
+    for place, (term, width) in enumerate(zip(part.terms, widths[1:], strict=True)):
+        first, *others = term.factors
+        product = codings[first.text].columns(values[first.text], full=(place, first.text) in full)
+        for factor in others:
+            more = codings[factor.text].columns(values[factor.text], full=(place, factor.text) in full)
+            product = (more[:, :, None] * product[:, None, :]).reshape(nobs, -1)
+        X[:, at : at + width] = product
+        at += width
+    return X

@@ -60,7 +60,7 @@ def _as_frame(data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return data
     if isinstance(data, str | Path):
-        return _read_csv(Path(data))
+        return _read_file(Path(data))
     if isinstance(data, Mapping):
         try:
             return pd.DataFrame(dict(data))
@@ -69,44 +69,62 @@ def _as_frame(data: Any) -> pd.DataFrame:
             raise DataError(
                 "the columns of the table are not of one length", found=lengths, expected="arrays of equal length"
             ) from error
+    if hasattr(data, "to_dataframe") and hasattr(data, "data_vars"):  # an xarray Dataset
+        return data.to_dataframe().reset_index()
     import narwhals as nw
 
+    if hasattr(data, "collect") and hasattr(data, "lazy"):  # a polars LazyFrame
+        data = data.collect()
     try:
         return nw.from_native(data, eager_only=True).to_pandas()
     except TypeError as error:
         raise DataError(
             "the data are not a table that hier can read",
             found=f"an object of type {type(data).__name__}",
-            expected="a pandas, polars or pyarrow table, a dict of arrays, or the path of a CSV file",
+            expected="a pandas, polars or pyarrow table, a dict of arrays, an xarray Dataset, or the path of a CSV or "
+            "Parquet file",
         ) from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_file(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(
             f"there is no file {path.name}",
             where=str(path),
-            expected="the path of a CSV file",
+            expected="the path of a CSV or Parquet file",
             hint="check the folder and the spelling",
         )
+    parquet = path.suffix.lower() in (".parquet", ".pq")
     try:
-        return pd.read_csv(path)
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path.name} cannot be read as a CSV file", where=str(path), found=str(error)) from error
+        return pd.read_parquet(path) if parquet else pd.read_csv(path)
+    except ImportError as error:
+        raise DataError(
+            f"{path.name} cannot be read: reading Parquet needs pyarrow", where=str(path), hint="pip install pyarrow"
+        ) from error
+    except (ValueError, OSError) as error:  # the parsers' errors are ValueErrors
+        kind = "Parquet" if parquet else "CSV"
+        raise DataError(f"{path.name} cannot be read as a {kind} file", where=str(path), found=str(error)) from error
 
 
 def select(
-    frame: pd.DataFrame, variables: Sequence[str], factors: Sequence[str], extra: Mapping[str, np.ndarray] | None = None
+    frame: pd.DataFrame,
+    variables: Sequence[str],
+    factors: Sequence[str],
+    extra: Mapping[str, np.ndarray] | None = None,
+    *,
+    na: str = "drop",
+    incomplete: Sequence[str] = (),
 ) -> Table:
     """The columns named by the formula, without the rows in which one of them is missing.
 
     Parameters
     ----------
     variables : columns of the formula. factors : those of them that are grouping factors, and so taken as labels.
-    extra : further columns given as arrays beside the table (weights, offset).
+    extra : further columns given as arrays beside the table (weights, offset). na : "drop" or "error". incomplete :
+    columns that may have missing values all the same.
 
-    Raises DataError for a column that is not there (the nearest name is suggested), for infinite values, and where no
-    row is complete.
+    Raises DataError for a column that is not there (the nearest name is suggested), for infinite values, where no row
+    is complete, and with na="error" where one is not.
     """
     columns: dict[str, Any] = {}
     for name in variables:
@@ -119,8 +137,15 @@ def select(
         columns[name] = _column(name, frame[name], as_label=name in factors)
     columns |= dict(extra or {})
     masks = {name: pd.isna(values) for name, values in columns.items()}
-    missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any()}
+    missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any() and name not in incomplete}
     index = frame.index
+    if missing and na == "error":
+        raise DataError(
+            "there are missing values",
+            found=", ".join(f"`{name}`: {count} missing" for name, count in missing.items()),
+            expected=f"a value in every one of the {len(frame)} rows",
+            hint='na="drop" leaves the incomplete rows out, and says how many',
+        )
     if missing:
         keep = ~np.logical_or.reduce([masks[name] for name in missing])
         if not keep.any():

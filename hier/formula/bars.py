@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name
+from hier.formula.allowlist import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name
 from hier.formula.factors import quote
 from hier.formula.syntax import Bar, Binary, Call, Name, Named, Node, Paren, Unary, addends, source, strip
 from hier.formula.terms import LinearPart, expand
@@ -115,6 +115,11 @@ def _refuse_minus(op: str, operand: Node, text: str) -> None:
 def _tagged(node: Call, text: str) -> list[RandomTerm]:
     """The random terms of a covariance structure, written as a function around a bar."""
     name = node.function.text
+    if name in ALLOWED or name in CATEGORICAL:
+        bar = next(strip(a) for a in node.arguments if isinstance(strip(a), Bar))
+        raise FormulaError(
+            "a bar cannot stand inside a function", text, bar.op_span, hint="write the random term on its own"
+        )
     if name not in STRUCTURES:
         known = name in COVARIANCE_TAGS
         raise FormulaError(

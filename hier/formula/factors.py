@@ -177,7 +177,7 @@ def render(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None
                 return names[node.text]  # type: ignore[index]
             if node.text in FLAGS and names is not None:
                 return str(FLAGS[node.text])
-            return node.text if node.text in CONTRASTS else quote(node.text)
+            return node.text if node.text in CONTRASTS or node.text.isidentifier() else f"`{node.text}`"
         case Number() | String():
             return repr(node.value)
         case Paren():

@@ -1,39 +1,84 @@
-"""What `print(model)` says: the formula, the data that enter, and the priors."""
+"""What `print(model)` says: the formula written out, the data that enter, the mathematics, and the priors."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hier.design import RandomEffects
 from hier.kernel.covariance import n_variance_parameters
+from hier.model.equations import as_text, blocks_of
 from hier.model.model import Model
 
 
 def describe_model(model: Model) -> str:
-    """Formula, family, rows, fixed effects, groups and levels, what was left out, and the priors."""
-    design, random = model.design, model.design.random
-    rows = np.bincount(random.codes, minlength=random.n_levels)
-    per_level = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
-    blocks, start = [], 0
-    for size in random.blocks:
-        blocks.append(", ".join(random.names[start : start + size]))
-        start += size
-    n_parameters = len(design.names) + n_variance_parameters(random.blocks)
+    """Formula, family, rows, columns, groups with their levels, parameters, the equations, what was left out, where
+    dialects of formulas differ, and the priors.
+    """
+    design = model.design
+    # each grouping factor's own variances and covariances; the residual variance is counted once
+    n_variances = sum(n_variance_parameters(random.blocks) - 1 for random in design.random_effects) + 1
+    n_deviations = sum(random.n_levels * len(random.names) for random in design.random_effects)
     lines = [
         f"Hierarchical model: {model.formula}",
         f"Family: {model.family.name}, {model.family.links[0]} link",
-        f"Rows: {design.nobs}"
-        + (
-            f", precision weights from {design.weights.min():g} to {design.weights.max():g}"
-            if design.weights is not None
-            else ""
-        ),
+        f"Rows: {design.nobs}{_weights(design.weights)}",
         f"Fixed effects: {', '.join(design.names) or 'none'}",
-        f"Random effects: {' | '.join(blocks)}",
-        f"Groups: {random.group}, {random.n_levels} levels, {per_level} rows in each",
-        f"Parameters: {n_parameters}, and {random.n_levels * len(random.names)} group deviations",
-        *(f"Note: {note}" for note in design.notes()),
+    ]
+    for random in design.random_effects:
+        lines += [f"Random effects: {' | '.join(_blocks(random))}", f"Groups: {_levels(random)}"]
+    lines += [
+        f"Parameters: {len(design.names) + n_variances}, and {n_deviations} group deviations",
+        *(f"Note: {note}" for note in [*design.notes(), *dialects(model)]),
+        "Model:",
+        *(f"  {line}" for line in as_text(design)),
         "Priors (for the posterior and MAP):",
     ]
-    priors = model.priors.rows()
+    priors = model.prior_rows()
     width = max(len(name) for name, _ in priors)
     return "\n".join([*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)])
+
+
+def _weights(weights: np.ndarray | None) -> str:
+    if weights is None:
+        return ""
+    return f", precision weights from {weights.min():g} to {weights.max():g}"
+
+
+def _blocks(random: RandomEffects) -> list[str]:
+    return [", ".join(random.names[start:stop]) for start, stop in blocks_of(random)]
+
+
+def _levels(random: RandomEffects) -> str:
+    """`id, 48 levels, 9 rows in each`, and the first few levels."""
+    rows = random.rows_per_level
+    per_level = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
+    some = ", ".join(map(str, random.levels[:4])) + (", ..." if random.n_levels > 4 else "")
+    return f"{random.group}, {random.n_levels} levels ({some}), {per_level} rows in each"
+
+
+def dialects(model: Model) -> list[str]:
+    """Where another program would read this formula, or these weights, otherwise."""
+    said = []
+    random = model.design.random_effects
+    if any(term.structure == "us" and size > 1 for term, size in _sizes(model)):
+        said.append("`( | )` estimates correlations, as in lme4 and brms; Bambi fits it without them")
+    coded = {encoder.part: encoder for effects in random for encoder in effects.encoders}
+    for term in model.formula.random:
+        factors = [c for c in coded[term.columns].codings.values() if c.levels is not None]
+        if term.structure == "diag" and factors:
+            said.append(
+                f"`||` gives each column of the factor `{factors[0].factor.name}` a variance of its own and no "
+                "correlations, as lme4 2.0 does; lme4 1.x keeps the factor's columns correlated"
+            )
+    if model.design.weights is not None:
+        said.append(
+            "weights are precision weights, as in lme4: the residual variance of a row is sigma^2 / weight; in brms "
+            "`weights()` multiplies the log-likelihood"
+        )
+    return said
+
+
+def _sizes(model: Model):
+    """Each random term with the number of its columns."""
+    coded = {encoder.part: len(encoder.names) for r in model.design.random_effects for encoder in r.encoders}
+    return [(term, coded[term.columns]) for term in model.formula.random]

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hier.design import Design, build_design
+from hier.design import Design, build_design, read_frame
+from hier.errors import ModelError
 from hier.formula import Formula, parse_formula
 from hier.model.families import Family, find_family
 
@@ -20,13 +21,16 @@ class Model:
     Parameters
     ----------
     formula : in lme4's notation, such as `"weight ~ week + (week | id)"`.
-    data : a table (pandas, polars, pyarrow, a dict of arrays, or the path of a CSV file); one row a measurement.
+    data : a table (pandas, polars, pyarrow, a dict of arrays, an xarray Dataset, or the path of a CSV or Parquet
+        file); one row a measurement.
     family : the distribution of the response. link : its link, or None for the family's default.
     priors : `numpyro.distributions` objects by parameter (`"week"`, `"Intercept"`, `"beta"`, `"sd_id"`,
         `"sd_id[week]"`, `"cor_id"`, `"sigma"`); the others keep their weakly informative defaults.
     weights : a column's name or n positive numbers: precision weights, the residual variance of a row being sigma^2 /
     weight.
     offset : a column's name or n numbers, added to the linear predictor.
+    na : "drop" leaves out the rows in which a variable of the model is missing, and says how many; "error" refuses
+        them.
 
     Raises FormulaError, DataError and ModelError, each with what was found and the next step.
     """
@@ -41,13 +45,27 @@ class Model:
         priors: Mapping[str, Any] | None = None,
         weights: Any = None,
         offset: Any = None,
+        na: str = "drop",
     ) -> None:
-        self._formula = parse_formula(formula)
+        frame = read_frame(data)
+        self._formula = parse_formula(formula, [name for name in frame.columns if isinstance(name, str)])
         self._family = find_family(family, link)
-        self._design = build_design(self._formula, data, weights, offset)
+        self._design = build_design(self._formula, frame, weights, offset, na)
+        self._refuse_counts()
         self._given = dict(priors or {})
         if self._given:
             _ = self.priors  # a prior that does not fit is refused here, not when it is first used
+
+    def _refuse_counts(self) -> None:
+        """A Normal response has no trials."""
+        if self._design.trials is None:
+            return
+        raise ModelError(
+            f"the response `{self._formula.left}` counts successes out of trials, which is no Normal response",
+            found=f'family="{self._family.name}"',
+            expected='family="binomial", which is not supported yet',
+            hint="write I(y / n) to model the proportion itself as Normal",
+        )
 
     @property
     def formula(self) -> Formula:
@@ -75,6 +93,24 @@ class Model:
         other._given = self._given | dict(priors)
         _ = other.priors
         return other
+
+    def prior_rows(self) -> list[tuple[str, str]]:
+        """Each parameter and its prior in words; those of every grouping factor, where there are several."""
+        from hier.model.priors import default_priors
+
+        if self._design.refusal() is None:
+            return self.priors.rows()
+        return list(
+            dict(
+                row for random in self._design.random_effects for row in default_priors(self._design, random).rows()
+            ).items()
+        )
+
+    def latex(self) -> str:
+        """The model written out in mathematics, as a LaTeX `aligned` environment."""
+        from hier.model.equations import as_latex
+
+        return as_latex(self._design)
 
     def __repr__(self) -> str:
         from hier.model.describe import describe_model

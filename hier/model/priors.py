@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hier.design import Design
+from hier.design import Design, RandomEffects
 from hier.errors import ModelError, did_you_mean
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Priors:
         return [*rows, ("sigma", describe(self.sigma))]
 
 
-def default_priors(design: Design) -> Priors:
-    """Weakly informative priors on the scale of the data.
+def default_priors(design: Design, random: RandomEffects | None = None) -> Priors:
+    """Weakly informative priors on the scale of the data; `random`: the grouping factor, where there are several.
 
     Fixed effects: Normal(0, 2.5 sd(y) / sd(x)); the intercept, at the means of the other columns, Normal(mean(y), 2.5
     sd(y)). Group sds:
@@ -76,7 +76,7 @@ def default_priors(design: Design) -> Priors:
     for name, column in zip(design.names, design.X.T, strict=True):
         centre = float(y.mean()) if name == "Intercept" else 0.0
         beta[name] = dist.Normal(centre, spread / _spread(column), validate_args=False)
-    random = design.random
+    random = design.random if random is None else random
     has_intercept = "Intercept" in design.names
     return Priors(
         group=random.group,

@@ -16,7 +16,7 @@ def test_parts_of_a_growth_model():
     assert formula.fixed.intercept
     assert [term.factors for term in formula.fixed.terms] == [(Factor("week", ("week",), True, (9, 13)),)]
     (random,) = formula.random
-    assert (random.group, random.correlated) == ("id", True)
+    assert (random.group, random.factors, random.structure) == ("id", ("id",), "us")
     assert random.columns.intercept
     assert random.columns.variables == ("week",)
     assert [text[slice(*s)] for s in (random.span, random.columns.span, random.group_span)] == [
@@ -120,6 +120,6 @@ def test_factors_are_named_as_formulaic_names_them(expression, text, variables):
 
 def test_reading_takes_a_fraction_of_a_millisecond():
     def read():
-        module._parse.__wrapped__("weight ~ week + (week | id)")
+        module._parse.__wrapped__("weight ~ week + (week | id)", None)
 
     assert min(timeit.repeat(read, number=100, repeat=10)) / 100 < 1e-3  # about 0.1 ms; a loose bound for busy machines

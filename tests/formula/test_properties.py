@@ -11,9 +11,32 @@ from hier.formula import parse_formula
 from hier.formula.allowlist import ALLOWED
 
 NAMES = ["x", "z", "w", "IQ.ver", "`a b`", "été", "class"]
-PIECES = [*NAMES, "y", "g", "0", "1", "2", "0.5", "1e3", "~", "+", "-", "*", "/", ":", "^", "**", "%in%", "|", "||",
-          "(", ")", "(1|g)", "y~", "log(", "I(", "poly(", ",", "==", "<", "=", "'m'", "`", '"', ".", " ", "\n", "[",
-          "]", "__x__", "import", "lambda", "%", "\\", "#"]  # fmt: skip
+PIECES = [
+    *NAMES,
+    *["y", "g", "0", "1", "2", "0.5", "1e3", "~", "+", "-", "*", "/", ":", "^", "**", "%in%", "|", "||", "(", ")"],
+    *["(1|g)", "(1|g/h)", "y~", "log(", "I(", "poly(", "C(", "cs(", "contr.sum", "offset(", "cbind(", "trials("],
+    *[
+        ",",
+        "==",
+        "<",
+        "=",
+        "'m'",
+        "`",
+        '"',
+        ".",
+        " ",
+        "\n",
+        "[",
+        "]",
+        "TRUE",
+        "__x__",
+        "import",
+        "lambda",
+        "%",
+        "\\",
+        "#",
+    ],
+]
 
 columns = st.sampled_from(NAMES)
 numbers = st.sampled_from(["1", "2", "0.5", "10", "1e3"])
@@ -32,7 +55,12 @@ def arithmetic(inner):
 
 expressions = st.recursive(st.sampled_from(["x", "z", "w", "été"]), arithmetic, max_leaves=6)
 calls = st.builds("{}({})".format, st.sampled_from(sorted(ALLOWED)), expressions)
-variables = columns | calls
+options = st.sampled_from(
+    ["poly({}, 2)", "poly({}, degree=3, raw=TRUE)", "bs({}, df=5)", "ns({}, knots=c(1, -2.5))", "log({}, 2)",
+     "scale({}, TRUE, FALSE)", "factor({})", "ordered({})", "C({}, contr.sum)", "C({}, contr.treatment('b'))",
+     "C(factor({}), contr.helmert)", "C({}, Treatment(reference=2))"]
+)  # fmt: skip
+variables = columns | calls | st.builds(str.format, options, columns)
 
 
 def combine(inner):
@@ -45,14 +73,21 @@ def combine(inner):
 
 terms = st.recursive(variables, combine, max_leaves=6)
 formulas = st.builds(
-    "{} ~ {}{} + (1 + {}{}{})".format,
-    st.sampled_from(["y", "log(y)", "I(y / 10)"]),
-    st.sampled_from(["", "0 + ", "1 + "]),
+    "{} ~ {}{}{} + {}".format,
+    st.sampled_from(["y", "log(y)", "I(y / 10)", "cbind(y, n - y)", "y/n", "y | trials(n)", "y | trials(12)"]),
+    st.sampled_from(["", "0 + ", "1 + ", "offset(log(n)) + "]),
     terms,
-    terms,
-    st.sampled_from([" | ", "||"]),
-    st.sampled_from(["g", "`the group`", "g.h"]),
-)
+    st.sampled_from(["", " + offset(`a b` * 2)"]),
+    st.builds(
+        str.format,
+        st.sampled_from(
+            ["(1 + {} | {})", "(1 + {} || {})", "us(1 + {} | {})", "cs(1 + {} | {})", "diag(1 + {} | {}, hom = TRUE)",
+             "ar1(1 + {}|{}, hom=FALSE)"]
+        ),
+        terms,
+        st.sampled_from(["g", "`the group`", "g.h", "g/h", "g/h/k", "g:h", "h %in% g", "factor(g)"]),
+    ),
+)  # fmt: skip
 
 
 def outcome(text):
@@ -68,19 +103,21 @@ def outcome(text):
 
 
 def check(formula):
-    """Factors are safe Python made of allowed calls, and the printed form means the same."""
+    """What is evaluated is made of allowed calls, constants and places for columns; the printed form means the same."""
     parts = [formula.fixed, *[r.columns for r in formula.random]]
-    for factor in [formula.response, *[f for part in parts for t in part.terms for f in t.factors]]:
-        if factor.is_column:
-            continue
-        code = re.sub("`[^`]*`", "quoted", factor.text)
-        tree = ast.parse(code, mode="eval")
-        assert ast.unparse(tree) == code
+    factors = [formula.response, *[f for part in parts for t in part.terms for f in t.factors]]
+    factors += [f for part in parts for f in part.offsets]
+    for factor in factors:
+        tree = ast.parse(factor.code, mode="eval")
+        assert ast.unparse(tree) == factor.code
+        called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
-            assert not isinstance(node, (ast.Attribute, ast.Subscript, ast.Lambda, ast.NamedExpr, ast.keyword))
-            if isinstance(node, ast.Call):
-                assert isinstance(node.func, ast.Name)
-                assert node.func.id in ALLOWED
+            assert isinstance(
+                node, ast.Expression | ast.Call | ast.Name | ast.Constant | ast.BinOp | ast.UnaryOp | ast.Compare
+                | ast.operator | ast.unaryop | ast.cmpop | ast.expr_context | ast.keyword
+            )  # fmt: skip
+            if isinstance(node, ast.Name):
+                assert node.id in (*ALLOWED, "c") if node in called else re.fullmatch(r"v\d+", node.id)
     assert parse_formula(str(formula)).terms_key() == formula.terms_key()
 
 

@@ -108,8 +108,55 @@ WRONG = [
     ("I(a - b) ~ (1|a)", "cannot stand on the right side", "a"),
     # functions
     ("y ~ log()" + G, "applied to nothing", "log()"),
-    ("y ~ log(x, 2)" + G, "takes one argument", "2"),
-    ("y ~ scale(x, scale=0)" + G, "named arguments are not supported yet", "="),
+    ("y ~ exp(x, 2)" + G, "takes one argument", "2"),
+    ("y ~ log(x, 2, 3)" + G, "takes 2 arguments at most", "3"),
+    ("y ~ log(x, z)" + G, "no value for `base`", "z"),
+    ("y ~ scale(x, scale=0)" + G, "no value for `scale`", "0"),
+    ("y ~ scale(x, ddof=0)" + G, "has no argument `ddof`", "ddof"),
+    ("y ~ poly(x, degree=2, degree=3)" + G, "given twice", "degree=3"),
+    ("y ~ poly(x, 2, degree=3)" + G, "given twice", "degree=3"),
+    ("y ~ poly(x, 1.5)" + G, "no value for `degree`", "1.5"),
+    ("y ~ poly(x, 1e9)" + G, "no value for `degree`", "1e9"),
+    ("y ~ bs(x, knots=c(1, z))" + G, "no value for `knots`", "c(1, z)"),
+    ("y ~ bs(x, knots=open('f'))" + G, "no value for `knots`", "open('f')"),
+    ("y ~ I(x, y)" + G, "takes one argument", "y"),
+    ("y ~ I(x = 2)" + G, "no named argument here", "x = 2"),
+    ("y ~ x = 2" + G, "only between an argument's name and its value", "="),
+    ("y ~ log(C(x))" + G, "cannot stand inside another function", "C"),
+    ("y ~ contr.treatment(x)" + G, "cannot stand inside another function", "contr.treatment"),
+    ("y ~ C(f, contr.foo)" + G, "these are no contrasts", "contr.foo"),
+    ("y ~ C(f, contr.sum(2))" + G, "takes no such argument", "2"),
+    ("y ~ C(f, contr.treatment(g))" + G, "a level in quotes", "g"),
+    ("y ~ C(f, contr.sum, 2)" + G, "a column and its contrasts", "2"),
+    ("y ~ factor(f, 2)" + G, "takes one argument", "2"),
+    ("y ~ factor(2)" + G, "uses no column", "factor(2)"),
+    # offsets and the response's additions
+    ("y ~ x - offset(z)" + G, "cannot be subtracted", "offset(z)"),
+    ("y ~ x:offset(z)" + G, "cannot be part of an interaction", "offset(z)"),
+    ("y ~ offset(z, w)" + G, "takes one argument", "w"),
+    ("y ~ offset(2)" + G, "uses no column", "2"),
+    ("y ~ log(offset(z))" + G, "stands only as a term of its own", "offset"),
+    ("y ~ (offset(z)|g)", "cannot vary by group", "z"),
+    ("y ~ cbind(a, b)" + G, "stands only as the response", "cbind"),
+    ("cbind(a) ~ (1|g)", "the successes and the failures", "cbind(a)"),
+    ("y | weights(n) ~ (1|g)", "`trials(n)`", "weights(n)"),
+    ("y | trials(1.5) ~ (1|g)", "whole number", "1.5"),
+    ("y || trials(n) ~ (1|g)", "`trials(n)`", "trials(n)"),
+    # grouping factors and covariance structures
+    ("y ~ .", "only as a term of the fixed effects", "."),
+    ("y ~ (.|g)", "only as a term of the fixed effects", "."),
+    ("y ~ (1|a*b)", "no grouping factor", "a*b"),
+    ("y ~ (1|a + b)", "no grouping factor", "a + b"),
+    ("y ~ (1|a:a)", "combined with itself", "a"),
+    ("y ~ (1|a/(b/c))", "must be one grouping factor", "(b/c)"),
+    ("y ~ (1|gr(g))", "a grouping factor is the name of a column", "gr(g)"),
+    ("y ~ (x|x:g)", "cannot vary within the levels", "x"),
+    ("y ~ (1|a:b) + (1|b:a)", "the intercept varies in two random terms", "1"),
+    ("y ~ foo(x|g)", "no covariance structure", "foo"),
+    ("y ~ cs(x||g)", "both say how", "||"),
+    ("y ~ cs(x|g, 2)", "takes no such argument", "2"),
+    ("y ~ cs(x|g, hom = 3)", "no value for `hom`", "hom = 3"),
+    ("y ~ us(x|g, hom = TRUE)", "`us` has no argument", "hom = TRUE"),
     ("y ~ lgo(x)" + G, "did you mean `log`", "lgo"),
     ("y ~ np.sqrt(x)" + G, "did you mean `sqrt`", "np.sqrt"),
     ("y ~ Log(x)" + G, "did you mean `log`", "Log"),
@@ -130,39 +177,18 @@ WRONG = [
     ("y ~ I(x + 9^9^9^9)" + G, "not a finite number", "9^9^9"),
     ("y ~ I(x + 99999^9999)" + G, "not a finite number", "99999^9999"),
     ("y ~ I(x + 9*1e308*9)" + G, "not a finite number", "9*1e308"),
-    ("y ~ I(IQ.ver.cen * IQ.ver)" + G, "begins like another", "I(IQ.ver.cen * IQ.ver)"),
 ]
 
 NOT_YET = [
     ("~ x" + G, "~"),
-    ("y ~ ." + G, "."),
-    ("y ~ (.|g)", "."),
-    ("y ~ (1|g) + (1|h)", "h"),
-    ("y ~ (1|a/b)", "a/b"),
-    ("y ~ (1|a:b)", "a:b"),
-    ("y ~ (1|a*b)", "a*b"),
-    ("y ~ (1|a + b)", "a + b"),
-    ("y ~ (1|factor(g))", "factor"),
-    ("y ~ (1|gr(g))", "gr"),
-    ("y ~ us(x|g)", "us"),
-    ("y ~ x + cs(1 + x|g)", "cs"),
-    ("y ~ diag(x|g)", "diag"),
-    ("y ~ (ar1(0 + x|g))", "ar1"),
-    ("y ~ offset(z)" + G, "offset"),
-    ("y ~ poly(x, 2)" + G, "poly"),
-    ("y ~ bs(x)" + G, "bs"),
-    ("y ~ ns(x)" + G, "ns"),
-    ("y ~ cr(x)" + G, "cr"),
-    ("y ~ factor(x)" + G, "factor"),
-    ("y ~ standardize(x)" + G, "standardize"),
-    ("y ~ C(x)" + G, "C"),
-    ("y ~ log(C(x))" + G, "C"),
-    ("y ~ contr.treatment(x)" + G, "contr.treatment"),
-    ("y ~ (poly(x, 2)|g)", "poly"),
-    ("cbind(a, b) ~ (1|g)", "cbind"),
-    ("y/n ~ (1|g)", "/"),
-    ("y | trials(n) ~ (1|g)", "|"),
+    ("y ~ toep(x|g)", "toep"),
+    ("y ~ s(x)" + G, "s"),
+    ("y ~ mo(x)" + G, "mo"),
+    ("y ~ cut(x)" + G, "cut"),
 ]
+
+# Words of Python, and names that Python would read otherwise: here they are columns, looked up and never run
+NAMES = ["yield", "lambda", "None", "`None`", "`import`", "await", "µg", "`a'b`", "`½`", "`x.sum()`", "`open('f')`"]
 
 # Python that must never reach an evaluator, wherever a formula has room for it
 HOSTILE = [
@@ -208,15 +234,6 @@ HOSTILE = [
     "x; x",
     "x\\",
     "...",
-    "yield",
-    "lambda",
-    "None",
-    "`None`",
-    "`import`",
-    "await",
-    "µg",
-    "`a'b`",
-    "`½`",
     "1j",
     "0x1",
     "log(x, out=x)",
@@ -262,16 +279,20 @@ def test_python_code_is_refused_outside_functions_too(code, frame):
     refusal(frame.format(code))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_evaluated_holds_no_name_of_a_column(name):
+    formula = parse_formula(f"y ~ I({name}^2) + log({name} + 1) + (exp({name})|g)")
+    (column,) = formula.fixed.variables
+    assert column == name.strip("`")
+    assert [f.code for t in formula.fixed.terms for f in t.factors] == ["I(v0 ** 2)", "log(v0 + 1)"]
+
+
 def test_the_caret_stands_under_the_place():
-    assert str(refusal("y ~ week + (week | a/b)")).splitlines()[:3] == [
-        "nested grouping factors `a/b` are not supported yet",
-        "    y ~ week + (week | a/b)",
+    assert str(refusal("y ~ week + (week | a*b)")).splitlines()[:3] == [
+        "`a*b` is no grouping factor",
+        "    y ~ week + (week | a*b)",
         "                       ^^^",
     ]
-
-
-def test_the_second_of_two_grouping_factors_is_marked():
-    assert refusal("y ~ (1|g) + x + (1|gg)").span == (19, 21)
 
 
 def test_the_second_tilde_is_marked():

@@ -52,8 +52,8 @@ def test_few_unbalanced_groups():
     # to 5 percent in any run of this length; half-Normal priors do not
     priors = {"sd_g": dist.HalfNormal(2.0), "sigma": dist.HalfNormal(2.0)}
     model = hier.Model("y ~ x + (x | g)", few_groups(), priors=priors)
-    post = model.sample(chains=4, draws=10_000, warmup=1000, seed=1, progress=False)
-    assert_same_distribution(post, long_run(model, noncentred=True, draws=10_000))
+    post = model.sample(chains=4, draws=40_000, warmup=1000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=40_000))
 
 
 @pytest.mark.slow

@@ -1,0 +1,212 @@
+"""One variable of a formula as columns: numbers as they are, a factor by its levels; remembered for new data."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hier.design.table import Table
+from hier.errors import DataError, FormulaError, did_you_mean
+from hier.formula import Contrast, Factor
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a variable became columns.
+
+    `levels`: a factor's levels in use, in order; None for a numeric variable. `contrasts` (L, L - 1) and `labels` (one
+    a column of it): its coding where it is not coded in full. `state`: what its transforms learned from the data.
+    `width`: columns of a numeric variable.
+    """
+
+    factor: Factor
+    levels: pd.Index | None
+    contrasts: np.ndarray | None
+    labels: tuple[str, ...]
+    state: dict[str, Any]
+    width: int
+
+    def names(self, *, full: bool) -> tuple[str, ...]:
+        """Names of the columns as formulaic gives them; a factor's depend on whether it is coded in full."""
+        name = self.factor.name
+        if self.levels is None:
+            return (name,) if self.width == 0 else tuple(f"{name}[{k + 1}]" for k in range(self.width))
+        labels = map(str, self.levels) if full else self.labels
+        return tuple(f"{name}[{label}]" for label in labels)
+
+    def columns(self, values: np.ndarray, *, full: bool) -> np.ndarray:
+        """The columns (n, k) of values (n,) or (n, k), or of a factor's codes (n,)."""
+        if self.levels is None:
+            return values if values.ndim == 2 else values[:, None]
+        if full:
+            return (values[:, None] == np.arange(len(self.levels))).astype(np.float64)
+        assert self.contrasts is not None
+        return self.contrasts[values]
+
+
+def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
+    """The coding of a variable, and its values in the table: numbers, or codes of a factor's levels.
+
+    Raises FormulaError where the expression cannot be evaluated or a factor has one level, DataError for values that
+    are not finite.
+    """
+    state: dict[str, Any] = {}
+    raw = _evaluate(factor, table, state, text)
+    if not isinstance(raw, pd.Categorical):
+        return Coding(factor, None, None, (), state, 0 if raw.ndim == 1 else raw.shape[1]), raw
+    used = raw.remove_unused_categories()
+    levels = used.categories
+    if len(levels) < 2:
+        raise FormulaError(
+            f"the factor `{factor.name}` has only one level in the data, so it has no contrast to estimate",
+            text,
+            factor.span,
+            found=f"the level {levels[0]!r} in every row",
+            expected="two levels or more",
+            hint=f"leave `{factor.name}` out",
+        )
+    contrast = factor.contrast or Contrast("poly" if used.ordered else "treatment")
+    matrix, labels = _contrasts(contrast, levels, factor, text)
+    return Coding(factor, levels, matrix, labels, state, 0), used.codes.astype(np.intp)
+
+
+def apply(coding: Coding, table: Table, text: str) -> np.ndarray:
+    """The values of a variable in another table, by what was learned. Raises DataError for a level that is new."""
+    raw = _evaluate(coding.factor, table, coding.state, text)
+    if coding.levels is None:
+        if isinstance(raw, pd.Categorical):
+            raise DataError(f"`{coding.factor.name}` was numeric in the data of the fit, and is not in the new data")
+        return raw
+    if not isinstance(raw, pd.Categorical):
+        raw = _as_levels(raw)
+    known = _in_the_kind_of(raw.categories, coding.levels)
+    place = coding.levels.get_indexer(known)
+    codes = np.where(raw.codes >= 0, place[raw.codes] if len(place) else -1, -1)
+    new = [level for level, where in zip(raw.categories, place, strict=True) if where < 0]
+    used = set(raw.remove_unused_categories().categories)
+    unseen = [level for level in new if level in used]
+    if unseen:
+        raise DataError(
+            f"the factor `{coding.factor.name}` has a level that was not in the data of the fit",
+            found=f"{unseen[0]!r}",
+            expected=f"one of {', '.join(map(str, coding.levels[:10]))}",
+            hint=did_you_mean(str(unseen[0]), coding.levels.astype(str)),
+        )
+    return codes
+
+
+def _in_the_kind_of(values: pd.Index, levels: pd.Index) -> pd.Index:
+    """Values as the levels are kept: numbers with numbers, everything else as it stands."""
+    if levels.dtype.kind in "if" and values.dtype.kind in "if":
+        return values.astype(np.float64)
+    return values
+
+
+def _evaluate(factor: Factor, table: Table, state: dict[str, Any], text: str) -> np.ndarray | pd.Categorical:
+    """The values of an expression: float64 (n,) or (n, k), or a categorical."""
+    columns = [table.columns[name] for name in factor.variables]
+    if factor.code == "v0":
+        values: Any = columns[0]
+    else:
+        values = _run(factor, columns, state, text)
+    if isinstance(values, pd.Categorical):
+        return values
+    values = np.asarray(values)
+    if values.dtype.kind == "b":
+        return pd.Categorical(values, categories=[False, True])
+    if factor.categorical:
+        return _as_levels(values)
+    if values.dtype.kind not in "iuf" or values.shape[:1] != (table.nobs,):
+        raise FormulaError(
+            "this part of the formula does not give numbers, one a row",
+            text,
+            factor.span,
+            found=f"values of type {values.dtype}",
+            hint="write factor( ) around a variable whose values are labels",
+        )
+    values = values.astype(np.float64, copy=False)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if factor.code != "v0":
+        _refuse_not_finite(factor, values, table)
+    return values
+
+
+def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -> Any:
+    """The expression, which the allow-list has let pass, evaluated by formulaic with the state of its transforms."""
+    from formulaic.utils.stateful_transforms import stateful_eval
+
+    from hier.design.transforms import FUNCTIONS
+
+    places = {f"v{k}": column for k, column in enumerate(columns)}
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # log(0) and the like are refused afterwards, by name and row
+            return stateful_eval(factor.code, FUNCTIONS | places, {}, state, None)
+    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
+        raise FormulaError(
+            "this part of the formula cannot be evaluated on the data",
+            text,
+            factor.span,
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        ) from error
+
+
+def _as_levels(values: np.ndarray) -> pd.Categorical:
+    """Numbers as a factor's levels: whole ones as integers, as they would be written."""
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    return pd.Categorical(values)
+
+
+def _contrasts(contrast: Contrast, levels: pd.Index, factor: Factor, text: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The contrast matrix (L, L - 1) and the labels of its columns, as formulaic makes and names them."""
+    from formulaic.transforms import contrasts as coded
+
+    names = [str(level) for level in levels]
+    if contrast.kind == "treatment":
+        base = _base(contrast, names, factor, text)
+        others = [k for k in range(len(names)) if k != base]
+        return np.eye(len(names))[:, others], tuple(f"T.{names[k]}" for k in others)
+    kind, prefix = {
+        "sum": (coded.SumContrasts(), "S."),
+        "helmert": (coded.HelmertContrasts(), "H."),
+        "poly": (coded.PolyContrasts(), ""),
+    }[contrast.kind]
+    matrix = kind.get_coding_matrix(names)
+    return np.asarray(matrix, dtype=np.float64), tuple(f"{prefix}{label}" for label in matrix.columns)
+
+
+def _base(contrast: Contrast, names: list[str], factor: Factor, text: str) -> int:
+    """The place of the base level."""
+    base = contrast.base
+    if base is None:
+        return 0
+    if str(base) in names:
+        return names.index(str(base))
+    if isinstance(base, int) and 1 <= base <= len(names):
+        return base - 1
+    raise FormulaError(
+        f"the factor `{factor.variables[0]}` has no level {base!r} to be the base",
+        text,
+        factor.span,
+        found=f"levels {', '.join(names[:10])}",
+        hint=did_you_mean(str(base), names),
+    )
+
+
+def _refuse_not_finite(factor: Factor, values: np.ndarray, table: Table) -> None:
+    bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(
+            f"`{factor.name}` is not finite in {int(bad.sum())} of {table.nobs} rows",
+            where=f"first in the row labelled {table.index[row]!r}",
+            found=str(values[row]),
+            expected="finite numbers, such as a logarithm of positive values has",
+            hint="correct the values, or choose another transform",
+        )

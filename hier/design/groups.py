@@ -1,0 +1,181 @@
+"""The random effects of a model: each grouping factor as integer codes, with a small dense block of columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from hier.design.encode import Encoder, encode
+from hier.design.table import Table
+from hier.errors import FormulaError
+from hier.formula import Formula, RandomTerm
+from hier.formula.tokens import Span
+
+UNSEEN, MISSING = -1, -2
+
+
+@dataclass(frozen=True)
+class RandomEffects:
+    """The random effects of one grouping factor.
+
+    `codes` (n,): the row's level as an integer in [0, J). `Z` (n, q): the columns that vary between levels. `levels`:
+    the J levels as they stand in the data, sorted or in the order of the categorical; those of an interaction join
+    its factors' levels with colons. `names`: the q columns. `blocks`: sizes of the blocks of columns that are
+    correlated among themselves, summing to q.
+    `factors`: the columns whose combinations are the levels, `factor_levels` the levels of each, `combinations` (J, f)
+    their codes. `encoders`: how the columns were made, one a bar.
+    """
+
+    group: str
+    codes: np.ndarray
+    Z: np.ndarray
+    levels: pd.Index
+    names: tuple[str, ...]
+    blocks: tuple[int, ...]
+    factors: tuple[str, ...]
+    factor_levels: tuple[pd.Index, ...]
+    combinations: np.ndarray
+    encoders: tuple[Encoder, ...]
+    span: Span
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.levels)
+
+    @property
+    def rows_per_level(self) -> np.ndarray:
+        """Rows of each level (J,)."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=self.n_levels)
+
+    def of(self, table: Table) -> RandomEffects:
+        """The same random effects in another table; `codes` are -1 where a level is new and -2 where it is missing."""
+        parts = [
+            _place(table.columns[name], levels) for name, levels in zip(self.factors, self.factor_levels, strict=True)
+        ]
+        if len(parts) == 1:
+            codes = parts[0]
+        else:
+            missing, unseen = (np.any([part == kind for part in parts], axis=0) for kind in (MISSING, UNSEEN))
+            sizes = [len(levels) for levels in self.factor_levels]
+            known = _combine(list(self.combinations.T), sizes)
+            order = np.argsort(known)
+            at = _combine([np.maximum(part, 0) for part in parts], sizes)
+            where = np.minimum(np.searchsorted(known, at, sorter=order), len(known) - 1)
+            codes = np.where(known[order[where]] == at, order[where], UNSEEN)
+            codes = np.where(missing, MISSING, np.where(unseen, UNSEEN, codes))
+        Z = np.column_stack([encoder.columns(table) for encoder in self.encoders])
+        return replace(self, codes=codes, Z=Z)
+
+
+def random_effects(formula: Formula, table: Table) -> tuple[RandomEffects, ...]:
+    """All random effects, one entry a grouping factor in the order of the formula: the bars on one factor stand side
+    by side, each a block of its own.
+    """
+    by_group: dict[frozenset[str], list[RandomTerm]] = {}
+    for term in formula.random:
+        by_group.setdefault(frozenset(term.factors), []).append(term)
+    return tuple(_of_group(terms, table, formula.text) for terms in by_group.values())
+
+
+def _of_group(terms: list[RandomTerm], table: Table, text: str) -> RandomEffects:
+    first = terms[0]
+    parts = [levels_of(table.columns[name]) for name in first.factors]
+    factor_levels = tuple(levels for _, levels in parts)
+    if len(parts) == 1:
+        codes, levels = parts[0]
+        combinations = np.arange(len(levels))[:, None]
+    else:
+        codes, levels, combinations = _interaction([codes for codes, _ in parts], factor_levels)
+    _refuse_levels(first, levels, table, text)
+    pieces = [encode(term.columns, table, text) for term in terms]
+    Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
+    blocks: list[int] = []
+    for term, (_, encoder) in zip(terms, pieces, strict=True):
+        k = len(encoder.names)
+        blocks += [1] * k if term.structure == "diag" else [k]
+    return RandomEffects(
+        group=first.group,
+        codes=codes,
+        Z=Z,
+        levels=levels,
+        names=tuple(name for _, encoder in pieces for name in encoder.names),
+        blocks=tuple(blocks),
+        factors=first.factors,
+        factor_levels=factor_levels,
+        combinations=combinations,
+        encoders=tuple(encoder for _, encoder in pieces),
+        span=first.group_span,
+    )
+
+
+def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str) -> None:
+    group = term.group
+    if len(levels) < 2:
+        raise FormulaError(
+            f"the grouping factor `{group}` has one level, so nothing can vary between its levels",
+            text,
+            term.group_span,
+            found=f"the level {levels[0]!r} in every row",
+            expected="two levels or more",
+            hint="leave the random effects out, or group by another column",
+        )
+    if len(levels) >= table.nobs:
+        raise FormulaError(
+            f"the grouping factor `{group}` has as many levels as there are rows, "
+            "so its deviations cannot be told from the residuals",
+            text,
+            term.group_span,
+            found=f"{len(levels)} levels in {table.nobs} rows",
+            expected="several rows for some of the levels",
+            hint="group by a column whose values repeat",
+        )
+
+
+def levels_of(values: np.ndarray | pd.Categorical) -> tuple[np.ndarray, pd.Index]:
+    """Codes (n,) and the levels in use, sorted or in the order of the categorical."""
+    if isinstance(values, pd.Categorical):
+        used = values.remove_unused_categories()
+        return used.codes.astype(np.intp), used.categories
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low < 4 * len(values):  # counting is quicker than hashing, and gives the levels in order
+            present = np.zeros(high - low + 1, bool)
+            present[values - low] = True
+            place = np.cumsum(present) - 1
+            return place[values - low], pd.Index(np.flatnonzero(present) + low)
+    codes, levels = pd.factorize(values, sort=True)
+    if levels.dtype.kind == "f" and (levels == np.floor(levels)).all() and np.abs(levels).max() < 2**53:
+        levels = levels.astype(np.int64)  # integers that became floats because of missing values elsewhere
+    return codes, pd.Index(levels)
+
+
+def _interaction(codes: list[np.ndarray], levels: tuple[pd.Index, ...]) -> tuple[np.ndarray, pd.Index, np.ndarray]:
+    """Codes, levels and combinations (J, f) of the combinations that occur, the last factor changing fastest."""
+    combined = _combine(codes, [len(part) for part in levels])
+    places, first, own = np.unique(combined, return_index=True, return_inverse=True)
+    combinations = np.column_stack([part[first] for part in codes])
+    labels = [part.astype(str)[column] for part, column in zip(levels, combinations.T, strict=True)]
+    joined = labels[0]
+    for more in labels[1:]:
+        joined = joined + ":" + more
+    assert len(places) == len(joined)
+    return own, pd.Index(joined), combinations
+
+
+def _combine(codes: list[np.ndarray], sizes: list[int]) -> np.ndarray:
+    """One integer for each combination of codes."""
+    combined = codes[0].astype(np.int64)
+    for part, size in zip(codes[1:], sizes[1:], strict=True):
+        combined = combined * size + part
+    return combined
+
+
+def _place(values: np.ndarray | pd.Categorical, levels: pd.Index) -> np.ndarray:
+    """The codes of labels by levels that are known; -1 for a new one, -2 for a missing one."""
+    labels = pd.Index(values.categories if isinstance(values, pd.Categorical) else pd.unique(values))
+    own = values.codes if isinstance(values, pd.Categorical) else labels.get_indexer(values)
+    place = levels.get_indexer(labels)
+    codes = np.where(own >= 0, place[own] if len(place) else UNSEEN, UNSEEN)
+    return np.where(pd.isna(values), MISSING, codes)
