@@ -141,6 +141,7 @@ def _contrast(node: Node, text: str) -> Contrast:
     base, *others = node.arguments
     if kind != "treatment" or others:
         raise FormulaError(f"`{function.text}` takes no such argument", text, (others or [base])[0].span)
+    named = isinstance(base, Named)
     if isinstance(base, Named):
         if base.name.text not in _BASES:
             raise FormulaError(
@@ -148,9 +149,10 @@ def _contrast(node: Node, text: str) -> Contrast:
             )
         base = base.value
     base = strip(base)
-    if not isinstance(base, (String, Number)):
+    if not (isinstance(base, String) or (named and isinstance(base, Number))):
+        # R takes a bare number for the number of levels
         raise FormulaError(
-            "the base of treatment contrasts is a level in quotes, or its place from 1 up", text, base.span
+            "the base of treatment contrasts is a level in quotes, or its place as `base = 1`", text, base.span
         )
     return Contrast(kind, base.value)
 
