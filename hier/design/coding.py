@@ -146,7 +146,9 @@ def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # log(0) and the like are refused afterwards, by name and row
-            return stateful_eval(factor.code, FUNCTIONS | places, {}, state, None)
+            values = stateful_eval(factor.code, FUNCTIONS | places, {}, state, None)
+            values = getattr(values, "__wrapped__", values)
+            return np.column_stack(list(values.values())) if isinstance(values, dict) else values
     except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
         raise FormulaError(
             "this part of the formula cannot be evaluated on the data",

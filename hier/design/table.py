@@ -72,11 +72,16 @@ def _as_frame(data: Any) -> pd.DataFrame:
     if hasattr(data, "to_dataframe") and hasattr(data, "data_vars"):  # an xarray Dataset
         return data.to_dataframe().reset_index()
     import narwhals as nw
+    import narwhals.selectors
 
     if hasattr(data, "collect") and hasattr(data, "lazy"):  # a polars LazyFrame
         data = data.collect()
     try:
-        return nw.from_native(data, eager_only=True).to_pandas()
+        table = nw.from_native(data, eager_only=True)
+        if table.implementation.is_polars():
+            # the codes of a polars Categorical stand in the order of first use in the process; only an Enum has levels
+            table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))
+        return table.to_pandas()
     except TypeError as error:
         raise DataError(
             "the data are not a table that hier can read",

@@ -1,0 +1,178 @@
+"""The data door: every table gives the same design, whatever it comes as."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+
+import numpy as np
+import pandas as pd
+import polars
+import pyarrow
+import pytest
+import xarray as xr
+
+import hier
+
+FORMULA = "y ~ x + f + (x | g)"
+
+
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    n = 60
+    return pd.DataFrame(
+        {
+            "y": rng.normal(size=n),
+            "x": rng.normal(size=n),
+            "f": pd.Categorical(rng.choice(["lo", "mid", "hi"], n), categories=["lo", "mid", "hi"]),
+            "g": np.repeat(np.arange(10, 16), 10),
+        }
+    )
+
+
+def design_of(data, formula=FORMULA, **options):
+    return hier.Model(formula, data, **options).design
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.y, other.y)
+    np.testing.assert_array_equal(one.X, other.X)
+    assert one.names == other.names
+    for a, b in zip(one.random_effects, other.random_effects, strict=True):
+        np.testing.assert_array_equal(a.codes, b.codes)
+        assert list(a.levels) == list(b.levels)
+
+
+def as_csv(data, folder):
+    data.to_csv(folder / "data.csv", index=False)
+    return folder / "data.csv"
+
+
+def as_parquet(data, folder):
+    data.to_parquet(folder / "data.parquet")
+    return str(folder / "data.parquet")
+
+
+def as_polars(data):
+    labels = polars.Enum(list(data["f"].cat.categories))
+    return polars.from_pandas(data.astype({"f": str})).with_columns(polars.col("f").cast(labels))
+
+
+TABLES = {
+    "polars": lambda data, _: as_polars(data),
+    "polars lazy": lambda data, _: as_polars(data).lazy(),
+    "pyarrow": lambda data, _: pyarrow.Table.from_pandas(data),
+    "dict": lambda data, _: {name: data[name].to_numpy() if name != "f" else data[name] for name in data},
+    "dict of lists": lambda data, _: {name: list(data[name]) if name != "f" else data[name] for name in data},
+    "xarray": lambda data, _: xr.Dataset.from_dataframe(data),
+    "parquet": as_parquet,
+    "nullable": lambda data, _: data.convert_dtypes().astype({"f": data["f"].dtype}),
+    "arrow types": lambda data, _: data.astype({"y": "double[pyarrow]", "g": "int64[pyarrow]"}),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_kind_of_table_does_not_matter(kind, tmp_path):
+    data = frame()
+    table = TABLES[kind](data, tmp_path)
+    if kind == "xarray":  # xarray keeps a factor's labels and not the order of its levels
+        data["f"] = data["f"].astype(str)
+        table["f"] = ("index", data["f"].to_numpy(dtype=object))
+    assert_same(design_of(table), design_of(data))
+
+
+def test_a_csv_file_has_labels_in_alphabetical_order(tmp_path):
+    data = frame()
+    read = design_of(as_csv(data, tmp_path))
+    assert_same(read, design_of(data.assign(f=data["f"].astype(str))))
+    assert read.names == ("Intercept", "x", "f[T.lo]", "f[T.mid]")
+
+
+def test_a_polars_categorical_has_labels_without_an_order():
+    data = frame()
+    table = polars.from_pandas(data.astype({"f": str})).with_columns(polars.col("f").cast(polars.Categorical))
+    assert design_of(table).names == ("Intercept", "x", "f[T.lo]", "f[T.mid]")
+
+
+def test_the_order_of_a_categorical_is_kept():
+    data = frame()
+    assert design_of(data).names == ("Intercept", "x", "f[T.mid]", "f[T.hi]")
+    turned = data.assign(g=pd.Categorical(data["g"], categories=range(20, 5, -1)))
+    random = design_of(turned).random
+    assert list(random.levels) == [15, 14, 13, 12, 11, 10]
+    assert design_of(turned).unused_levels == {"g": 9}
+
+
+class Farm(enum.Enum):
+    NORTH = 1
+    SOUTH = 2
+    WEST = 3
+
+
+LEVELS = {
+    "integers": [3, 1, 2],
+    "negative integers": [-(2**62), 5, 2**62],
+    "floats": [0.5, 1.5, 2.25],
+    "text": ["b", "a", "ç"],
+    "booleans": [True, False, True],
+    "dates": [datetime.date(2024, 1, day) for day in (3, 1, 2)],
+    "timestamps": list(pd.to_datetime(["2024-01-03", "2024-01-01", "2024-01-02"])),
+    "durations": list(pd.to_timedelta([3, 1, 2], unit="D")),
+    "periods": list(pd.period_range("2024-01", periods=3, freq="M")),
+    "tuples": [(1, "a"), (1, "b"), (2, "a")],
+    "enums": list(Farm),
+    "decimals": [decimal.Decimal("1.5"), decimal.Decimal("0.5"), decimal.Decimal("2")],
+    "mixed": [1, "a", (2, 3)],
+    "frozen sets": [frozenset({1}), frozenset({2}), frozenset({3})],
+}
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_a_grouping_factor_of_any_hashable_kind(kind):
+    values = LEVELS[kind]
+    labels = pd.Series([values[k % 3] for k in range(60)], dtype=object)
+    random = design_of(frame().assign(g=labels)).random
+    assert set(random.levels) == set(values)
+    assert [random.levels[code] for code in random.codes] == list(labels)
+
+
+def test_missing_values_are_dropped_and_counted():
+    data = frame().astype({"g": object})
+    data.loc[[3, 5], "x"] = np.nan
+    data.loc[[5, 7], "f"] = None
+    data.loc[[9], "g"] = None
+    model = hier.Model(FORMULA, data)
+    assert model.design.missing == {"x": 2, "f": 2, "g": 1}
+    assert "4 of 60 rows dropped for missing values (`x` 2, `f` 2, `g` 1)" in repr(model)
+    assert list(model.design.index) == [k for k in range(60) if k not in (3, 5, 7, 9)]
+    joined = data.join(model.estimate().fitted.rename("fitted"))
+    assert joined["fitted"].isna().sum() == 4
+    with pytest.raises(hier.DataError, match="there are missing values") as caught:
+        hier.Model(FORMULA, data, na="error")
+    assert "`x`: 2 missing, `f`: 2 missing, `g`: 1 missing" in str(caught.value)
+    with pytest.raises(hier.DataError, match="no way `keep`"):
+        hier.Model(FORMULA, data, na="keep")
+    hier.Model(FORMULA, frame(), na="error")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_a_missing_level_is_no_level(missing):
+    data = frame().astype({"g": object})
+    data.loc[0, "g"] = missing
+    assert design_of(data).missing == {"g": 1}
+
+
+def test_names_with_dots_and_all_other_columns():
+    data = frame().rename(columns={"x": "IQ.ver.cen", "f": "the factor"})
+    design = design_of(data, "y ~ . + (IQ.ver.cen | g)")
+    assert design.names == ("Intercept", "IQ.ver.cen", "the factor[T.mid]", "the factor[T.hi]")
+    design = design_of(data, "y ~ log(IQ.ver.cen + 9) + `the factor` + (1 | g)")
+    np.testing.assert_allclose(design.X[:, 1], np.log(data["IQ.ver.cen"] + 9))
+
+
+def test_offsets_in_the_formula_and_beside_it_are_added():
+    data = frame().assign(e=np.linspace(1, 2, 60))
+    design = design_of(data, "y ~ x + offset(log(e)) + offset(2 * x) + (1 | g)", offset="e")
+    np.testing.assert_allclose(design.offset, np.log(data["e"]) + 2 * data["x"] + data["e"])
+    assert design.names == ("Intercept", "x")
