@@ -81,6 +81,10 @@ def _as_frame(data: Any) -> pd.DataFrame:
         if table.implementation.is_polars():
             # the codes of a polars Categorical stand in the order of first use in the process; only an Enum has levels
             table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))
+            enums = table.select(nw.selectors.by_dtype(nw.Enum)).columns
+            frame = table.to_pandas()
+            # an Enum's order is that of R's factor levels; an ordered factor, with polynomial contrasts, is more
+            return frame.assign(**{name: frame[name].cat.as_unordered() for name in enums})
         return table.to_pandas()
     except TypeError as error:
         raise DataError(
