@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design.table import Table
+from hier.design.table import Table, in_use
 from hier.errors import DataError, FormulaError, did_you_mean
 from hier.formula import Contrast, Factor
 
@@ -45,7 +45,10 @@ class Coding:
         if full:
             return (values[:, None] == np.arange(len(self.levels))).astype(np.float64)
         assert self.contrasts is not None
-        return self.contrasts[values]
+        columns = np.empty((len(values), self.contrasts.shape[1]), order="F")
+        for k, contrast in enumerate(self.contrasts.T):
+            columns[:, k] = contrast[values]
+        return columns
 
 
 def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
@@ -58,8 +61,7 @@ def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
     raw = _evaluate(factor, table, state, text)
     if not isinstance(raw, pd.Categorical):
         return Coding(factor, None, None, (), state, 0 if raw.ndim == 1 else raw.shape[1]), raw
-    used = raw.remove_unused_categories()
-    levels = used.categories
+    codes, levels = in_use(raw)
     if len(levels) < 2:
         raise FormulaError(
             f"the factor `{factor.name}` has only one level in the data, so it has no contrast to estimate",
@@ -69,9 +71,9 @@ def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
             expected="two levels or more",
             hint=f"leave `{factor.name}` out",
         )
-    contrast = factor.contrast or Contrast("poly" if used.ordered else "treatment")
+    contrast = factor.contrast or Contrast("poly" if raw.ordered else "treatment")
     matrix, labels = _contrasts(contrast, levels, factor, text)
-    return Coding(factor, levels, matrix, labels, state, 0), used.codes.astype(np.intp)
+    return Coding(factor, levels, matrix, labels, state, 0), codes
 
 
 def apply(coding: Coding, table: Table, text: str) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from hier.design.encode import Encoder, encode, numbers
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.rank import independent_columns
-from hier.design.table import Table, read_frame, select
+from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
 from hier.formula import CBIND, Formula
 
@@ -151,7 +151,7 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
     table = select(frame, _variables(variables, groups), groups, extra, na=na)
     y, counts = _response(formula, table)
     X, fixed = encode(formula.fixed, table, formula.text)
-    random = random_effects(formula, table)
+    random = random_effects(formula, table, X, fixed)
     kept = independent_columns(X)
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
     return Design(
@@ -236,6 +236,8 @@ def _response(formula: Formula, table: Table) -> tuple[np.ndarray, np.ndarray | 
                 hint="convert the column to numbers",
             )
     y = numbers(factor, table, formula.text)
+    if factor.is_column:  # a copy: the table stays the user's own
+        y = y.copy()
     if y.max() == y.min():
         raise DataError(
             f"the response `{factor.text}` is constant",
@@ -270,7 +272,7 @@ def _trials(formula: Formula, y: np.ndarray, table: Table) -> np.ndarray | None:
 
 def _unused_levels(table: Table) -> dict[str, int]:
     unused = {
-        name: len(values.categories) - len(values.remove_unused_categories().categories)
+        name: len(values.categories) - len(in_use(values)[1])
         for name, values in table.columns.items()
         if isinstance(values, pd.Categorical)
     }

@@ -35,8 +35,14 @@ class Encoder:
         return offset(self.part, table, self.text)
 
 
-def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, Encoder]:
-    """The columns (n, k) of a linear part, and how they were made; `text` is the formula, for the carets of errors."""
+def encode(
+    part: LinearPart, table: Table, text: str, known: tuple[np.ndarray, Encoder] | None = None
+) -> tuple[np.ndarray, Encoder]:
+    """The columns (n, k) of a linear part, and how they were made; `text` is the formula, for the carets of errors.
+
+    `known`: columns made of the same table, from which these are taken if they stand there side by side: for a table
+    of many rows, that halves the memory.
+    """
     codings: dict[str, Coding] = {}
     values: dict[str, np.ndarray] = {}
     for term in part.terms:
@@ -47,8 +53,17 @@ def encode(part: LinearPart, table: Table, text: str) -> tuple[np.ndarray, Encod
     names = tuple(["Intercept"] if part.intercept else []) + tuple(
         name for place, term in enumerate(part.terms) for name in _names(place, term, codings, full)
     )
-    X = _assemble(part, codings, values, full, table.nobs)
-    return X, Encoder(part, codings, full, names, text)
+    encoder = Encoder(part, codings, full, names, text)
+    X = None if known is None else _shared(names, *known)
+    return (_assemble(part, codings, values, full, table.nobs) if X is None else X), encoder
+
+
+def _shared(names: tuple[str, ...], X: np.ndarray, encoder: Encoder) -> np.ndarray | None:
+    """The consecutive columns of X that have these names; None where there are none. A name says how it is coded."""
+    for start in range(len(encoder.names) - len(names) + 1):
+        if encoder.names[start : start + len(names)] == names:
+            return X[:, start : start + len(names)]
+    return None
 
 
 def offset(part: LinearPart, table: Table, text: str) -> np.ndarray | None:

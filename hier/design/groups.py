@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design.encode import Encoder, encode
-from hier.design.table import Table
+from hier.design.table import Table, in_use
 from hier.errors import FormulaError
 from hier.formula import Formula, RandomTerm
 from hier.formula.tokens import Span
@@ -69,17 +69,19 @@ class RandomEffects:
         return replace(self, codes=codes, Z=Z)
 
 
-def random_effects(formula: Formula, table: Table) -> tuple[RandomEffects, ...]:
+def random_effects(formula: Formula, table: Table, X: np.ndarray, fixed: Encoder) -> tuple[RandomEffects, ...]:
     """All random effects, one entry a grouping factor in the order of the formula: the bars on one factor stand side
     by side, each a block of its own.
+
+    Columns that are among the fixed effects' `X` already are taken from there, where they stand side by side.
     """
     by_group: dict[frozenset[str], list[RandomTerm]] = {}
     for term in formula.random:
         by_group.setdefault(frozenset(term.factors), []).append(term)
-    return tuple(_of_group(terms, table, formula.text) for terms in by_group.values())
+    return tuple(_of_group(terms, table, formula.text, X, fixed) for terms in by_group.values())
 
 
-def _of_group(terms: list[RandomTerm], table: Table, text: str) -> RandomEffects:
+def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, fixed: Encoder) -> RandomEffects:
     first = terms[0]
     parts = [levels_of(table.columns[name]) for name in first.factors]
     factor_levels = tuple(levels for _, levels in parts)
@@ -89,7 +91,7 @@ def _of_group(terms: list[RandomTerm], table: Table, text: str) -> RandomEffects
     else:
         codes, levels, combinations = _interaction([codes for codes, _ in parts], factor_levels)
     _refuse_levels(first, levels, table, text)
-    pieces = [encode(term.columns, table, text) for term in terms]
+    pieces = [encode(term.columns, table, text, (X, fixed)) for term in terms]
     Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
     blocks: list[int] = []
     for term, (_, encoder) in zip(terms, pieces, strict=True):
@@ -136,19 +138,27 @@ def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str) 
 def levels_of(values: np.ndarray | pd.Categorical) -> tuple[np.ndarray, pd.Index]:
     """Codes (n,) and the levels in use, sorted or in the order of the categorical."""
     if isinstance(values, pd.Categorical):
-        used = values.remove_unused_categories()
-        return used.codes.astype(np.intp), used.categories
+        codes, levels = in_use(values)
+        return codes.astype(_smallest(len(values)), copy=False), levels
     if values.dtype.kind in "iu" and len(values):
         low, high = int(values.min()), int(values.max())
         if high - low < 4 * len(values):  # counting is quicker than hashing, and gives the levels in order
             present = np.zeros(high - low + 1, bool)
             present[values - low] = True
-            place = np.cumsum(present) - 1
-            return place[values - low], pd.Index(np.flatnonzero(present) + low)
+            codes = values - low if low else values
+            if not present.all():
+                codes = (np.cumsum(present) - 1)[codes]
+            # a copy: the table stays the user's own
+            return codes.astype(_smallest(len(values)), copy=codes is values), pd.Index(np.flatnonzero(present) + low)
     codes, levels = pd.factorize(values, sort=True)
     if levels.dtype.kind == "f" and (levels == np.floor(levels)).all() and np.abs(levels).max() < 2**53:
         levels = levels.astype(np.int64)  # integers that became floats because of missing values elsewhere
     return codes, pd.Index(levels)
+
+
+def _smallest(n: int) -> type[np.signedinteger]:
+    """The integers that number n things."""
+    return np.int32 if n < 2**31 else np.int64
 
 
 def _interaction(codes: list[np.ndarray], levels: tuple[pd.Index, ...]) -> tuple[np.ndarray, pd.Index, np.ndarray]:

@@ -183,6 +183,8 @@ def _column(name: str, series: pd.Series, *, as_label: bool) -> np.ndarray | pd.
     if pd.api.types.is_numeric_dtype(dtype):
         if pd.api.types.is_complex_dtype(dtype):
             raise DataError(f"column `{name}` holds complex numbers", expected="real numbers")
+        if dtype == np.float64 and isinstance(dtype, np.dtype):
+            return series.to_numpy()
         if as_label and not pd.api.types.is_float_dtype(dtype) and not series.hasnans:
             return series.to_numpy()
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -209,6 +211,14 @@ def _categorical_of_text(name: str, series: pd.Series) -> pd.Categorical:
             found=f"values of type {type(series.dropna().iloc[0]).__name__}",
             expected="numbers, text or booleans",
         ) from error
+
+
+def in_use(values: pd.Categorical) -> tuple[np.ndarray, pd.Index]:
+    """Codes and levels of a categorical without missing values, the levels that no row has left out."""
+    rows = np.bincount(values.codes, minlength=len(values.categories))
+    if rows.all():
+        return values.codes, values.categories
+    return (np.cumsum(rows > 0) - 1)[values.codes], values.categories[rows > 0]
 
 
 def _refuse_infinite(name: str, values: np.ndarray, index: pd.Index) -> None:

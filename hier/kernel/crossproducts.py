@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hier.design.rank import triangular_factor
 from hier.errors import DataError
 
 EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
-ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
+ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where there are more groups than that
 
 
 class CrossProducts(NamedTuple):
@@ -40,30 +41,23 @@ class Units(NamedTuple):
     log_det_basis: np.ndarray  # () log of the determinant of `basis`
 
 
-def triangular_factor(columns: np.ndarray) -> np.ndarray:
-    """R of the QR factorisation of a tall matrix, by blocks of rows.
-
-    Householder QR of each block, then of the stacked factors: as accurate as a factorisation of the whole, without a
-    copy of it. Source: Demmel, Grigori, Hoemmen and Langou (2012), SIAM J. Sci. Comput. 34, A206, section 3.
-    """
-    if len(columns) <= ROWS_PER_BLOCK:
-        return np.linalg.qr(columns, mode="r")
-    blocks = [
-        np.linalg.qr(columns[start : start + ROWS_PER_BLOCK], mode="r")
-        for start in range(0, len(columns), ROWS_PER_BLOCK)
-    ]
-    return np.linalg.qr(np.concatenate(blocks), mode="r")
-
-
 def group_products(left: np.ndarray, right: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     """left_j' right_j of every group: (n, a) and (n, b) to (a, b, J)."""
-    products = np.empty((left.shape[1], right.shape[1], n_groups))
+    products = np.zeros((left.shape[1], right.shape[1], n_groups))
+    add_group_products(products, left, right, codes)
+    return products
+
+
+def add_group_products(sums: np.ndarray, left: np.ndarray, right: np.ndarray, codes: np.ndarray) -> None:
+    """Add left_j' right_j of these rows to `sums` (a, b, J)."""
+    n_groups = sums.shape[2]
     for i, column in enumerate(left.T):
         for k, other in enumerate(right.T):
             # a matrix with itself is symmetric: half of the sums are known already
-            known = left is right and k < i
-            products[i, k] = products[k, i] if known else np.bincount(codes, column * other, n_groups)
-    return products
+            if left is right and k < i:
+                sums[i, k] = sums[k, i]
+            else:
+                sums[i, k] += np.bincount(codes, column * other, n_groups)
 
 
 def cross_products(
@@ -86,11 +80,8 @@ def cross_products(
     columns orthogonalised first.
     """
     n, p = X.shape
-    rows = np.column_stack([X, y])
-    if weights is not None:
-        root = np.sqrt(weights)[:, None]
-        rows, Z = rows * root, Z * root
-    R = triangular_factor(rows)
+    q = Z.shape[1]
+    R = triangular_factor(X, y, weights=weights)
     if abs(R[p, p]) <= EXACT_FIT * np.linalg.norm(R[:, p]):
         raise DataError(
             "the fixed effects fit the response exactly, so nothing is left to vary",
@@ -102,13 +93,22 @@ def cross_products(
     to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
     to_kernel *= np.sign(np.diag(R))
     y_unit = 1.0 / to_kernel[p, p]
-    z_unit = np.sqrt(np.einsum("ij,ij->j", Z, Z) / n)
+    z_unit = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in Z.T])
     z_unit[z_unit == 0.0] = 1.0
 
-    rows, Z = rows @ to_kernel, Z / z_unit
+    zz, zx = np.zeros((q, q, n_groups)), np.zeros((q, p + 1, n_groups))
+    step = max(ROWS_PER_BLOCK, n_groups // 2)
+    for start in range(0, n, step):
+        at = slice(start, start + step)
+        rows, z = np.column_stack([X[at], y[at]]) @ to_kernel, Z[at] / z_unit
+        if weights is not None:
+            root = np.sqrt(weights[at])[:, None]
+            rows, z = rows * root, z * root
+        add_group_products(zz, z, z, codes[at])
+        add_group_products(zx, z, rows, codes[at])
     cross = CrossProducts(
-        zz=group_products(Z, Z, codes, n_groups),
-        zx=group_products(Z, rows, codes, n_groups),
+        zz=zz,
+        zx=zx,
         xx=np.eye(p + 1) * n,
         nobs=np.float64(n),
         log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
@@ -127,6 +127,7 @@ def cross_products(
 def ladder(size: int) -> int:
     """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` groups.
 
+    An empty group has zero cross-products: it adds nothing to any sum, and its deviations stay at their prior.
     Shapes are rounded up to it, so that a second data set of similar size runs the program that is compiled already.
     """
     step = 8
@@ -135,15 +136,3 @@ def ladder(size: int) -> int:
             return step * 3 // 2
         step *= 2
     return step
-
-
-def pad_groups(cross: CrossProducts) -> CrossProducts:
-    """The same cross-products with empty groups added up to the next size of the ladder.
-
-    An empty group has zero cross-products: it adds nothing to any sum, and its deviations stay at their prior.
-    """
-    n_groups = cross.zz.shape[-1]
-    if n_groups == ladder(n_groups):
-        return cross
-    extra = ((0, 0), (0, 0), (0, ladder(n_groups) - n_groups))
-    return cross._replace(zz=np.pad(cross.zz, extra), zx=np.pad(cross.zx, extra))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design
-from hier.kernel.crossproducts import CrossProducts, Units, cross_products, pad_groups
+from hier.kernel.crossproducts import CrossProducts, Units, cross_products, ladder
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
@@ -73,8 +73,8 @@ def posterior_problem(design: Design, priors: Priors) -> Problem:
 def _cross_products(design: Design, order: np.ndarray) -> tuple[CrossProducts, Units]:
     y = design.y if design.offset is None else design.y - design.offset
     random = design.random
-    cross, units = cross_products(y, design.X[:, order], random.Z, random.codes, random.n_levels, design.weights)
-    return pad_groups(cross), units
+    X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
+    return cross_products(y, X, random.Z, random.codes, ladder(random.n_levels), design.weights)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -176,3 +177,27 @@ def test_offsets_in_the_formula_and_beside_it_are_added():
     design = design_of(data, "y ~ x + offset(log(e)) + offset(2 * x) + (1 | g)", offset="e")
     np.testing.assert_allclose(design.offset, np.log(data["e"]) + 2 * data["x"] + data["e"])
     assert design.names == ("Intercept", "x")
+
+
+def test_many_rows_and_levels_take_less_than_four_times_the_columns():
+    """No one-hot matrix: the peak of a million rows in 100,000 groups, from the frame to the cross-products."""
+    from hier.model.problem import likelihood_problem
+
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    data = pd.DataFrame(
+        {
+            "y": rng.normal(size=n),
+            "x": rng.normal(size=n),
+            "f": pd.Categorical.from_codes(rng.integers(0, 3, n), list("abc")),
+            "g": rng.integers(0, n // 10, n),
+        }
+    )
+    design_of(data.head(1000).assign(g=np.arange(1000) % 20))  # what is imported on first use is not counted
+    tracemalloc.start()
+    try:
+        likelihood_problem(hier.Model(FORMULA, data).design)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * data.memory_usage(index=False).sum()

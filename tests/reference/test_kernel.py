@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hier.kernel.covariance import relative_factor, template
-from hier.kernel.crossproducts import cross_products, ladder, pad_groups
+from hier.kernel.crossproducts import cross_products, ladder
 from hier.kernel.fit import fit_likelihood
 from hier.kernel.marginal import (
     FixedPrior,
@@ -77,8 +77,7 @@ def test_value_equals_dense_algebra(blocks, reml, weighted):
     for seed in range(5):
         y, X, Z, codes, J, weights, theta, sigma = problem(seed, blocks, weighted=weighted)
         factor = np.asarray(relative_factor(theta, blocks))
-        cross, units = cross_products(y, X, Z, codes, J, weights if weighted else None)
-        cross = pad_groups(cross)
+        cross, units = cross_products(y, X, Z, codes, ladder(J), weights if weighted else None)
         scaled, sigma_kernel = in_kernel_units(factor, sigma, units)
         value = marginal(scaled, sigma_kernel, cross, integrate=reml)
         V = dense.covariance(Z, codes, J, factor, sigma, weights)
@@ -163,9 +162,9 @@ def test_gradient_and_hessian_equal_finite_differences(blocks):
 @pytest.mark.parametrize("blocks", STRUCTURES)
 def test_empty_groups_change_nothing(blocks):
     y, X, Z, codes, J, weights, theta, _ = problem(8, blocks)
-    cross, _ = cross_products(y, X, Z, codes, J, weights)
     start = np.append(theta, 0.0)
-    plain, padded = (fit_likelihood(start, c, blocks, reml=True) for c in (cross, pad_groups(cross)))
+    of_groups = (cross_products(y, X, Z, codes, size, weights)[0] for size in (J, ladder(J)))
+    plain, padded = (fit_likelihood(start, cross, blocks, reml=True) for cross in of_groups)
     assert padded.value == pytest.approx(plain.value, abs=1e-9)
     np.testing.assert_allclose(padded.deviations[:, :J], plain.deviations, atol=1e-6)
     np.testing.assert_array_equal(padded.deviations[:, J:], 0.0)
@@ -183,6 +182,7 @@ def test_ladder_is_never_more_than_half_too_large():
 def test_many_rows_are_factorised_by_blocks(monkeypatch, blocks_of_rows):
     y, X, Z, codes, J, weights, _, _ = problem(4, (2,))
     whole, units = cross_products(y, X, Z, codes, J, weights)
+    monkeypatch.setattr("hier.design.rank.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
     monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
     parts, other = cross_products(y, X, Z, codes, J, weights)
     np.testing.assert_allclose(parts.zx, whole.zx, atol=1e-9)
