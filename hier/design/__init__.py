@@ -1,7 +1,7 @@
 """A formula meets a table: columns, codes and levels, with everything that was left out counted and named."""
 
 from hier.design.design import Design, NewData, build_design
-from hier.design.groups import RandomEffects
+from hier.design.groups import Block, RandomEffects
 from hier.design.table import read_frame
 
-__all__ = ["Design", "NewData", "RandomEffects", "build_design", "read_frame"]
+__all__ = ["Block", "Design", "NewData", "RandomEffects", "build_design", "read_frame"]

@@ -69,13 +69,13 @@ class Design:
                 hint="the design and the model can be printed; fit one grouping factor at a time",
             )
         for term in self.formula.random:
-            if term.structure not in ("us", "diag") or term.homogeneous:
+            if term.structure not in ("us", "diag", "cs") or term.homogeneous:
                 return FormulaError(
                     f"the covariance structure `{term.structure}{', hom = TRUE' if term.homogeneous else ''}` "
                     "cannot be fitted yet",
                     text,
                     term.span,
-                    expected="`( | )` for correlated or `( || )` for uncorrelated columns",
+                    expected="`( | )`, `( || )` or `cs( | )`",
                 )
         return None
 

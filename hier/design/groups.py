@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,23 @@ from hier.formula.tokens import Span
 UNSEEN, MISSING = -1, -2
 
 
+class Block(NamedTuple):
+    """Columns whose deviations vary together: how many, and the structure of their covariance, `us` unstructured or
+    `cs` with one correlation. A single column is a block of size 1.
+    """
+
+    size: int
+    structure: str = "us"
+
+
 @dataclass(frozen=True)
 class RandomEffects:
     """The random effects of one grouping factor.
 
     `codes` (n,): the row's level as an integer in [0, J). `Z` (n, q): the columns that vary between levels. `levels`:
     the J levels as they stand in the data, sorted or in the order of the categorical; those of an interaction join
-    its factors' levels with colons. `names`: the q columns. `blocks`: sizes of the blocks of columns that are
-    correlated among themselves, summing to q.
+    its factors' levels with colons. `names`: the q columns. `blocks`: those of them that are correlated
+    among themselves, in order; their sizes sum to q.
     `factors`: the columns whose combinations are the levels, `factor_levels` the levels of each, `combinations` (J, f)
     their codes. `encoders`: how the columns were made, one a bar.
     """
@@ -33,7 +43,7 @@ class RandomEffects:
     Z: np.ndarray
     levels: pd.Index
     names: tuple[str, ...]
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     factors: tuple[str, ...]
     factor_levels: tuple[pd.Index, ...]
     combinations: np.ndarray
@@ -93,10 +103,10 @@ def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, f
     _refuse_levels(first, levels, table, text)
     pieces = [encode(term.columns, table, text, (X, fixed)) for term in terms]
     Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
-    blocks: list[int] = []
+    blocks: list[Block] = []
     for term, (_, encoder) in zip(terms, pieces, strict=True):
         k = len(encoder.names)
-        blocks += [1] * k if term.structure == "diag" else [k]
+        blocks += [Block(1)] * k if k == 1 or term.structure == "diag" else [Block(k, term.structure)]
     return RandomEffects(
         group=first.group,
         codes=codes,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hier.design import Block
+from hier.kernel.covariance import columns_of
+
 
 def varcorr_table(
-    group: str, names: tuple[str, ...], blocks: tuple[int, ...], covariance: np.ndarray, residual_variance: float
+    group: str, names: tuple[str, ...], blocks: tuple[Block, ...], covariance: np.ndarray, residual_variance: float
 ) -> pd.DataFrame:
     """Rows of lme4's `as.data.frame(VarCorr(m))`: the variances, then the covariances of each correlated block, then
     the residual.
@@ -28,13 +31,9 @@ def varcorr_table(
     )
 
 
-def correlated_pairs(blocks: tuple[int, ...]) -> list[tuple[int, int]]:
+def correlated_pairs(blocks: tuple[Block, ...]) -> list[tuple[int, int]]:
     """Pairs of columns within the blocks, in the order of lme4: by the first column, then by the second."""
-    pairs, start = [], 0
-    for size in blocks:
-        pairs += [(start + i, start + j) for i in range(size) for j in range(i + 1, size)]
-        start += size
-    return pairs
+    return [(i, j) for start, stop in columns_of(blocks) for i in range(start, stop) for j in range(i + 1, stop)]
 
 
 def coef_table(fixef: pd.Series, ranef: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Blocks, canonical, relative_factor, template
+from hier.kernel.covariance import Blocks, canonical, relative_factor, without_small_columns
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.marginal import (
     FixedPrior,
@@ -136,10 +136,7 @@ def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, blocks: B
     """Put columns of the factor that are zero but for the search's last digits there, where the objective does not
     mind.
     """
-    _, columns = template(blocks)
-    theta = x[:-1]
-    size = jnp.zeros(sum(blocks)).at[columns].max(jnp.abs(theta))
-    settled = x.at[:-1].set(jnp.where(size[columns] < BOUNDARY, 0.0, theta))
+    settled = x.at[:-1].set(without_small_columns(x[:-1], blocks, BOUNDARY))
     values = jax.vmap(objective)(jnp.stack([x, settled]))
     return jnp.where(values[1] <= values[0] + 1e-9, settled, x)
 

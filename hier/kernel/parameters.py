@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Blocks, correlation_blocks
+from hier.kernel.covariance import Blocks, correlation_blocks, n_columns
 
 
 def split_vector(x: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
@@ -22,7 +22,7 @@ def correlated_factor(sd: jax.Array, cor_factors: Sequence[jax.Array], blocks: B
     """Cholesky factor (q, q) of the covariance with standard deviations `sd` and correlation factors, one a
     correlated block.
     """
-    factor = jnp.eye(sum(blocks))
+    factor = jnp.eye(n_columns(blocks))
     for (start, stop), cor in zip(correlation_blocks(blocks), cor_factors, strict=True):
         factor = factor.at[start:stop, start:stop].set(cor)
     return sd[:, None] * factor

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import Blocks, n_variance_parameters
+from hier.design import Block
+from hier.kernel.covariance import Blocks, n_columns, n_variance_parameters, symmetric_correlation
 from hier.kernel.marginal import FixedPrior, add_normal_term, integrate_groups, neg2_log_marginal, solve_upper
 from hier.kernel.parameters import (
     correlated_factor,
@@ -54,6 +55,10 @@ class Density:
     def size(self) -> int:
         return self.n_held + n_variance_parameters(self.blocks)
 
+    @property
+    def _correlated(self) -> list[Block]:
+        return [block for block in self.blocks if block.size > 1]
+
     def _priors(self, problem: Problem) -> list[Any]:
         assert problem.priors is not None
         p = problem.priors
@@ -68,7 +73,8 @@ class Density:
         from numpyro.distributions import biject_to
 
         units, priors = problem.units, self._priors(problem)
-        guesses = [0.5 * units.y / z for z in units.z] + [np.eye(size) for size in self.blocks if size > 1]
+        guesses = [0.5 * units.y / z for z in units.z]
+        guesses += [np.eye(block.size) if block.structure == "us" else np.zeros(()) for block in self._correlated]
         guesses += [0.5 * units.y, *units.centre[len(units.centre) - self.n_held :]]
         return unconstrained(guesses, [biject_to(prior.support) for prior in priors])
 
@@ -76,16 +82,19 @@ class Density:
         """The parameters at x, and the log volume of the map."""
         from numpyro.distributions import biject_to
 
-        q = sum(self.blocks)
-        correlated = [size * (size - 1) // 2 for size in self.blocks if size > 1]
+        q = n_columns(self.blocks)
+        correlated = [b.size * (b.size - 1) // 2 if b.structure == "us" else 1 for b in self._correlated]
         pieces = split_vector(x, [1] * q + correlated + [1] * (1 + self.n_held))
         values, volume = [], 0.0
         for position, (piece, prior) in enumerate(zip(pieces, self._priors(problem), strict=True)):
-            scalar = not q <= position < q + len(correlated)
+            block = self._correlated[position - q] if q <= position < q + len(correlated) else None
+            scalar = block is None or block.structure != "us"
             at = piece[0] if scalar else piece
             transform = biject_to(prior.support)
             value = transform(at)
             volume = volume + transform.log_abs_det_jacobian(at, value)
+            if block is not None and block.structure == "cs":
+                value = symmetric_correlation(value, block.size)
             values.append(value)
         n_cor = len(correlated)
         return (
@@ -130,7 +139,10 @@ class Density:
         total = priors.sigma.node.log_prob(parameters.sigma)
         for k, prior in enumerate(priors.sd):
             total = total + prior.node.log_prob(parameters.sd[k])
-        for factor, prior in zip(parameters.cor_factors, priors.cor, strict=True):
+        for block, factor, prior in zip(self._correlated, parameters.cor_factors, priors.cor, strict=True):
+            if block.structure == "cs":
+                total = total + prior.node.log_prob(factor[1, 0])
+                continue
             total = total + prior.node.log_prob(factor)
             if not self.with_volume:  # the density of the correlation matrix, not of its factor
                 total = total - log_volume_of_correlations(factor)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hier.design import RandomEffects
-from hier.kernel.covariance import n_variance_parameters
-from hier.model.equations import as_text, blocks_of
+from hier.kernel.covariance import columns_of, n_variance_parameters
+from hier.model.equations import as_text
 from hier.model.model import Model
 
 
@@ -45,7 +45,7 @@ def _weights(weights: np.ndarray | None) -> str:
 
 
 def _blocks(random: RandomEffects) -> list[str]:
-    return [", ".join(random.names[start:stop]) for start, stop in blocks_of(random)]
+    return [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
 
 
 def _levels(random: RandomEffects) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from hier.design import Design, RandomEffects
+from hier.design import Design
+from hier.kernel.covariance import columns_of
 
 LONGEST = 8  # columns written out; beyond it a sum stands for them
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -14,14 +13,6 @@ _ESCAPES = {
     "^": r"\textasciicircum{}",
     **{c: "\\" + c for c in "&%$#_{}"},
 }
-
-
-def blocks_of(random: RandomEffects) -> Iterator[tuple[int, int]]:
-    """Begin and end of each block of columns that are correlated among themselves."""
-    start = 0
-    for size in random.blocks:
-        yield start, start + size
-        start += size
 
 
 def as_text(design: Design) -> list[str]:
@@ -38,7 +29,7 @@ def as_text(design: Design) -> list[str]:
             sums += [_times(f"{letter}{_sub(k)}{at}", name, "[i]") for k, name in enumerate(random.names)]
         else:
             sums.append(f"Σ {letter}_k{at} z_k[i] over {len(random.names)} columns")
-        for start, stop in blocks_of(random):
+        for start, stop in columns_of(random.blocks):
             names = [f"{letter}{_sub(k)}" for k in range(start, stop)]
             shown = ", ".join(names if len(names) <= LONGEST else [names[0], "...", names[-1]])
             size = stop - start
@@ -70,7 +61,7 @@ def as_latex(design: Design) -> str:
             sums += [_latex_times(rf"{letter}_{{{k},{at}}}", name) for k, name in enumerate(random.names)]
         else:
             sums.append(rf"\sum_{{k=0}}^{{{q - 1}}} {letter}_{{k,{at}}} z_{{ik}}")
-        for start, stop in blocks_of(random):
+        for start, stop in columns_of(random.blocks):
             if stop - start == 1:
                 lines.append(rf"{letter}_{{{start},j}} &\sim \mathcal{{N}}(0, \tau_{{{letter}{start}}}^2)")
                 continue

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hier.design import Design, RandomEffects
+from hier.design import Block, Design, RandomEffects
 from hier.errors import ModelError, did_you_mean
+from hier.kernel.covariance import lowest_correlation
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -83,7 +84,7 @@ def default_priors(design: Design, random: RandomEffects | None = None) -> Prior
         beta=beta,
         sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column), validate_args=False) for column in random.Z.T),
         sd_names=random.names,
-        cor=tuple(dist.LKJCholesky(size, LKJ_CONCENTRATION, validate_args=False) for size in random.blocks if size > 1),
+        cor=tuple(_default_correlation(block) for block in random.blocks if block.size > 1),
         sigma=half_student_t(STUDENT_DF, spread, validate_args=False),
         centred_intercept=has_intercept,
         column_means=design.X.mean(axis=0),
@@ -106,7 +107,7 @@ def _spread(column: np.ndarray) -> float:
     return spread if spread > 1e-12 * size else (size or 1.0)
 
 
-def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[int, ...]) -> Priors:
+def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[Block, ...]) -> Priors:
     """The same priors with the user's own in place of some.
 
     Names: a column (`week`, `Intercept`), `beta` for all columns but the intercept, `sd_GROUP[column]`, `sd_GROUP`
@@ -135,7 +136,7 @@ def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[int, 
                 expected="an object of numpyro.distributions, such as dist.Normal(0, 10)",
             )
         if name.startswith("cor_") and name not in beta:
-            cor = tuple(_lkj(name, prior, size) for size in blocks if size > 1)
+            cor = tuple(_correlation(name, prior, block) for block in blocks if block.size > 1)
         elif name in beta:
             beta[name] = _scalar(name, prior, positive=False)
             centred = centred and name != "Intercept"
@@ -158,6 +159,31 @@ def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[int, 
         priors.column_means,
         priors.replaced | set(given),
     )
+
+
+def _default_correlation(block: Block) -> Distribution:
+    """LKJ(2), or where all correlations are one, that one uniform over its range."""
+    import numpyro.distributions as dist
+
+    if block.structure == "us":
+        return dist.LKJCholesky(block.size, LKJ_CONCENTRATION, validate_args=False)
+    return dist.Uniform(lowest_correlation(block.size), 1.0, validate_args=False)
+
+
+def _correlation(name: str, prior: Distribution, block: Block) -> Distribution:
+    """A prior for the correlations of a block, in the form that its structure needs."""
+    if block.structure == "us":
+        return _lkj(name, prior, block.size)
+    low = lowest_correlation(block.size)
+    support: Any = _scalar(name, prior, positive=False).support
+    inside = support(np.array([low - 1e-6, 1.0 + 1e-6]))
+    if bool(np.any(np.asarray(inside))):
+        raise ModelError(
+            f"the prior of `{name}` allows values that one correlation of {block.size} columns cannot have",
+            found=describe(prior),
+            expected=f"a distribution between {low:.3g} and 1, such as dist.Uniform({low:.3g}, 1)",
+        )
+    return prior
 
 
 def _scalar(name: str, prior: Distribution, *, positive: bool) -> Distribution:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.errors import ModelError
-from hier.kernel.covariance import correlation_blocks
+from hier.kernel.covariance import correlation_blocks, symmetric_correlation
 from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64
 from hier.model import Model
@@ -49,7 +49,11 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
         )
         numpyro.deterministic(f"sd_{group}", sd)
         blocks = correlation_blocks(random.blocks)
-        factors = [numpyro.sample(f"cor_factor_{group}_{k}", prior) for k, prior in enumerate(priors.cor)]
+        factors = []
+        for k, (block, prior) in enumerate(zip([b for b in random.blocks if b.size > 1], priors.cor, strict=True)):
+            drawn_cor: Any = numpyro.sample(f"cor_factor_{group}_{k}", prior)
+            one = block.structure == "cs"
+            factors.append(symmetric_correlation(drawn_cor, block.size) if one else drawn_cor)
         factor = correlated_factor(sd, factors, random.blocks)
         if blocks:
             shape = factor / sd[:, None]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hier.design import Block
 from hier.estimate.tables import coef_table, varcorr_table
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Posterior:
     levels: pd.Index = field(repr=False)
     coef_names: tuple[str, ...]
     group_names: tuple[str, ...]
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     settings: Settings
     priors: dict[str, str] = field(repr=False)
     notes: tuple[str, ...] = field(repr=False)

@@ -71,7 +71,7 @@ def sample(
 def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Posterior:
     design, random = model.design, model.design.random
     draws = {"beta": drawn.beta, f"sd_{random.group}": drawn.sd}
-    if any(size > 1 for size in random.blocks):
+    if any(block.size > 1 for block in random.blocks):
         draws[f"cor_{random.group}"] = drawn.cor
     draws |= {"sigma": drawn.sigma, f"b_{random.group}": drawn.b}
     stats = {

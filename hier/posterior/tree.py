@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hier.design import Block
 from hier.errors import JobError
 from hier.posterior.dataset import dataset, in_tree, sample_coords
 from hier.posterior.result import Posterior, Settings
@@ -26,7 +27,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         "formula": posterior.formula,
         "family": posterior.family,
         "group": group,
-        "blocks": list(posterior.blocks),
+        "blocks": json.dumps(posterior.blocks),
         "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
         "response": posterior.response,
@@ -62,7 +63,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         levels=pd.Index(draws[at].to_numpy()),
         coef_names=tuple(map(str, draws["coef"].to_numpy())),
         group_names=tuple(map(str, draws[f"{at}_coef"].to_numpy())),
-        blocks=tuple(int(size) for size in np.atleast_1d(attrs["blocks"])),
+        blocks=tuple(Block(int(size), str(structure)) for size, structure in json.loads(attrs["blocks"])),
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),

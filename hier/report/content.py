@@ -10,6 +10,7 @@ import pandas as pd
 
 from hier.estimate import Estimate
 from hier.estimate.summary import significant
+from hier.kernel.covariance import columns_of
 from hier.pooling import Comparison
 from hier.posterior import Posterior
 from hier.posterior.diagnose import Diagnosis
@@ -106,8 +107,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     model, design, random = estimate.model, estimate.model.design, estimate.model.design.random
     rows = np.bincount(random.codes, minlength=random.n_levels)
     each = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
-    ends = np.cumsum(random.blocks)
-    blocks = [", ".join(random.names[end - size : end]) for size, end in zip(random.blocks, ends, strict=True)]
+    blocks = [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
     found = [
         ("Response", f"{design.response}, {model.family.name} with {model.family.links[0]} link"),
         ("Rows", f"{design.nobs} of {design.rows_read} in the table"),

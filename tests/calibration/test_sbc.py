@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import hier
+from hier.design import Block
 from hier.kernel.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem
@@ -27,7 +28,7 @@ PRIORS = {
     "cor_g": dist.LKJ(2, 2.0),
     "sigma": dist.HalfNormal(1.0),
 }
-DENSITY = Density(blocks=(2,), n_held=0, with_volume=True)
+DENSITY = Density(blocks=(Block(2),), n_held=0, with_volume=True)
 WARMUP, THIN = 150, 4
 
 

@@ -193,7 +193,8 @@ def test_comparison_of_two_models_is_refused(pigs_reml):
     [
         ("y ~ week + (1 | id) + (1 | farm)", "several grouping factors"),
         ("y ~ week + (1 | farm/id)", "several grouping factors"),
-        ("y ~ week + cs(week | id)", "the covariance structure `cs`"),
+        ("y ~ week + cs(week | id, hom = TRUE)", "the covariance structure `cs, hom = TRUE`"),
+        ("y ~ week + diag(week | id, hom = TRUE)", "the covariance structure `diag, hom = TRUE`"),
         ("y ~ week + ar1(0 + week | id)", "the covariance structure `ar1"),
     ],
 )

@@ -72,7 +72,7 @@ def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: 
     values = {
         "beta": estimate.arrays.beta + 0.1 * random.normal(size=(*shape, len(design.names))),
         f"sd_{group}": np.abs(random.normal(size=(*shape, q))) + 0.1,
-        **({f"cor_{group}": cor} if max(design.random.blocks) > 1 else {}),
+        **({f"cor_{group}": cor} if max(block.size for block in design.random.blocks) > 1 else {}),
         "sigma": estimate.sigma * np.exp(0.05 * random.normal(size=shape)),
         f"b_{group}": deviations + 0.3 * random.normal(size=(*shape, *deviations.shape)),
     }

@@ -60,3 +60,15 @@ def test_few_unbalanced_groups():
 def test_pigs(pigs_model):
     post = pigs_model.sample(chains=4, draws=10_000, seed=3, progress=False)
     assert_same_distribution(post, long_run(pigs_model, noncentred=False, draws=12_000))
+
+
+@pytest.mark.slow
+def test_compound_symmetry():
+    rng = np.random.default_rng(4)
+    g, f = np.repeat(np.arange(12), 9), np.tile(np.repeat(list("abc"), 3), 12)
+    b = rng.multivariate_normal(np.zeros(3), 0.6 + 0.4 * np.eye(3), size=12)[g, np.searchsorted(list("abc"), f)]
+    data = pd.DataFrame({"g": g, "f": f, "y": 1.0 + b + 0.7 * rng.normal(size=len(g))})
+    priors = {"sd_g": dist.HalfNormal(2.0), "sigma": dist.HalfNormal(2.0)}
+    model = hier.Model("y ~ f + cs(0 + f | g)", data, priors=priors)
+    post = model.sample(chains=4, draws=20_000, warmup=1000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=20_000))

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from hier.kernel.covariance import relative_factor, template
+from hier.design import Block
+from hier.kernel.covariance import n_columns, n_variance_parameters, relative_factor
 from hier.kernel.crossproducts import cross_products, ladder
 from hier.kernel.fit import fit_likelihood
 from hier.kernel.marginal import (
@@ -27,21 +28,28 @@ from hier.kernel.optimise import minimise
 from hier.kernel.precision import float64
 from tests.reference import dense
 
-STRUCTURES = [(1,), (2,), (1, 1), (2, 1), (3,)]
+STRUCTURES = [
+    (Block(1),),
+    (Block(2),),
+    (Block(1), Block(1)),
+    (Block(2), Block(1)),
+    (Block(3),),
+    (Block(3, "cs"),),
+    (Block(1), Block(2, "cs")),
+]
 
 
-def problem(seed: int, blocks: tuple[int, ...], *, p: int = 3, J: int = 7, weighted: bool = True):
+def problem(seed: int, blocks: tuple[Block, ...], *, p: int = 3, J: int = 7, weighted: bool = True):
     """Unbalanced random data: y, X, Z, codes, weights, a relative factor and sigma."""
     rng = np.random.default_rng(seed)
-    q = sum(blocks)
+    q = n_columns(blocks)
     codes = np.sort(np.concatenate([np.arange(J), rng.integers(0, J, size=5 * J)]))
     n = len(codes)
     X = np.column_stack([np.ones(n), 50.0 + 10.0 * rng.normal(size=(n, p - 1))])[:, :p]
     Z = np.column_stack([np.ones(n), 3.0 * rng.normal(size=(n, 3))])[:, :q]
     y = 100.0 * rng.normal() + 7.0 * rng.normal(size=n)
     weights = rng.uniform(0.2, 4.0, size=n) if weighted else np.ones(n)
-    rows, _ = template(blocks)
-    theta = rng.normal(size=len(rows))
+    theta = rng.normal(size=n_variance_parameters(blocks) - 1)
     return y, X, Z, codes, J, weights, theta, float(np.exp(rng.normal()))
 
 
@@ -113,9 +121,9 @@ def test_fixed_effects_and_deviations_equal_dense_algebra(blocks):
 @float64
 def test_normal_priors_are_integrated_exactly(held):
     """Some fixed effects under Normal priors are integrated out, the others held at a value."""
-    y, X, Z, codes, J, weights, theta, sigma = problem(3, (2,))
+    y, X, Z, codes, J, weights, theta, sigma = problem(3, (Block(2),))
     n, p = X.shape
-    factor = np.asarray(relative_factor(theta, (2,)))
+    factor = np.asarray(relative_factor(theta, (Block(2),)))
     cross, units = cross_products(y, X, Z, codes, J, weights)
     scaled, sigma_kernel = in_kernel_units(factor, sigma, units)
     mean, sd = np.array([5.0, 0.5, -0.3]), np.array([20.0, 2.0, 1.0])
@@ -180,7 +188,7 @@ def test_ladder_is_never_more_than_half_too_large():
 
 @pytest.mark.parametrize("blocks_of_rows", [1, 3])
 def test_many_rows_are_factorised_by_blocks(monkeypatch, blocks_of_rows):
-    y, X, Z, codes, J, weights, _, _ = problem(4, (2,))
+    y, X, Z, codes, J, weights, _, _ = problem(4, (Block(2),))
     whole, units = cross_products(y, X, Z, codes, J, weights)
     monkeypatch.setattr("hier.design.rank.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
     monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
