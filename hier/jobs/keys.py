@@ -44,6 +44,7 @@ TOP = {
     "family": Key('text, such as "gaussian"', _text),
     "weights": Key("the name of a column", _text),
     "offset": Key("the name of a column", _text),
+    "na": _choice("drop", "error"),
 }
 SAMPLE = {
     "chains": _whole(1),

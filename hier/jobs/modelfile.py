@@ -2,7 +2,7 @@
 
 title = "Pig growth"
 formula = "weight ~ week + (week | id)"
-data = "pigs"            # a packaged data set, or a CSV file's path, relative to this file
+data = "pigs"            # a packaged data set, or the path of a CSV or Parquet file, relative to this file
 
 [priors]
 week = "normal(0, 5)"
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from hier.datasets import list_datasets, load_dataset
 from hier.errors import JobError, did_you_mean
 from hier.jobs.keys import ESTIMATE, SAMPLE, TABLES, TOP, Key, Source, check_known, check_prior, check_value, show
+from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT
 
 if TYPE_CHECKING:
     from hier.model import Model
@@ -41,8 +42,8 @@ class Sampling:
     warmup: int | None = None
     seed: int = 0
     device: str = "auto"
-    target_accept: float = 0.8
-    max_tree_depth: int = 10
+    target_accept: float = TARGET_ACCEPT
+    max_tree_depth: int = MAX_TREE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ModelFile:
     family: str = "gaussian"
     weights: str | None = None
     offset: str | None = None
+    na: str = "drop"
     priors: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = Sampling()
     method: str = "reml"
@@ -143,6 +145,7 @@ def build(model_file: ModelFile) -> Model:
         priors={name: read_prior(text) for name, text in model_file.priors.items()},
         weights=model_file.weights,
         offset=model_file.offset,
+        na=model_file.na,
     )
 
 
@@ -156,6 +159,7 @@ def render(model_file: ModelFile) -> str:
         "family": model_file.family,
         "weights": model_file.weights,
         "offset": model_file.offset,
+        "na": model_file.na,
     }
     settings = dataclasses.asdict(model_file.sampling)
     tables = {"priors": model_file.priors, "sample": settings, "estimate": {"method": model_file.method}}
