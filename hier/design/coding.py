@@ -144,7 +144,11 @@ def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -
 
     from hier.design.transforms import FUNCTIONS
 
-    places = {f"v{k}": column for k, column in enumerate(columns)}
+    # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
+    places = {
+        f"v{k}": column.astype(np.float64) if isinstance(column, np.ndarray) and column.dtype.kind in "iu" else column
+        for k, column in enumerate(columns)
+    }
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # log(0) and the like are refused afterwards, by name and row

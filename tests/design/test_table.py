@@ -172,6 +172,16 @@ def test_names_with_dots_and_all_other_columns():
     np.testing.assert_allclose(design.X[:, 1], np.log(data["IQ.ver.cen"] + 9))
 
 
+def test_small_integers_do_not_overflow():
+    data = frame().assign(
+        g=np.repeat(np.arange(100, 106), 10).astype(np.int8), k=np.tile([200, 250], 30).astype(np.uint8)
+    )
+    design = design_of(data, "y ~ I(g^2) + I(k * k) + k:x + (1 | g)")
+    np.testing.assert_array_equal(design.X[:, 1], data["g"].astype(float) ** 2)
+    np.testing.assert_array_equal(design.X[:, 2], data["k"].astype(float) ** 2)
+    np.testing.assert_array_equal(design.X[:, 3], data["k"].astype(float) * data["x"])
+
+
 def test_offsets_in_the_formula_and_beside_it_are_added():
     data = frame().assign(e=np.linspace(1, 2, 60))
     design = design_of(data, "y ~ x + offset(log(e)) + offset(2 * x) + (1 | g)", offset="e")
