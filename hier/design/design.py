@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design.encode import Encoder, encode, numbers
+from hier.design.encode import Encoder, encode, number
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.rank import independent_columns
 from hier.design.table import Table, in_use, read_frame, select
@@ -235,7 +235,7 @@ def _response(formula: Formula, table: Table) -> tuple[np.ndarray, np.ndarray | 
                 expected="numbers, for a Normal response",
                 hint="convert the column to numbers",
             )
-    y = numbers(factor, table, formula.text)
+    _, y = number(factor, table, formula.text)
     if factor.is_column:  # a copy: the table stays the user's own
         y = y.copy()
     if y.max() == y.min():
@@ -256,7 +256,7 @@ def _trials(formula: Formula, y: np.ndarray, table: Table) -> np.ndarray | None:
         assert trials.number is not None
         counts = np.full(len(y), float(trials.number))
     else:
-        counts = numbers(trials.factor, table, formula.text)
+        _, counts = number(trials.factor, table, formula.text)
         counts = counts + y if trials.form == CBIND else counts
     wrong = (y < 0) | (y > counts) | (y != np.floor(y)) | (counts != np.floor(counts))
     if wrong.any():

@@ -9,6 +9,7 @@ import numpy as np
 
 from hier.design.coding import Coding, apply, learn
 from hier.design.table import Table
+from hier.errors import FormulaError
 from hier.formula import Factor, LinearPart, Term
 
 
@@ -16,13 +17,14 @@ from hier.formula import Factor, LinearPart, Term
 class Encoder:
     """How a linear part became columns: its terms, each factor's coding, and which factors are coded in full where.
 
-    `full`: pairs of a term's place and a factor's text.
+    `full`: pairs of a term's place and a factor's text. `offsets`: the codings of the offsets.
     """
 
     part: LinearPart
     codings: Mapping[str, Coding]
     full: frozenset[tuple[int, str]]
     names: tuple[str, ...]
+    offsets: tuple[Coding, ...]
     text: str
 
     def columns(self, table: Table) -> np.ndarray:
@@ -32,7 +34,9 @@ class Encoder:
 
     def offset(self, table: Table) -> np.ndarray | None:
         """The sum of the offsets (n,), or None where there are none."""
-        return offset(self.part, table, self.text)
+        if not self.offsets:
+            return None
+        return sum((apply(coding, table, self.text) for coding in self.offsets), np.zeros(table.nobs))
 
 
 def encode(
@@ -53,7 +57,8 @@ def encode(
     names = tuple(["Intercept"] if part.intercept else []) + tuple(
         name for place, term in enumerate(part.terms) for name in _names(place, term, codings, full)
     )
-    encoder = Encoder(part, codings, full, names, text)
+    offsets = tuple(number(factor, table, text)[0] for factor in part.offsets)
+    encoder = Encoder(part, codings, full, names, offsets, text)
     X = None if known is None else _shared(names, *known)
     return (_assemble(part, codings, values, full, table.nobs) if X is None else X), encoder
 
@@ -66,23 +71,14 @@ def _shared(names: tuple[str, ...], X: np.ndarray, encoder: Encoder) -> np.ndarr
     return None
 
 
-def offset(part: LinearPart, table: Table, text: str) -> np.ndarray | None:
-    """The sum of a linear part's offsets (n,), or None where it has none."""
-    if not part.offsets:
-        return None
-    return sum((numbers(factor, table, text) for factor in part.offsets), np.zeros(table.nobs))
-
-
-def numbers(factor: Factor, table: Table, text: str) -> np.ndarray:
-    """The values (n,) of an expression that must be numeric."""
-    from hier.errors import FormulaError
-
+def number(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
+    """The coding and the values (n,) of an expression that must be numeric."""
     coding, values = learn(factor, table, text)
     if coding.levels is not None or values.ndim != 1:
         raise FormulaError(
             f"`{factor.name}` is not numeric here", text, factor.span, expected="a column or an expression of numbers"
         )
-    return values
+    return coding, values
 
 
 def _coded_in_full(part: LinearPart, codings: Mapping[str, Coding]) -> frozenset[tuple[int, str]]:

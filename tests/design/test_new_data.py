@@ -45,6 +45,12 @@ def test_rows_of_the_fit_are_coded_as_they_were(expression):
     assert list(new.index) == rows
 
 
+def test_an_offset_remembers_its_state_too():
+    data = frame()
+    design = hier.Model("y ~ x + offset(2 * scale(x)) + (1 | g)", data).design
+    np.testing.assert_allclose(design.new_data(data.iloc[[3, 9]]).offset, design.offset[[3, 9]], rtol=1e-12)
+
+
 def test_levels_of_grouping_factors_are_seen_unseen_or_missing():
     data = frame()
     design = hier.Model("y ~ x + (1 | g) + (1 | g:h) + (1 | h)", data).design
