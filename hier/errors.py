@@ -76,6 +76,10 @@ class DataError(HierError):
     """The table cannot be used: a missing or duplicate column, values that are not numbers, too few rows."""
 
 
+class ColumnError(FormulaError, DataError):
+    """The formula names a column that the table does not have; a caret marks the place."""
+
+
 class ModelError(HierError):
     """The model cannot be built: an unknown family or link, a prior for a parameter that is not there."""
 

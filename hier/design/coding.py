@@ -120,7 +120,7 @@ def _evaluate(factor: Factor, table: Table, state: dict[str, Any], text: str) ->
     values = np.asarray(values)
     if values.dtype.kind == "b":
         return pd.Categorical(values, categories=[False, True])
-    if factor.categorical:
+    if factor.categorical and values.ndim == 1:
         return _as_levels(values)
     if values.dtype.kind not in "iuf" or values.shape[:1] != (table.nobs,):
         raise FormulaError(
@@ -144,24 +144,44 @@ def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -
 
     from hier.design.transforms import FUNCTIONS
 
-    # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
-    places = {
-        f"v{k}": column.astype(np.float64) if isinstance(column, np.ndarray) and column.dtype.kind in "iu" else column
-        for k, column in enumerate(columns)
-    }
+    places = {f"v{k}": _to_compute(factor, name, columns[k], text) for k, name in enumerate(factor.variables)}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # log(0) and the like are refused afterwards, by name and row
             values = stateful_eval(factor.code, FUNCTIONS | places, {}, state, None)
             values = getattr(values, "__wrapped__", values)
             return np.column_stack(list(values.values())) if isinstance(values, dict) else values
-    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
+    except (ValueError, TypeError, ArithmeticError, LookupError, np.linalg.LinAlgError) as error:
         raise FormulaError(
             "this part of the formula cannot be evaluated on the data",
             text,
             factor.span,
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,
         ) from error
+
+
+def _to_compute(factor: Factor, name: str, column: Any, text: str) -> Any:
+    """A column as an expression computes with it: whole numbers and logical values in floating point, as in R."""
+    if isinstance(column, pd.Categorical):
+        if column.categories.dtype == bool and factor.code != "I(v0)":
+            return np.asarray(column, dtype=np.float64)
+        if not _only_compared(factor.code) and column.categories.dtype != bool:
+            raise FormulaError(
+                f"`{name}` is a factor, and this computes with numbers",
+                text,
+                factor.span,
+                found=f"levels {', '.join(map(str, column.categories[:3]))}",
+                expected="a numeric column, or a comparison such as I(f == 'a')",
+            )
+        return column
+    # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
+    return column.astype(np.float64) if column.dtype.kind in "iu" else column
+
+
+def _only_compared(code: str) -> bool:
+    """Whether an expression is no more than one comparison for equality inside I( )."""
+    inner = code.removeprefix("I(").removesuffix(")")
+    return code.startswith("I(") and any(op in inner for op in ("==", "!=")) and "(" not in inner
 
 
 def _as_levels(values: np.ndarray) -> pd.Categorical:

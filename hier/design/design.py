@@ -15,6 +15,7 @@ from hier.design.rank import independent_columns
 from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
 from hier.formula import CBIND, Formula
+from hier.formula.tokens import Span
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Design:
 
     `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
     `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column), `dropped_columns` and `unused_levels` (by
-    factor) say what was left out. `fixed` is how the columns of X were made, those that were dropped among them.
+    factor) say what was left out. `fixed` is how the columns of X were made, of which `kept` are there.
+    `offset_beside`: the column that was given as the offset beside the formula, "" for an array, None for nothing.
     """
 
     formula: Formula
@@ -41,6 +43,8 @@ class Design:
     dropped_columns: tuple[str, ...]
     unused_levels: dict[str, int]
     fixed: Encoder
+    kept: np.ndarray
+    offset_beside: str | None
 
     @property
     def nobs(self) -> int:
@@ -122,16 +126,32 @@ def new_data(design: Design, data: Any) -> NewData:
     groups = list(dict.fromkeys(name for term in formula.random for name in term.factors))
     inside = [name for term in formula.random for name in term.columns.variables]
     table = select(
-        frame, _variables([*formula.fixed.variables, *inside], groups), groups, na="error", incomplete=groups
+        frame,
+        _variables([*formula.fixed.variables, *inside], groups),
+        _labels(formula),
+        _offset_beside(design, frame),
+        na="error",
+        incomplete=groups,
+        places=_places(formula),
+        text=formula.text,
     )
     X = design.fixed.columns(table)
-    kept = [name not in design.dropped_columns for name in design.fixed.names]
     return NewData(
-        X=X if all(kept) else X[:, kept],
-        offset=design.fixed.offset(table),
+        X=X if not design.dropped_columns else X[:, design.kept],
+        offset=_offset(design.fixed, table),
         random_effects=tuple(random.of(table) for random in design.random_effects),
         index=table.index,
     )
+
+
+def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The offset that stood beside the formula, in the new table."""
+    if design.offset_beside == "":
+        raise DataError(
+            "the offset of the fit was given as numbers, so it is not known for other rows",
+            expected="an offset by its column's name, or `offset(...)` in the formula",
+        )
+    return _extra_columns(frame, {"offset": design.offset_beside})
 
 
 def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None, na: str = "drop") -> Design:
@@ -148,9 +168,18 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
     variables = [*formula.response.variables, *(trials.variables if trials else ()), *formula.fixed.variables]
     variables += [name for term in formula.random for name in term.columns.variables]
     extra = _extra_columns(frame, {"weights": weights, "offset": offset})
-    table = select(frame, _variables(variables, groups), groups, extra, na=na)
+    table = select(
+        frame,
+        _variables(variables, groups),
+        _labels(formula),
+        extra,
+        na=na,
+        places=_places(formula),
+        text=formula.text,
+    )
     y, counts = _response(formula, table)
     X, fixed = encode(formula.fixed, table, formula.text)
+    _refuse_repeated(fixed.names, formula)
     random = random_effects(formula, table, X, fixed)
     kept = independent_columns(X)
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
@@ -170,11 +199,43 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
         dropped_columns=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if not keep),
         unused_levels=_unused_levels(table),
         fixed=fixed,
+        kept=kept,
+        offset_beside=None if offset is None else offset if isinstance(offset, str) else "",
     )
+
+
+def _labels(formula: Formula) -> list[str]:
+    """Columns whose values are labels: grouping factors, and what stands in `factor( )` and `C( )` alone."""
+    parts = [formula.fixed, *(term.columns for term in formula.random)]
+    factors = [factor for part in parts for term in part.terms for factor in term.factors]
+    inside = [factor.variables[0] for factor in factors if factor.categorical and factor.code == "v0"]
+    return [*(name for term in formula.random for name in term.factors), *inside]
+
+
+def _places(formula: Formula) -> dict[str, Span]:
+    """Where the formula names each column first."""
+    parts = [formula.fixed, *(term.columns for term in formula.random)]
+    factors = [formula.response, *([formula.trials.factor] if formula.trials and formula.trials.factor else [])]
+    factors += [factor for part in parts for term in part.terms for factor in term.factors]
+    factors += [factor for part in parts for factor in part.offsets]
+    found = [(name, factor.span) for factor in factors for name in factor.variables]
+    found += [(name, term.group_span) for term in formula.random for name in term.factors]
+    return dict(reversed(found))
 
 
 def _variables(columns: list[str], groups: list[str]) -> list[str]:
     return list(dict.fromkeys([*columns, *groups]))
+
+
+def _refuse_repeated(names: tuple[str, ...], formula: Formula) -> None:
+    repeated = [name for k, name in enumerate(names) if name in names[:k]]
+    if repeated:
+        raise FormulaError(
+            f"two columns of the design are named `{repeated[0]}`",
+            formula.text,
+            formula.fixed.span,
+            hint="rename the column in the data",
+        )
 
 
 def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:
@@ -194,12 +255,17 @@ def _extra_columns(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, n
         if isinstance(value, str):
             value = select(frame, [value], []).columns[value] if value not in frame.columns else frame[value]
         try:
-            numbers = np.asarray(value, dtype=np.float64)
+            found = np.asarray(value)
+            if found.dtype.kind not in "iufbO":
+                raise TypeError
+            numbers = found.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise DataError(f"the {name} are not numbers", expected="a numeric column's name or an array") from error
+            raise DataError(
+                f"`{name}` is not numeric", expected="the name of a numeric column, or an array of numbers"
+            ) from error
         if numbers.shape != (len(frame),):
             raise DataError(
-                f"the {name} do not match the table",
+                f"`{name}` does not match the table",
                 found=f"shape {numbers.shape}",
                 expected=f"{len(frame)} numbers, one a row",
             )

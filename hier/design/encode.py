@@ -27,6 +27,14 @@ class Encoder:
     offsets: tuple[Coding, ...]
     text: str
 
+    def runs(self) -> list[tuple[object, int]]:
+        """What each run of columns is, the intercept or a term as it is coded, and how many columns it has."""
+        found: list[tuple[object, int]] = [("intercept", 1)] if self.part.intercept else []
+        for place, term in enumerate(self.part.terms):
+            texts = tuple((f.text, f.is_column, (place, f.text) in self.full) for f in term.factors)
+            found.append((texts, len(_names(place, term, self.codings, self.full))))
+        return found
+
     def columns(self, table: Table) -> np.ndarray:
         """The columns (n, k) of another table, coded identically. Raises DataError for a level that is new."""
         values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
@@ -59,15 +67,17 @@ def encode(
     )
     offsets = tuple(number(factor, table, text)[0] for factor in part.offsets)
     encoder = Encoder(part, codings, full, names, offsets, text)
-    X = None if known is None else _shared(names, *known)
+    X = None if known is None else _shared(encoder, *known)
     return (_assemble(part, codings, values, full, table.nobs) if X is None else X), encoder
 
 
-def _shared(names: tuple[str, ...], X: np.ndarray, encoder: Encoder) -> np.ndarray | None:
-    """The consecutive columns of X that have these names; None where there are none. A name says how it is coded."""
-    for start in range(len(encoder.names) - len(names) + 1):
-        if encoder.names[start : start + len(names)] == names:
-            return X[:, start : start + len(names)]
+def _shared(encoder: Encoder, X: np.ndarray, known: Encoder) -> np.ndarray | None:
+    """The columns of X that are these, where the same terms stand there side by side; None where they do not."""
+    own, others = encoder.runs(), known.runs()
+    for start in range(len(others) - len(own) + 1):
+        if [run for run, _ in others[start : start + len(own)]] == [run for run, _ in own]:
+            begin = sum(width for _, width in others[:start])
+            return X[:, begin : begin + len(encoder.names)]
     return None
 
 
@@ -84,16 +94,16 @@ def number(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]
 def _coded_in_full(part: LinearPart, codings: Mapping[str, Coding]) -> frozenset[tuple[int, str]]:
     """Where a factor has a column for each of its levels instead of its contrasts.
 
-    In an interaction, where the term without it is not in the model; and the first factor of a part that has no
-    intercept. Source: R's `?terms.object` (values 1 and 2 of `factors`) and `model.matrix`.
+    In an interaction, where no term before it holds all of its other variables; and the first factor of a part that
+    has no intercept. Source: R's `?terms.object` (values 1 and 2 of `factors`) and `model.matrix`.
     """
-    keys = {term.key for term in part.terms}
     full = set()
     for place, term in enumerate(part.terms):
         for factor in term.factors:
             if codings[factor.text].levels is None:
                 continue
-            if len(term.factors) > 1 and term.key - {factor.text} not in keys:
+            rest = term.key - {factor.text}
+            if rest and not any(rest <= before.key for before in part.terms[:place]):
                 full.add((place, factor.text))
     if not part.intercept:
         factors = [

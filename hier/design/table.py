@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.errors import DataError, did_you_mean
+from hier.errors import ColumnError, DataError, did_you_mean
+from hier.formula.tokens import Span
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def _as_frame(data: Any) -> pd.DataFrame:
         return data
     if isinstance(data, str | Path):
         return _read_file(Path(data))
+    if hasattr(data, "to_dataframe") and hasattr(data, "data_vars"):  # an xarray Dataset, which is a Mapping too
+        return data.to_dataframe().reset_index()
     if isinstance(data, Mapping):
         try:
             return pd.DataFrame(dict(data))
@@ -69,8 +72,6 @@ def _as_frame(data: Any) -> pd.DataFrame:
             raise DataError(
                 "the columns of the table are not of one length", found=lengths, expected="arrays of equal length"
             ) from error
-    if hasattr(data, "to_dataframe") and hasattr(data, "data_vars"):  # an xarray Dataset
-        return data.to_dataframe().reset_index()
     import narwhals as nw
     import narwhals.selectors
 
@@ -86,7 +87,7 @@ def _as_frame(data: Any) -> pd.DataFrame:
             # an Enum's order is that of R's factor levels; an ordered factor, with polynomial contrasts, is more
             return frame.assign(**{name: frame[name].cat.as_unordered() for name in enums})
         return table.to_pandas()
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(
             "the data are not a table that hier can read",
             found=f"an object of type {type(data).__name__}",
@@ -105,7 +106,9 @@ def _read_file(path: Path) -> pd.DataFrame:
         )
     parquet = path.suffix.lower() in (".parquet", ".pq")
     try:
-        return pd.read_parquet(path) if parquet else pd.read_csv(path)
+        if parquet:
+            return pd.read_parquet(path)
+        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", low_memory=False)
     except ImportError as error:
         raise DataError(
             f"{path.name} cannot be read: reading Parquet needs pyarrow", where=str(path), hint="pip install pyarrow"
@@ -123,6 +126,8 @@ def select(
     *,
     na: str = "drop",
     incomplete: Sequence[str] = (),
+    places: Mapping[str, Span] | None = None,
+    text: str = "",
 ) -> Table:
     """The columns named by the formula, without the rows in which one of them is missing.
 
@@ -130,7 +135,7 @@ def select(
     ----------
     variables : columns of the formula. factors : those of them that are grouping factors, and so taken as labels.
     extra : further columns given as arrays beside the table (weights, offset). na : "drop" or "error". incomplete :
-    columns that may have missing values all the same.
+    columns that may have missing values all the same. places : where the formula `text` names each column.
 
     Raises DataError for a column that is not there (the nearest name is suggested), for infinite values, where no row
     is complete, and with na="error" where one is not.
@@ -138,14 +143,16 @@ def select(
     columns: dict[str, Any] = {}
     for name in variables:
         if name not in frame.columns:
-            raise DataError(
-                f"the table has no column `{name}`",
-                found=f"columns {', '.join(map(str, frame.columns))}",
-                hint=did_you_mean(name, frame.columns),
-            )
-        columns[name] = _column(name, frame[name], as_label=name in factors)
+            found, hint = f"columns {', '.join(map(str, frame.columns))}", did_you_mean(name, frame.columns)
+            what = f"the table has no column `{name}`"
+            if places and name in places:
+                raise ColumnError(what, text, places[name], found=found, hint=hint)
+            raise DataError(what, found=found, hint=hint)
+        if extra and name in extra:
+            raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
+        columns[name] = frame[name]
     columns |= dict(extra or {})
-    masks = {name: pd.isna(values) for name, values in columns.items()}
+    masks = {name: np.asarray(pd.isna(values)) for name, values in columns.items()}
     missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any() and name not in incomplete}
     index = frame.index
     if missing and na == "error":
@@ -153,7 +160,7 @@ def select(
             "there are missing values",
             found=", ".join(f"`{name}`: {count} missing" for name, count in missing.items()),
             expected=f"a value in every one of the {len(frame)} rows",
-            hint='na="drop" leaves the incomplete rows out, and says how many',
+            hint=None if incomplete else 'na="drop" leaves the incomplete rows out, and says how many',
         )
     if missing:
         keep = ~np.logical_or.reduce([masks[name] for name in missing])
@@ -165,8 +172,13 @@ def select(
             )
         columns = {name: values[keep] for name, values in columns.items()}
         index = index[keep]
+    # only now, so that whole numbers beside missing ones are still whole numbers
+    columns = {
+        name: _column(name, values, as_label=name in factors) if isinstance(values, pd.Series) else values
+        for name, values in columns.items()
+    }
     for name, values in columns.items():
-        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and name not in factors:
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             _refuse_infinite(name, values, index)
     return Table(columns, index, len(frame), missing)
 

@@ -56,6 +56,14 @@ def ns(x: Any, df: int | None = None, knots: Any = None, intercept: bool = False
     return basis @ orthogonal[:, 2:]
 
 
+@stateful_transform
+def poly(x: Any, degree: int = 1, raw: bool = False, _state: Any = None) -> np.ndarray:
+    """Orthogonal polynomials, or powers where `raw`; as many degrees as the data can tell apart."""
+    if not _state and not raw and len(np.unique(x)) <= degree:
+        raise ValueError(f"a polynomial of degree {degree} needs {degree + 1} or more distinct values")
+    return TRANSFORMS["poly"](x, degree, raw, _state=_state)
+
+
 def _inner_knots(x: np.ndarray, df: int | None, knots: Any, count: int) -> np.ndarray:
     """The knots given, or `count` of them at equally spaced quantiles, which are R's of type 7."""
     if knots is not None:
@@ -93,7 +101,8 @@ FUNCTIONS: dict[str, Any] = {
     "log1p": np.log1p,
     "log2": np.log2,
     "ns": ns,
-    "poly": TRANSFORMS["poly"],
+    "num": lambda x: np.asarray(x, dtype=float),
+    "poly": poly,
     "scale": TRANSFORMS["scale"],
     "sin": np.sin,
     "sqrt": np.sqrt,

@@ -60,6 +60,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "standardize": {"center": "flag", "scale": "flag"},
 }
 FLAGS = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
+LOGICAL = {"TRUE": 1, "FALSE": 0, "True": 1, "False": 0}  # constants inside an expression
 MAX_WHOLE = 100  # degrees, and degrees of freedom
 _EXPECTED = {
     "whole": "a whole number from 1 up",
@@ -105,7 +106,7 @@ def guard(node: Node, text: str) -> int | float | None:
     match node:
         case Name():
             check_name(node, text)
-            return None
+            return LOGICAL.get(node.text)
         case Number():
             return node.value
         case Paren():

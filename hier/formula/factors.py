@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import CATEGORICAL, FLAGS, check_name, guard
+from hier.formula.allowlist import CATEGORICAL, FLAGS, LOGICAL, check_name, guard
 from hier.formula.syntax import (
     COMPARISONS,
     Binary,
@@ -185,26 +185,37 @@ def render(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None
         case Paren():
             return render(node.inner, at_least, names)
         case Call():
-            return f"{node.function.text}({', '.join([render(a, names=names) for a in node.arguments])})"
+            inner = render if node.function.text == "I" or names is None else _render_number
+            return f"{node.function.text}({', '.join([inner(a, names=names) for a in node.arguments])})"
         case Named():
             return f"{node.name.text}={render(node.value, names=names)}"
         case Unary():
-            printed, level = node.op + render(node.operand, _SIGN, names), _SIGN
+            printed, level = node.op + _render_number(node.operand, _SIGN, names), _SIGN
         case Binary():
             level = _LEVEL[node.op]
             # Python groups sums and products to the left, powers to the right, comparisons not at all.
             left, right = {_POWER: (_CLOSED, _POWER), _COMPARISON: (_SUM, _SUM)}.get(level, (level, level + 1))
-            printed = f"{render(node.left, left, names)} {node.op} {render(node.right, right, names)}"
+            inner = render if level == _COMPARISON else _render_number
+            printed = f"{inner(node.left, left, names)} {node.op} {inner(node.right, right, names)}"
         case _:
             raise AssertionError("the allow-list lets no bar pass")
     return f"({printed})" if level < at_least else printed
+
+
+def _render_number(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None) -> str:
+    """Print an operand of arithmetic; where it is evaluated, a comparison counts as 0 and 1, as in R."""
+    inner = strip(node)
+    if names is not None and isinstance(inner, Binary) and inner.op in COMPARISONS:
+        return f"num({render(inner, names=names)})"
+    return render(node, at_least, names)
 
 
 def _collect(node: Node, found: dict[str, None]) -> None:
     """Add the columns that `node` uses to `found`, in order of appearance; what follows a column in a call is none."""
     match node:
         case Name():
-            found[node.text] = None
+            if node.text not in LOGICAL:
+                found[node.text] = None
         case Paren():
             _collect(node.inner, found)
         case Unary():

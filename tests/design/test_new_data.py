@@ -90,7 +90,7 @@ def test_dropped_columns_stay_dropped():
         ({"x": np.inf}, ["infinite"]),
         ({"x": -1.0}, ["`log(x)` is not finite"]),
         ({"t": 3}, ["the factor `factor(t)` has a level", "3"]),
-        ({"x": "many"}, ["cannot be evaluated"]),
+        ({"x": "many"}, ["`x` is a factor, and this computes with numbers"]),
     ],
 )
 def test_what_the_fixed_effects_cannot_know_is_refused(changes, said):

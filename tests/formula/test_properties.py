@@ -117,7 +117,7 @@ def check(formula):
                 | ast.operator | ast.unaryop | ast.cmpop | ast.expr_context | ast.keyword
             )  # fmt: skip
             if isinstance(node, ast.Name):
-                assert node.id in (*ALLOWED, "c") if node in called else re.fullmatch(r"v\d+", node.id)
+                assert node.id in (*ALLOWED, "c", "num") if node in called else re.fullmatch(r"v\d+", node.id)
     assert parse_formula(str(formula)).terms_key() == formula.terms_key()
 
 

@@ -156,7 +156,7 @@ def test_bad_requests():
         hier.Model(FORMULA, table(), link="log")
     with pytest.raises(hier.DataError, match="weights must be positive"):
         hier.Model(FORMULA, table(w=-1.0), weights="w")
-    with pytest.raises(hier.DataError, match="offset do not match"):
+    with pytest.raises(hier.DataError, match="`offset` does not match"):
         hier.Model(FORMULA, table(), offset=np.ones(3))
     with pytest.raises(hier.DataError, match="no column `ww`"):
         hier.Model(FORMULA, table(), weights="ww")
