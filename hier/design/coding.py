@@ -120,7 +120,9 @@ def _evaluate(factor: Factor, table: Table, state: dict[str, Any], text: str) ->
     values = np.asarray(values)
     if values.dtype.kind == "b":
         return pd.Categorical(values, categories=[False, True])
-    if factor.categorical and values.ndim == 1:
+    if factor.categorical and values.ndim != 1:
+        raise FormulaError("a factor is made of one column of values", text, factor.span)
+    if factor.categorical:
         return _as_levels(values)
     if values.dtype.kind not in "iuf" or values.shape[:1] != (table.nobs,):
         raise FormulaError(

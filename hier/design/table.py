@@ -13,6 +13,10 @@ import pandas as pd
 from hier.errors import ColumnError, DataError, did_you_mean
 from hier.formula.tokens import Span
 
+# as pandas infers them from the values
+NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+TIMES = frozenset({"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"})
+
 
 @dataclass(frozen=True)
 class Table:
@@ -200,10 +204,13 @@ def _column(name: str, series: pd.Series, *, as_label: bool) -> np.ndarray | pd.
         if as_label and not pd.api.types.is_float_dtype(dtype) and not series.hasnans:
             return series.to_numpy()
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind in NUMBERS and not as_label:
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    if kind in TIMES:
         if not as_label:
             raise DataError(
-                f"column `{name}` holds dates",
+                f"column `{name}` holds dates or times",
                 expected="numbers, or text for a factor",
                 hint="turn it into a number first, such as days since the first date",
             )

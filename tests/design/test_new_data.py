@@ -107,3 +107,12 @@ def test_a_missing_column_is_named():
     design = hier.Model("y ~ x + (1 | g)", data).design
     with pytest.raises(hier.DataError, match="no column `x`"):
         design.new_data(data[["g"]])
+
+
+def test_an_offset_beside_the_formula_is_found_in_the_new_table():
+    data = frame()
+    design = hier.Model("y ~ x + (1 | g)", data, offset="t").design
+    np.testing.assert_array_equal(design.new_data(data.iloc[[1, 2]]).offset, [2.0, 4.0])
+    given = hier.Model("y ~ x + (1 | g)", data, offset=np.ones(80)).design
+    with pytest.raises(hier.DataError, match="the offset of the fit was given as numbers"):
+        given.new_data(data.head(2))

@@ -211,3 +211,96 @@ def test_many_rows_and_levels_take_less_than_four_times_the_columns():
     finally:
         tracemalloc.stop()
     assert peak < 4 * data.memory_usage(index=False).sum()
+
+
+def test_an_xarray_dataset_of_two_dimensions_is_a_row_for_each_pair():
+    rng = np.random.default_rng(0)
+    table = xr.Dataset(
+        {"y": (("pupil", "school"), rng.normal(size=(5, 4))), "x": ("pupil", np.arange(5.0))},
+        coords={"school": list("abcd"), "pupil": range(5)},
+    )
+    design = design_of(table, "y ~ x + (1 | school)")
+    assert design.nobs == 20
+    assert list(design.random.levels) == list("abcd")
+
+
+@pytest.mark.parametrize("kind", [np.int64, "Int64"])
+def test_large_whole_numbers_stay_apart(kind):
+    labels = pd.Series(np.repeat(10**17 + 3 * np.arange(6), 10)).astype(kind)
+    if kind == "Int64":
+        labels[0] = pd.NA
+    data = frame().assign(g=labels, t=np.tile(2**60 + np.arange(4), 15))
+    design = design_of(data, "y ~ factor(t) + (1 | g)")
+    assert design.random.n_levels == 6
+    assert design.names[-1] == f"factor(t)[T.{2**60 + 3}]"
+    unsigned = frame().assign(g=np.repeat(np.uint64(2**63) + np.arange(6).astype(np.uint64), 10))
+    assert design_of(unsigned).random.n_levels == 6
+
+
+def test_columns_that_share_a_name_are_not_confused():
+    data = frame().assign(x=lambda d: np.exp(d["x"]))
+    data["log(x)"] = 50.0
+    data["log(x)"] += np.arange(60)
+    random = design_of(data, "y ~ `log(x)` + (0 + log(x) | g)").random
+    np.testing.assert_allclose(random.Z[:, 0], np.log(data["x"]))
+    with pytest.raises(hier.FormulaError, match=r"two columns of the design are named `log\(x\)`"):
+        design_of(data, "y ~ `log(x)` + log(x) + (1 | g)")
+    with pytest.raises(hier.FormulaError, match="two columns of the design are named `Intercept`"):
+        design_of(data.assign(Intercept=data["x"]), "y ~ Intercept + (1 | g)")
+
+
+def test_shared_columns_are_those_of_the_bar():
+    design = design_of(frame(), "y ~ f + x + (f + x | g)")
+    np.testing.assert_array_equal(design.random.Z, design.X)
+    assert np.shares_memory(design.random.Z, design.X)
+    other = design_of(frame(), "y ~ 0 + f + x + (0 + x + f | g)")
+    assert other.random.names == ("x", "f[lo]", "f[mid]", "f[hi]")
+    np.testing.assert_array_equal(other.random.Z[:, 0], frame()["x"])
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("y ~ poly(s, 1) + (1 | g)", "`s` is a factor, and this computes with numbers"),
+        ("y ~ I(s + 1) + (1 | g)", "`s` is a factor, and this computes with numbers"),
+        ("y ~ ns(f, df = 3) + (1 | g)", "`f` is a factor, and this computes with numbers"),
+        ("y ~ poly(t, 2) + (1 | g)", "cannot be evaluated"),
+        ("y ~ poly(poly(x, 2), 2) + (1 | g)", "cannot be evaluated"),
+        ("y ~ factor(poly(x, 2)) + (1 | g)", "a factor is made of one column"),
+        ("y ~ x + (1 | inf)", "infinite"),
+    ],
+)
+def test_what_is_no_number_is_not_taken_for_one(formula, said):
+    data = frame().assign(s=[str(k % 5) for k in range(60)], t=np.tile([0, 1], 30), inf=np.tile([np.inf, 1.0, 2.0], 20))
+    with pytest.raises(hier.HierError) as caught:
+        design_of(data, formula)
+    assert said in str(caught.value)
+
+
+def test_numbers_in_an_object_column_are_numbers():
+    data = frame()
+    expected = design_of(data)
+    for kind in (float, decimal.Decimal):
+        assert_same(design_of(data.assign(x=pd.Series([kind(v) for v in data["x"]], dtype=object))), expected)
+
+
+@pytest.mark.parametrize("kind", ["dates", "timestamps", "durations", "periods"])
+def test_times_are_no_numbers(kind):
+    values = LEVELS[kind]
+    with pytest.raises(hier.DataError, match="column `x` holds dates or times"):
+        design_of(frame().assign(x=[values[k % 3] for k in range(60)]))
+
+
+@pytest.mark.parametrize("values", [pd.date_range("2020", periods=60), np.ones(60) * 1j, ["a"] * 60])
+def test_weights_are_numbers(values):
+    with pytest.raises(hier.DataError, match="`weights` is not numeric"):
+        design_of(frame(), weights=values)
+
+
+def test_a_missing_column_is_marked_in_the_formula():
+    with pytest.raises(hier.DataError) as caught:
+        design_of(frame(), "y ~ log(xx) + (1 | g)")
+    assert isinstance(caught.value, hier.FormulaError)
+    assert str(caught.value).splitlines()[:3] == [
+        "the table has no column `xx`", "    y ~ log(xx) + (1 | g)", "        ^^^^^^^",
+    ]  # fmt: skip
