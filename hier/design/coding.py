@@ -164,26 +164,20 @@ def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -
 
 def _to_compute(factor: Factor, name: str, column: Any, text: str) -> Any:
     """A column as an expression computes with it: whole numbers and logical values in floating point, as in R."""
-    if isinstance(column, pd.Categorical):
-        if column.categories.dtype == bool and factor.code != "I(v0)":
-            return np.asarray(column, dtype=np.float64)
-        if not _only_compared(factor.code) and column.categories.dtype != bool:
-            raise FormulaError(
-                f"`{name}` is a factor, and this computes with numbers",
-                text,
-                factor.span,
-                found=f"levels {', '.join(map(str, column.categories[:3]))}",
-                expected="a numeric column, or a comparison such as I(f == 'a')",
-            )
+    if not isinstance(column, pd.Categorical):
+        # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
+        return column.astype(np.float64) if column.dtype.kind in "iu" else column
+    if name in factor.labels:
         return column
-    # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
-    return column.astype(np.float64) if column.dtype.kind in "iu" else column
-
-
-def _only_compared(code: str) -> bool:
-    """Whether an expression is no more than one comparison for equality inside I( )."""
-    inner = code.removeprefix("I(").removesuffix(")")
-    return code.startswith("I(") and any(op in inner for op in ("==", "!=")) and "(" not in inner
+    if column.categories.dtype == bool:
+        return np.asarray(column, dtype=np.float64)
+    raise FormulaError(
+        f"`{name}` is a factor, and this computes with numbers",
+        text,
+        factor.span,
+        found=f"levels {', '.join(map(str, column.categories[:3]))}",
+        expected="a numeric column, or a comparison such as I(f == 'a')",
+    )
 
 
 def _as_levels(values: np.ndarray) -> pd.Categorical:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from hier.design.groups import RandomEffects, random_effects
 from hier.design.rank import independent_columns
 from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
-from hier.formula import CBIND, Formula
+from hier.formula import CBIND, Factor, Formula
 from hier.formula.tokens import Span
 
 
@@ -23,9 +23,9 @@ class Design:
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
     `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
-    `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column), `dropped_columns` and `unused_levels` (by
-    factor) say what was left out. `fixed` is how the columns of X were made, of which `kept` are there.
-    `offset_beside`: the column that was given as the offset beside the formula, "" for an array, None for nothing.
+    `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column) and `unused_levels` (by factor) say what was
+    left out. `fixed` is how the columns of X were made; of those, the ones that are in X are True in `kept`.
+    `offset_given`: what stood beside the formula as the offset, a column's name or numbers, or None.
     """
 
     formula: Formula
@@ -40,11 +40,15 @@ class Design:
     index: pd.Index
     rows_read: int
     missing: dict[str, int]
-    dropped_columns: tuple[str, ...]
     unused_levels: dict[str, int]
     fixed: Encoder
     kept: np.ndarray
-    offset_beside: str | None
+    offset_given: Any
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """Fixed-effects columns that are not in X because the others determine them."""
+        return tuple(name for name, keep in zip(self.fixed.names, self.kept, strict=True) if not keep)
 
     @property
     def nobs(self) -> int:
@@ -123,21 +127,11 @@ def new_data(design: Design, data: Any) -> NewData:
     """The columns of another table by what a design has learned. Raises DataError as `Design.new_data` says."""
     formula = design.formula
     frame = read_frame(data)
-    groups = list(dict.fromkeys(name for term in formula.random for name in term.factors))
-    inside = [name for term in formula.random for name in term.columns.variables]
-    table = select(
-        frame,
-        _variables([*formula.fixed.variables, *inside], groups),
-        _labels(formula),
-        _offset_beside(design, frame),
-        na="error",
-        incomplete=groups,
-        places=_places(formula),
-        text=formula.text,
-    )
+    extra = _offset_beside(design, frame)
+    table = _read(formula, frame, formula.right_side(), extra, na="error", incomplete=formula.groups)
     X = design.fixed.columns(table)
     return NewData(
-        X=X if not design.dropped_columns else X[:, design.kept],
+        X=X if design.kept.all() else X[:, design.kept],
         offset=_offset(design.fixed, table),
         random_effects=tuple(random.of(table) for random in design.random_effects),
         index=table.index,
@@ -146,12 +140,12 @@ def new_data(design: Design, data: Any) -> NewData:
 
 def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """The offset that stood beside the formula, in the new table."""
-    if design.offset_beside == "":
+    if not isinstance(design.offset_given, str | None):
         raise DataError(
             "the offset of the fit was given as numbers, so it is not known for other rows",
             expected="an offset by its column's name, or `offset(...)` in the formula",
         )
-    return _extra_columns(frame, {"offset": design.offset_beside})
+    return _extra_columns(frame, {"offset": design.offset_given})
 
 
 def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None, na: str = "drop") -> Design:
@@ -163,20 +157,8 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
     if na not in ("drop", "error"):
         raise DataError(f"there is no way `{na}` to treat missing values", expected='na="drop" or na="error"')
     frame = read_frame(data)
-    groups = list(dict.fromkeys(name for term in formula.random for name in term.factors))
-    trials = formula.trials.factor if formula.trials else None
-    variables = [*formula.response.variables, *(trials.variables if trials else ()), *formula.fixed.variables]
-    variables += [name for term in formula.random for name in term.columns.variables]
     extra = _extra_columns(frame, {"weights": weights, "offset": offset})
-    table = select(
-        frame,
-        _variables(variables, groups),
-        _labels(formula),
-        extra,
-        na=na,
-        places=_places(formula),
-        text=formula.text,
-    )
+    table = _read(formula, frame, (*formula.left_side(), *formula.right_side()), extra, na=na)
     y, counts = _response(formula, table)
     X, fixed = encode(formula.fixed, table, formula.text)
     _refuse_repeated(fixed.names, formula)
@@ -196,35 +178,34 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
         index=table.index,
         rows_read=table.rows_read,
         missing=table.missing,
-        dropped_columns=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if not keep),
         unused_levels=_unused_levels(table),
         fixed=fixed,
         kept=kept,
-        offset_beside=None if offset is None else offset if isinstance(offset, str) else "",
+        offset_given=offset,
     )
 
 
 def _labels(formula: Formula) -> list[str]:
     """Columns whose values are labels: grouping factors, and what stands in `factor( )` and `C( )` alone."""
-    parts = [formula.fixed, *(term.columns for term in formula.random)]
-    factors = [factor for part in parts for term in part.terms for factor in term.factors]
-    inside = [factor.variables[0] for factor in factors if factor.categorical and factor.code == "v0"]
-    return [*(name for term in formula.random for name in term.factors), *inside]
+    inside = [factor.variables[0] for factor in formula.right_side() if factor.categorical and factor.code == "v0"]
+    return [*formula.groups, *inside]
 
 
 def _places(formula: Formula) -> dict[str, Span]:
     """Where the formula names each column first."""
-    parts = [formula.fixed, *(term.columns for term in formula.random)]
-    factors = [formula.response, *([formula.trials.factor] if formula.trials and formula.trials.factor else [])]
-    factors += [factor for part in parts for term in part.terms for factor in term.factors]
-    factors += [factor for part in parts for factor in part.offsets]
-    found = [(name, factor.span) for factor in factors for name in factor.variables]
+    found = [(name, f.span) for f in (*formula.left_side(), *formula.right_side()) for name in f.variables]
     found += [(name, term.group_span) for term in formula.random for name in term.factors]
     return dict(reversed(found))
 
 
-def _variables(columns: list[str], groups: list[str]) -> list[str]:
-    return list(dict.fromkeys([*columns, *groups]))
+def _read(
+    formula: Formula, frame: pd.DataFrame, factors: Iterable[Factor], extra: dict[str, np.ndarray], **options: Any
+) -> Table:
+    """The columns of these variables and of the grouping factors."""
+    variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
+    return select(
+        frame, list(variables), _labels(formula), extra, places=_places(formula), text=formula.text, **options
+    )
 
 
 def _refuse_repeated(names: tuple[str, ...], formula: Formula) -> None:

@@ -174,13 +174,12 @@ def _smallest(n: int) -> type[np.signedinteger]:
 def _interaction(codes: list[np.ndarray], levels: tuple[pd.Index, ...]) -> tuple[np.ndarray, pd.Index, np.ndarray]:
     """Codes, levels and combinations (J, f) of the combinations that occur, the last factor changing fastest."""
     combined = _combine(codes, [len(part) for part in levels])
-    places, first, own = np.unique(combined, return_index=True, return_inverse=True)
+    _, first, own = np.unique(combined, return_index=True, return_inverse=True)
     combinations = np.column_stack([part[first] for part in codes])
     labels = [part.astype(str)[column] for part, column in zip(levels, combinations.T, strict=True)]
     joined = labels[0]
     for more in labels[1:]:
         joined = joined + ":" + more
-    assert len(places) == len(joined)
     return own, pd.Index(joined), combinations
 
 

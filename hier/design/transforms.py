@@ -21,15 +21,10 @@ def log(x: Any, base: float | None = None) -> Any:
 @stateful_transform
 def bs(
     x: Any, df: int | None = None, knots: Any = None, degree: int = 3, intercept: bool = False, _state: Any = None
-) -> np.ndarray:
-    """B-spline basis; beyond the boundary knots its polynomials go on, as with R's `splines::bs`."""
-    x = np.asarray(x, dtype=float)
-    if not _state:
-        inner = _inner_knots(x, df, knots, (df or 0) - degree - int(intercept))
-        _state.update(low=x.min(), high=x.max(), inner=inner)
-    low, high = _state["low"], _state["high"]
-    basis = _b_spline(x, _state["inner"], low, high, degree)
-    return basis if intercept else basis[:, 1:]
+) -> Any:
+    """B-spline basis with the arguments of R's `splines::bs`; beyond the boundary knots its polynomials go on."""
+    knots = None if knots is None else np.sort(np.atleast_1d(knots))
+    return TRANSFORMS["bs"](x, df, knots, degree, include_intercept=intercept, extrapolation="extend", _state=_state)
 
 
 @stateful_transform
@@ -106,5 +101,5 @@ FUNCTIONS: dict[str, Any] = {
     "scale": TRANSFORMS["scale"],
     "sin": np.sin,
     "sqrt": np.sqrt,
-    "standardize": TRANSFORMS["scale"],
+    "standardize": TRANSFORMS["standardize"],
 }

@@ -60,7 +60,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "standardize": {"center": "flag", "scale": "flag"},
 }
 FLAGS = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
-LOGICAL = {"TRUE": 1, "FALSE": 0, "True": 1, "False": 0}  # constants inside an expression
+LOGICAL = {name: int(value) for name, value in FLAGS.items() if len(name) > 1}  # constants inside an expression
 MAX_WHOLE = 100  # degrees, and degrees of freedom
 _EXPECTED = {
     "whole": "a whole number from 1 up",

@@ -65,6 +65,7 @@ class Factor:
     it uses, in order of appearance; `is_column` is True where it is a bare column. `code` is the expression to be
     evaluated, with `v0`, `v1`, ... in the place of the columns. `categorical` is True where its values become a
     factor's levels whatever they are, `contrast` how that is coded (None: by the rule for the column's kind).
+    `labels` are the columns of an expression whose values need not be numbers: they stand only beside `==` and `!=`.
     """
 
     text: str
@@ -74,6 +75,7 @@ class Factor:
     code: str = "v0"
     categorical: bool = False
     contrast: Contrast | None = None
+    labels: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -96,7 +98,8 @@ def make_factor(node: Node, text: str) -> Factor:
             f"`{source(text, node.span)}` uses no column", text, node.span, hint="the intercept is written `1`"
         )
     places = {name: f"v{k}" for k, name in enumerate(found)}
-    return Factor(render(node), tuple(found), False, node.span, render(inner, names=places), categorical, contrast)
+    code, labels = render(inner, names=places), frozenset(found) - _computed_with(inner, alone=True)
+    return Factor(render(node), tuple(found), False, node.span, code, categorical, contrast, labels)
 
 
 def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
@@ -208,6 +211,24 @@ def _render_number(node: Node, at_least: int = 0, names: Mapping[str, str] | Non
     if names is not None and isinstance(inner, Binary) and inner.op in COMPARISONS:
         return f"num({render(inner, names=names)})"
     return render(node, at_least, names)
+
+
+def _computed_with(node: Node, *, alone: bool = False) -> frozenset[str]:
+    """The columns whose values must be numbers; `alone`: whether the node is all that is evaluated."""
+    match node:
+        case Name():
+            return frozenset() if alone else frozenset([node.text])
+        case Paren():
+            return _computed_with(node.inner, alone=alone)
+        case Unary():
+            return _computed_with(node.operand)
+        case Call():
+            return _computed_with(node.arguments[0], alone=alone and node.function.text == "I")
+        case Binary():
+            labels = node.op in ("==", "!=")
+            return _computed_with(node.left, alone=labels) | _computed_with(node.right, alone=labels)
+        case _:
+            return frozenset()
 
 
 def _collect(node: Node, found: dict[str, None]) -> None:

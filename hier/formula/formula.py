@@ -55,6 +55,24 @@ class Formula:
         return (self.response.text, counts, self.fixed.terms_key(), tuple([r.terms_key() for r in self.random]))
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """The columns whose values or combinations are the levels of a grouping factor, each once."""
+        return tuple(dict.fromkeys([name for term in self.random for name in term.factors]))
+
+    def left_side(self) -> Iterator[Factor]:
+        """The response, and what it is out of."""
+        yield self.response
+        if self.trials is not None and self.trials.factor is not None:
+            yield self.trials.factor
+
+    def right_side(self) -> Iterator[Factor]:
+        """Every variable of the fixed effects, of the columns inside bars, and of the offsets."""
+        for part in [self.fixed, *[r.columns for r in self.random]]:
+            for term in part.terms:
+                yield from term.factors
+            yield from part.offsets
+
+    @property
     def left(self) -> str:
         """The response as it is printed, with its trials if it has any."""
         if self.trials is None:
@@ -167,13 +185,6 @@ def _check_columns_once(random: list[RandomTerm], text: str) -> None:
         seen.update([term.key for term in part.terms])
 
 
-def _right_side(formula: Formula) -> Iterator[Factor]:
-    for part in [formula.fixed, *[r.columns for r in formula.random]]:
-        for term in part.terms:
-            yield from term.factors
-        yield from part.offsets
-
-
 def _check_response_apart(formula: Formula) -> None:
     """The response must not explain itself: not as a term, a varying column or the grouping factor.
 
@@ -182,7 +193,7 @@ def _check_response_apart(formula: Formula) -> None:
     response = formula.response
     own = response.variables[0] if len(response.variables) == 1 else None
     message = f"the response `{response.name}` cannot stand on the right side as well"
-    for factor in _right_side(formula):
+    for factor in formula.right_side():
         if factor.text == response.text or own in factor.variables:
             raise FormulaError(message, formula.text, factor.span)
     for term in formula.random:

@@ -59,16 +59,16 @@ def _levels(random: RandomEffects) -> str:
 def dialects(model: Model) -> list[str]:
     """Where another program would read this formula, or these weights, otherwise."""
     said = []
-    random = model.design.random_effects
-    if any(term.structure == "us" and size > 1 for term, size in _sizes(model)):
+    encoders = {encoder.part: encoder for random in model.design.random_effects for encoder in random.encoders}
+    bars = [(term.structure, encoders[term.columns]) for term in model.formula.random]
+    if any(structure == "us" and len(encoder.names) > 1 for structure, encoder in bars):
         said.append("`( | )` estimates correlations, as in lme4 and brms; Bambi fits it without them")
-    coded = {encoder.part: encoder for effects in random for encoder in effects.encoders}
-    for term in model.formula.random:
-        factors = [c for c in coded[term.columns].codings.values() if c.levels is not None]
-        if term.structure == "diag" and factors:
+    for structure, encoder in bars:
+        factors = [coding.factor.name for coding in encoder.codings.values() if coding.levels is not None]
+        if structure == "diag" and factors:
             said.append(
-                f"`||` gives each column of the factor `{factors[0].factor.name}` a variance of its own and no "
-                "correlations, as lme4 2.0 does; lme4 1.x keeps the factor's columns correlated"
+                f"`||` gives each column of the factor `{factors[0]}` a variance of its own and no correlations, as "
+                "lme4 2.0 does; lme4 1.x keeps the factor's columns correlated"
             )
     if model.design.weights is not None:
         said.append(
@@ -76,9 +76,3 @@ def dialects(model: Model) -> list[str]:
             "`weights()` multiplies the log-likelihood"
         )
     return said
-
-
-def _sizes(model: Model):
-    """Each random term with the number of its columns."""
-    coded = {encoder.part: len(encoder.names) for r in model.design.random_effects for encoder in r.encoders}
-    return [(term, coded[term.columns]) for term in model.formula.random]

@@ -16,6 +16,7 @@ from hier.kernel.programs import Program
 from hier.model.density import Density
 from hier.model.problem import Problem
 from hier.posterior.devices import cores
+from hier.posterior.seeds import key_of, seed_bits
 
 DRAWS_AT_ONCE = 1000
 
@@ -61,7 +62,7 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
 @functools.cache
 def _program(density: Density) -> Program:
     def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> Draws:
-        keys = jax.random.split(jax.random.wrap_key_data(bits, impl="threefry2x32"), DRAWS_AT_ONCE)
+        keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
         return jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)
 
     return Program("draws", (density,), batch)
@@ -80,7 +81,7 @@ def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: int, s
     n_draws = chains * n
     n_batches = -(-n_draws // DRAWS_AT_ONCE)
     flat = np.resize(x.reshape(n_draws, m), (n_batches * DRAWS_AT_ONCE, m))
-    bits = np.random.default_rng([seed, 1]).integers(0, 1 << 32, size=(n_batches, 2), dtype=np.uint32)
+    bits = seed_bits(np.random.default_rng([seed, 1]), n_batches)
     program = _program(density).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
     data = jax.tree.leaves(problem)
     q, p = len(problem.units.z), len(problem.order)

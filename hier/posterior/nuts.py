@@ -24,6 +24,7 @@ from hier.kernel.programs import Program, together
 from hier.model.density import Density
 from hier.model.problem import Problem
 from hier.posterior.devices import cores
+from hier.posterior.seeds import key_of, seed_bits
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for
 FIRST_PIECE = 50
@@ -81,7 +82,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
             target_accept_prob=target_accept,
             max_tree_depth=max_tree_depth,
             model_args=(problem, whitening),
-            rng_key=_key(bits),
+            rng_key=key_of(bits),
         )
 
     begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
@@ -129,11 +130,6 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
         begin=Program("nuts_begin", built_with, begin),
         advance=Program("nuts_advance", built_with, advance),
     )
-
-
-def _key(bits: jax.Array) -> jax.Array:
-    """A key of JAX's generator from 64 bits; of one kind, whichever the user's own programs use."""
-    return jax.random.wrap_key_data(bits, impl="threefry2x32")
 
 
 def _room(size: int) -> Trace:
@@ -210,7 +206,7 @@ def _run(
 ) -> Trace:
     """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
     chains = len(z)
-    bits = random.integers(0, 1 << 32, size=(chains, 2), dtype=np.uint32)
+    bits = seed_bits(random, chains)
     data = jax.tree.leaves((problem, whitening))
     shares = _shares(chains)
     starts = [(bits[share], z[share]) for share in shares]
