@@ -57,7 +57,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "ns": {"df": "whole", "knots": "numbers", "intercept": "flag"},
     "poly": {"degree": "whole", "raw": "flag"},
     "scale": {"center": "flag", "scale": "flag"},
-    "standardize": {"center": "flag", "scale": "flag"},
+    "standardize": {"center": "flag", "rescale": "flag"},
 }
 FLAGS = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
 LOGICAL = {name: int(value) for name, value in FLAGS.items() if len(name) > 1}  # constants inside an expression

@@ -30,17 +30,12 @@ def as_text(design: Design) -> list[str]:
         else:
             sums.append(f"Σ {letter}_k{at} z_k[i] over {len(random.names)} columns")
         for start, stop in columns_of(random.blocks):
-            names = [f"{letter}{_sub(k)}" for k in range(start, stop)]
-            shown = ", ".join(names if len(names) <= LONGEST else [names[0], "...", names[-1]])
-            size = stop - start
-            spread = (
-                f"sd_{random.group}[{random.names[start]}]²" if size == 1 else f"Σ_{random.group} ({size} x {size})"
-            )
-            lines.append(
-                f"({shown})[{random.group}] ~ Normal(0, {spread})"
-                if size > 1
-                else f"{shown}[{random.group}] ~ Normal(0, {spread})"
-            )
+            deviations, spread = f"{letter}{_sub(start)}", f"sd_{random.group}[{random.names[start]}]²"
+            if stop - start > 1:
+                names = [f"{letter}{_sub(k)}" for k in range(start, stop)]
+                deviations = f"({', '.join(names if len(names) <= LONGEST else [names[0], '...', names[-1]])})"
+                spread = f"Σ_{random.group} ({stop - start} x {stop - start})"
+            lines.append(f"{deviations}[{random.group}] ~ Normal(0, {spread})")
     variance = "σ²" if design.weights is None else "σ² / weight[i]"
     return [f"{design.response}[i] = {' + '.join(sums)} + ε[i]", *lines, f"ε[i] ~ Normal(0, {variance})"]
 
