@@ -54,39 +54,6 @@ class Design:
     def nobs(self) -> int:
         return len(self.y)
 
-    @property
-    def random(self) -> RandomEffects:
-        """The random effects of the one grouping factor. Raises FormulaError where what is asked for cannot be fitted
-        yet.
-        """
-        refusal = self.refusal()
-        if refusal is not None:
-            raise refusal
-        return self.random_effects[0]
-
-    def refusal(self) -> FormulaError | None:
-        """Why these random effects cannot be fitted yet; None where they can."""
-        first, *others = self.random_effects
-        text = self.formula.text
-        if others:
-            return FormulaError(
-                f"models with several grouping factors (here `{first.group}` and `{others[0].group}`) cannot be "
-                "fitted yet",
-                text,
-                others[0].span,
-                hint="the design and the model can be printed; fit one grouping factor at a time",
-            )
-        for term in self.formula.random:
-            if term.structure not in ("us", "diag", "cs") or term.homogeneous:
-                return FormulaError(
-                    f"the covariance structure `{term.structure}{', hom = TRUE' if term.homogeneous else ''}` "
-                    "cannot be fitted yet",
-                    text,
-                    term.span,
-                    expected="`( | )`, `( || )` or `cs( | )`",
-                )
-        return None
-
     def new_data(self, data: Any) -> NewData:
         """The columns of another table, coded as in the fit, for prediction.
 

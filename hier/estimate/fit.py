@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from hier.errors import FitError
-from hier.estimate.result import Arrays, Estimate
+from hier.estimate.result import Arrays, Estimate, TermArrays
 from hier.kernel.covariance import n_variance_parameters, start
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
 from hier.model import Model
 from hier.model.density import Density
-from hier.model.problem import Problem, likelihood_problem, posterior_problem
+from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 
 METHODS = ("reml", "ml", "map")
 
@@ -32,56 +32,54 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
             expected=", ".join(f'"{name}"' for name in METHODS),
             hint='use method="reml"',
         )
-    blocks = model.design.random.blocks
+    terms = terms_of(model.design, model.structure)
     if method == "map":
-        problem = posterior_problem(model.design, model.priors)
+        problem = posterior_problem(model.design, model.structure, model.priors)
         assert problem.priors is not None
-        density = Density(blocks, len(problem.priors.held), with_volume=False)
+        density = Density(terms, len(problem.priors.held), with_volume=False)
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
-    problem = likelihood_problem(model.design)
+    problem = likelihood_problem(model.design, model.structure)
     return _in_user_units(
-        model, method, problem, fit_likelihood(start(blocks), problem.cross, blocks, reml=method == "reml")
+        model, method, problem, fit_likelihood(start(terms), problem.cross, terms, reml=method == "reml")
     )
 
 
 def _refuse_unidentified(model: Model) -> None:
-    """As many deviations as rows fit the response exactly. Source: lme4's check `check.nobs.vs.nRE`."""
-    random, nobs = model.design.random, model.design.nobs
-    n_deviations = random.n_levels * len(random.names)
-    if n_deviations >= nobs:
-        raise FitError(
-            f"the random effects of `{random.group}` cannot be told from the residuals",
-            found=f"{n_deviations} group deviations and {nobs} rows",
-            expected="more rows than deviations",
-            hint='use fewer columns inside the bar, or priors: method="map" or sample()',
-        )
+    """As many deviations of one factor as rows fit the response exactly. Source: lme4's check `check.nobs.vs.nRE`."""
+    nobs = model.design.nobs
+    for random in model.design.random_effects:
+        n_deviations = random.n_levels * len(random.names)
+        if n_deviations >= nobs:
+            raise FitError(
+                f"the random effects of `{random.group}` cannot be told from the residuals",
+                found=f"{n_deviations} group deviations and {nobs} rows",
+                expected="more rows than deviations",
+                hint='use fewer columns inside the bar, or priors: method="map" or sample()',
+            )
 
 
 def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -> Estimate:
     """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
     design, units = model.design, problem.units
-    n, J = design.nobs, design.random.n_levels
+    n = design.nobs
     to_response = 2.0 * n * float(np.log(units.y))
     objective = float(fit.value) + to_response
     if method == "reml":
         objective -= 2.0 * float(units.log_det_basis)
     neg2_loglik = float(fit.neg2_loglik) + to_response if method == "map" else objective
-    n_parameters = len(design.names) + n_variance_parameters(design.random.blocks)
+    n_parameters = len(design.names) + n_variance_parameters(terms_of(design, model.structure))
 
     back = np.argsort(problem.order)
     basis = units.basis[back]
-    b_scale = units.y / units.z
     arrays = Arrays(
         beta=units.centre[back] + basis @ fit.beta,
         vcov=basis @ fit.vcov @ basis.T,
         vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
         variance_cov=2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True),
-        factor=fit.sigma * b_scale[:, None] * fit.factor,
-        deviations=(b_scale[:, None] * fit.deviations[:, :J]).T,
-        deviations_cov=np.moveaxis(np.outer(b_scale, b_scale)[:, :, None] * fit.deviations_cov[:, :, :J], 2, 0),
+        terms=_terms_in_user_units(model, problem, fit),
     )
-    is_singular = bool((np.abs(np.diag(fit.factor)) < BOUNDARY).any())
+    is_singular = any((np.abs(np.diag(factor)) < BOUNDARY).any() for factor in fit.factors)
     return Estimate(
         model=model,
         method=method,
@@ -97,6 +95,24 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
+
+
+def _terms_in_user_units(model: Model, problem: Problem, fit: PointFit) -> tuple[TermArrays, ...]:
+    """Covariance factors and deviations of each grouping factor, in the design's order and the user's units."""
+    units, order = problem.units, model.structure.order
+    found = []
+    for k, random in enumerate(model.design.random_effects):
+        at, J = order.index(k), random.n_levels
+        scale = units.y / units.z[at]
+        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
+        found.append(
+            TermArrays(
+                factor=fit.sigma * scale[:, None] * fit.factors[at],
+                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
+                deviations_cov=np.moveaxis(spread, 2, 0),
+            )
+        )
+    return tuple(found)
 
 
 def _message(fit: PointFit, is_singular: bool) -> str:

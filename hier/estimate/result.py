@@ -15,8 +15,21 @@ from hier.estimate.tables import coef_table, varcorr_table
 from hier.model import Model
 
 
+class TermArrays(NamedTuple):
+    """What is estimated of one grouping factor, in the user's units; `q` columns, `J` levels."""
+
+    factor: np.ndarray  # (q, q) lower triangular, factor @ factor.T is the deviations' covariance
+    deviations: np.ndarray  # (J, q) conditional modes
+    deviations_cov: np.ndarray  # (J, q, q)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the deviations (q, q)."""
+        return self.factor @ self.factor.T
+
+
 class Arrays(NamedTuple):
-    """The estimates as arrays, in the user's units; `p` fixed effects, `q` random-effects columns, `J` groups.
+    """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
 
     `variance_cov` (m, m) is the asymptotic covariance of the variance parameters in which `vcov_jacobian` (p, p, m)
     differentiates `vcov`.
@@ -26,9 +39,7 @@ class Arrays(NamedTuple):
     vcov: np.ndarray  # (p, p)
     vcov_jacobian: np.ndarray  # (p, p, m)
     variance_cov: np.ndarray  # (m, m)
-    factor: np.ndarray  # (q, q) lower triangular, factor @ factor.T is the deviations' covariance
-    deviations: np.ndarray  # (J, q) conditional modes
-    deviations_cov: np.ndarray  # (J, q, q)
+    terms: tuple[TermArrays, ...]
 
 
 @dataclass(frozen=True)
@@ -87,14 +98,16 @@ class Estimate:
         """Variances and covariances (`vcov`), standard deviations and correlations (`sdcor`); the last row is the
         residual's.
         """
-        random = self.model.design.random
-        covariance = self.arrays.factor @ self.arrays.factor.T
-        return varcorr_table(random.group, random.names, random.blocks, covariance, self.sigma**2)
+        terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
+        # lme4's order: the factor with the most levels first
+        ordered = sorted(terms, key=lambda pair: -pair[0].n_levels)
+        groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
+        return varcorr_table(groups, self.sigma**2)
 
     @cached_property
     def ranef(self) -> dict[str, pd.DataFrame]:
         """Conditional modes of the group deviations: by grouping factor, levels x columns."""
-        return self._by_level(self.arrays.deviations)
+        return self._by_level([own.deviations for own in self.arrays.terms])
 
     @cached_property
     def ranef_se(self) -> dict[str, pd.DataFrame]:
@@ -102,7 +115,7 @@ class Estimate:
 
         Source: Bates et al. (2015), equation 58; what lme4's `ranef(condVar = TRUE)` gives.
         """
-        return self._by_level(np.sqrt(np.einsum("jkk->jk", self.arrays.deviations_cov)))
+        return self._by_level([np.sqrt(np.einsum("jkk->jk", own.deviations_cov)) for own in self.arrays.terms])
 
     @cached_property
     def coef(self) -> dict[str, pd.DataFrame]:
@@ -113,7 +126,9 @@ class Estimate:
     def fitted(self) -> pd.Series:
         """Fitted values, the deviations at their conditional modes, on the data's index."""
         design, arrays = self.model.design, self.arrays
-        values = design.X @ arrays.beta + np.einsum("ij,ij->i", design.random.Z, arrays.deviations[design.random.codes])
+        values = design.X @ arrays.beta
+        for random, own in zip(design.random_effects, arrays.terms, strict=True):
+            values = values + np.einsum("ij,ij->i", random.Z, own.deviations[random.codes])
         return pd.Series(values if design.offset is None else values + design.offset, index=design.index, name="fitted")
 
     @cached_property
@@ -138,7 +153,8 @@ class Estimate:
         columns = ["effect", "group", "term", "estimate", "std_error", "df", "statistic", "p_value"]
         return pd.DataFrame([*fixed.to_dict("records"), *random.to_dict("records")], columns=columns)
 
-    def _by_level(self, values: np.ndarray) -> dict[str, pd.DataFrame]:
-        random = self.model.design.random
-        index = random.levels.rename(random.group)
-        return {random.group: pd.DataFrame(values, index=index, columns=list(random.names))}
+    def _by_level(self, values: list[np.ndarray]) -> dict[str, pd.DataFrame]:
+        return {
+            random.group: pd.DataFrame(own, index=random.levels.rename(random.group), columns=list(random.names))
+            for random, own in zip(self.model.design.random_effects, values, strict=True)
+        }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from hier.design import Design
     from hier.estimate.result import Estimate
 
 TITLES = {
@@ -31,7 +32,7 @@ def summarise(estimate: Estimate) -> str:
         [
             "Random effects:",
             *_random_effects(estimate),
-            f"Number of obs: {estimate.nobs}, groups: {design.random.group}, {design.random.n_levels}",
+            f"Number of obs: {estimate.nobs}, groups: {_groups(design)}",
         ],
     ]
     if design.names:
@@ -40,6 +41,12 @@ def summarise(estimate: Estimate) -> str:
         parts.append(["Correlation of fixed effects:", *_correlations(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
     return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _groups(design: Design) -> str:
+    """The grouping factors and their numbers of levels, the largest first, as lme4 has them."""
+    ordered = sorted(design.random_effects, key=lambda random: -random.n_levels)
+    return "; ".join(f"{random.group}, {random.n_levels}" for random in ordered)
 
 
 def _scaled_residuals(estimate: Estimate) -> list[str]:
@@ -53,15 +60,16 @@ def _scaled_residuals(estimate: Estimate) -> list[str]:
 def _random_effects(estimate: Estimate) -> list[str]:
     table = estimate.varcorr
     variances = table[table["term2"].isna()]
-    correlations = {
-        (a, b): r for a, b, r in zip(table["term1"], table["term2"], table["sdcor"], strict=True) if b is not None
-    }
+    columns = [table[name] for name in ("group", "term1", "term2", "sdcor")]
+    correlations = {(g, a, b): r for g, a, b, r in zip(*columns, strict=True) if b is not None}
     rows, shown = [], set()
     for group, name, variance, sd in zip(
         variances["group"], variances["term1"], variances["vcov"], variances["sdcor"], strict=True
     ):
         earlier = [
-            _correlation(correlations[other, name]) for other in variances["term1"] if (other, name) in correlations
+            _correlation(correlations[group, other, name])
+            for other in variances["term1"][variances["group"] == group]
+            if (group, other, name) in correlations
         ]
         rows.append(
             ["" if group in shown else group, name or "", significant(variance), significant(sd), " ".join(earlier)]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hier.design import Block
 from hier.kernel.covariance import columns_of
 
+GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray]
 
-def varcorr_table(
-    group: str, names: tuple[str, ...], blocks: tuple[Block, ...], covariance: np.ndarray, residual_variance: float
-) -> pd.DataFrame:
-    """Rows of lme4's `as.data.frame(VarCorr(m))`: the variances, then the covariances of each correlated block, then
-    the residual.
+
+def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float) -> pd.DataFrame:
+    """Rows of lme4's `as.data.frame(VarCorr(m))`: of each grouping factor, given as its name, columns, blocks and
+    covariance (q, q), the variances, then the covariances of each correlated block; then the residual.
 
     Columns `group, term1, term2, vcov, sdcor`; `term2` is None for a variance. A correlation with a column whose
     variance is zero is not defined, and NaN.
     """
-    sd = np.sqrt(np.diag(covariance))
-    rows = [(group, name, None, sd[k] ** 2, sd[k]) for k, name in enumerate(names)]
-    for i, j in correlated_pairs(blocks):
-        product = sd[i] * sd[j]
-        correlation = covariance[i, j] / product if product > 0 else np.nan
-        rows.append((group, names[i], names[j], covariance[i, j], correlation))
+    rows: list[tuple[str, str | None, str | None, float, float]] = []
+    for group, names, blocks, covariance in groups:
+        sd = np.sqrt(np.diag(covariance))
+        rows += [(group, name, None, sd[k] ** 2, sd[k]) for k, name in enumerate(names)]
+        for i, j in correlated_pairs(blocks):
+            product = sd[i] * sd[j]
+            correlation = covariance[i, j] / product if product > 0 else np.nan
+            rows.append((group, names[i], names[j], covariance[i, j], correlation))
     rows.append(("Residual", None, None, residual_variance, np.sqrt(residual_variance)))
     table = pd.DataFrame(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
     return table.astype({"group": object, "term1": object, "term2": object}).replace(

@@ -17,6 +17,7 @@ import numpy as np
 from hier.design import Block
 
 Blocks = tuple[Block, ...]
+Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
 SHORT_OF_ONE = (
     1e-9  # a compound-symmetric correlation stays this far inside its range, where the factor has derivatives
 )
@@ -116,52 +117,61 @@ def n_columns(blocks: Blocks) -> int:
     return sum(block.size for block in blocks)
 
 
-def n_variance_parameters(blocks: Blocks) -> int:
-    """Variances and covariances of the deviations, and the residual variance."""
-    return sum(STRUCTURES[block.structure].count(block.size) for block in blocks) + 1
+def n_variance_parameters(terms: Terms) -> int:
+    """Variances and covariances of all deviations, and the residual variance."""
+    return sum(STRUCTURES[block.structure].count(block.size) for blocks in terms for block in blocks) + 1
 
 
-def _by_block(theta: Any, blocks: Blocks) -> list[Any]:
-    counts = [STRUCTURES[block.structure].count(block.size) for block in blocks]
-    return jnp.split(theta, np.cumsum(counts)[:-1])
+def _split(theta: Any, terms: Terms) -> list[list[Any]]:
+    """Theta of each block of each factor."""
+    counts = [STRUCTURES[block.structure].count(block.size) for blocks in terms for block in blocks]
+    parts = iter(jnp.split(theta, np.cumsum(counts)[:-1]))
+    return [[next(parts) for _ in blocks] for blocks in terms]
 
 
-def relative_factor(theta: jax.Array, blocks: Blocks) -> jax.Array:
-    """The lower-triangular factor L (q, q) with covariance s^2 L L' from its parameters `theta`."""
-    q = n_columns(blocks)
-    factor = jnp.zeros((q, q), theta.dtype)
-    for block, part, (start, stop) in zip(blocks, _by_block(theta, blocks), columns_of(blocks), strict=True):
-        own = STRUCTURES[block.structure].factor(part, block.size)
-        factor = factor.at[start:stop, start:stop].set(own)
-    return factor
+def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
+    """The lower-triangular factor L (q, q) of each grouping factor, its covariance being s^2 L L', from theta."""
+    factors = []
+    for blocks, parts in zip(terms, _split(theta, terms), strict=True):
+        q = n_columns(blocks)
+        factor = jnp.zeros((q, q), theta.dtype)
+        for block, part, (start, stop) in zip(blocks, parts, columns_of(blocks), strict=True):
+            factor = factor.at[start:stop, start:stop].set(STRUCTURES[block.structure].factor(part, block.size))
+        factors.append(factor)
+    return tuple(factors)
 
 
-def start(blocks: Blocks) -> np.ndarray:
+def start(terms: Terms) -> np.ndarray:
     """Where a search begins: theta of the identity, and log sigma of half the spread; columns have root mean square 1
     there.
     """
-    return np.append(np.concatenate([STRUCTURES[block.structure].start(block.size) for block in blocks]), np.log(0.5))
+    own = [STRUCTURES[block.structure].start(block.size) for blocks in terms for block in blocks]
+    return np.append(np.concatenate(own), np.log(0.5))
 
 
-def canonical(theta: jax.Array, blocks: Blocks) -> jax.Array:
-    """The same covariance with non-negative diagonal entries of its factor."""
-    parts = [
-        STRUCTURES[block.structure].canonical(part, block.size)
-        for block, part in zip(blocks, _by_block(theta, blocks), strict=True)
-    ]
-    return jnp.concatenate(parts)
+def canonical(theta: jax.Array, terms: Terms) -> jax.Array:
+    """The same covariances with non-negative diagonal entries of their factors."""
+    return jnp.concatenate(
+        [
+            STRUCTURES[block.structure].canonical(part, block.size)
+            for blocks, parts in zip(terms, _split(theta, terms), strict=True)
+            for block, part in zip(blocks, parts, strict=True)
+        ]
+    )
 
 
-def without_small_columns(theta: jax.Array, blocks: Blocks, least: float) -> jax.Array:
-    """Theta with zeros for those columns of the factor that have no entry as large as `least`."""
-    parts = []
-    for block, part in zip(blocks, _by_block(theta, blocks), strict=True):
-        columns = STRUCTURES[block.structure].columns(block.size)
-        if columns is not None:
+def without_small_columns(theta: jax.Array, terms: Terms, least: float) -> jax.Array:
+    """Theta with zeros for those columns of the factors that have no entry as large as `least`."""
+    found = []
+    for blocks, parts in zip(terms, _split(theta, terms), strict=True):
+        for block, part in zip(blocks, parts, strict=True):
+            columns = STRUCTURES[block.structure].columns(block.size)
+            if columns is None:
+                found.append(part)
+                continue
             size = jnp.zeros(block.size).at[columns].max(jnp.abs(part))
-            part = jnp.where(size[columns] < least, 0.0, part)
-        parts.append(part)
-    return jnp.concatenate(parts)
+            found.append(jnp.where(size[columns] < least, 0.0, part))
+    return jnp.concatenate(found)
 
 
 def correlation_blocks(blocks: Blocks) -> tuple[tuple[int, int], ...]:

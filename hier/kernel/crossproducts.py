@@ -7,28 +7,71 @@ root mean square 1; `Units` is the way back. The user never sees these units.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from hier.design.rank import triangular_factor
 from hier.errors import DataError
+from hier.kernel.coupling import Coupling, couple
+from hier.kernel.ladder import dense_ladder, ladder
+from hier.kernel.structure import Structure
 
 EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
 ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where there are more groups than that
 
 
-class CrossProducts(NamedTuple):
-    """Weighted sums of products, by group and in total; groups stand on the last, contiguous axis.
+class Term(NamedTuple):
+    """The random effects of one grouping factor as arrays: `Z` (n, q), `codes` (n,) in [0, J), and J."""
 
-    `q` random-effects columns, `p` fixed-effects columns, `J` groups; column `p` of `[X y]` is the response.
+    Z: np.ndarray
+    codes: np.ndarray
+    n_levels: int
+
+
+class Level(NamedTuple):
+    """Weighted sums of products by the levels of one factor; levels stand on the last, contiguous axis.
+
+    `zz` (q, q, J): Z_j'WZ_j. `right` (q, c, J): Z_j'W with the columns of the factors that this one is nested in, in
+    order, and then with [X y]. `count` (J,): how many levels of the data each entry stands for, in log-determinants.
+    `parents`: for each factor that this one is nested in, the level that each level belongs to (J,).
     """
 
-    zz: np.ndarray  # (q, q, J)      Z_j' W Z_j
-    zx: np.ndarray  # (q, p + 1, J)  Z_j' W [X y]_j
-    xx: np.ndarray  # (p + 1, p + 1) [X y]' W [X y]
-    nobs: np.ndarray  # ()           number of rows with a positive weight
-    log_weights: np.ndarray  # ()    sum of the logarithms of the weights
+    zz: np.ndarray
+    right: np.ndarray
+    count: np.ndarray
+    parents: tuple[np.ndarray, ...] = ()
+
+
+class Dense(NamedTuple):
+    """Sums of products of the factors that are eliminated together, r deviations in all, one factor after another.
+
+    A factor with q columns and J levels has q J of them, its levels changing fastest. `own`: Z_j'WZ_j of each factor
+    (q, q, J). `rr` (r, r): their products with each other. `rx` (r, p + 1): with [X y]. `coupling`: with the factor
+    that is eliminated level by level.
+    """
+
+    own: tuple[np.ndarray, ...]
+    rr: np.ndarray
+    rx: np.ndarray
+    coupling: Coupling
+
+
+class CrossProducts(NamedTuple):
+    """Everything that the likelihood needs; `p` fixed-effects columns, the response is column `p` of `[X y]`.
+
+    `levels`: the factors that are eliminated level by level, innermost first. `merged`: the one of them, where levels
+    with equal products are taken together; empty where that saves nothing. `dense`: what is eliminated afterwards.
+    `xx` (p + 1, p + 1): [X y]'W[X y]. `nobs` (): rows. `log_weights` (): sum of the logarithms of the weights.
+    """
+
+    levels: tuple[Level, ...]
+    merged: tuple[Level, ...]
+    dense: tuple[Dense, ...]
+    xx: np.ndarray
+    nobs: np.ndarray
+    log_weights: np.ndarray
 
 
 class Units(NamedTuple):
@@ -36,7 +79,7 @@ class Units(NamedTuple):
 
     centre: np.ndarray  # (p,)    weighted least-squares coefficients
     basis: np.ndarray  # (p, p)   upper triangular: beta = centre + basis @ (beta in the kernel's units)
-    z: np.ndarray  # (q,)         a group deviation is y / z times that in the kernel's units
+    z: tuple[np.ndarray, ...]  # (q,) a factor: a deviation is y / z times that in the kernel's units
     y: np.ndarray  # ()           sigma is y times that in the kernel's units
     log_det_basis: np.ndarray  # () log of the determinant of `basis`
 
@@ -60,27 +103,62 @@ def add_group_products(sums: np.ndarray, left: np.ndarray, right: np.ndarray, co
                 sums[i, k] += np.bincount(codes, column * other, n_groups)
 
 
+class Basis(NamedTuple):
+    """The change of columns into the kernel's units: `[X y] @ to_kernel`, and random-effects columns over `z`."""
+
+    to_kernel: np.ndarray
+    z: tuple[np.ndarray, ...]
+
+    @property
+    def y(self) -> float:
+        """The response's unit: the root mean square of its least-squares residual."""
+        return 1.0 / float(self.to_kernel[-1, -1])
+
+
 def cross_products(
-    y: np.ndarray,
-    X: np.ndarray,
-    Z: np.ndarray,
-    codes: np.ndarray,
-    n_groups: int,
-    weights: np.ndarray | None = None,
+    y: np.ndarray, X: np.ndarray, terms: Sequence[Term], structure: Structure, weights: np.ndarray | None = None
 ) -> tuple[CrossProducts, Units]:
-    """Cross-products by group of a model with one grouping factor, in the kernel's units.
+    """Cross-products of a model in the kernel's units, its factors in the kernel's order.
 
     Parameters
     ----------
-    y : (n,) response, less its offset. X : (n, p), of full column rank. Z : (n, q) random-effects columns.
-    codes : (n,) integers in `[0, n_groups)`. weights : (n,) positive precision weights, or None for 1.
+    y : (n,) response, less its offset. X : (n, p), of full column rank. terms : the random effects, in the model's
+    order. structure : the order in which their factors are eliminated.
+    weights : (n,) positive precision weights, or None for 1.
 
     Raises DataError where the fixed effects leave nothing of the response.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
     columns orthogonalised first.
     """
     n, p = X.shape
-    q = Z.shape[1]
+    terms = [terms[k] for k in structure.order]
+    basis = _basis(y, X, terms, weights)
+    chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
+    sums = _Sums(chain, p)
+    own = [np.zeros((term.Z.shape[1],) * 2 + (dense_ladder(term.n_levels),)) for term in together]
+    rx = [np.zeros((term.Z.shape[1], p + 1, dense_ladder(term.n_levels))) for term in together]
+    step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
+    for start in range(0, n, step):
+        at = slice(start, start + step)
+        rows, z = in_kernel_units(y, X, terms, basis, weights, at)
+        sums.add(rows, z[: len(chain)], at)
+        for k, term in enumerate(together):
+            add_group_products(own[k], z[len(chain) + k], z[len(chain) + k], term.codes[at])
+            add_group_products(rx[k], z[len(chain) + k], rows, term.codes[at])
+    levels = sums.levels(structure.parents)
+    cross = CrossProducts(
+        levels=levels,
+        merged=merge_equal(levels[0]) if len(terms) == 1 else (),
+        dense=(_dense(chain[0], together, basis, weights, own, rx),) if together else (),
+        xx=np.eye(p + 1) * n,
+        nobs=np.float64(n),
+        log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
+    )
+    return cross, _units(basis)
+
+
+def _basis(y: np.ndarray, X: np.ndarray, terms: Sequence[Term], weights: np.ndarray | None) -> Basis:
+    n, p = X.shape
     R = triangular_factor(X, y, weights=weights)
     if abs(R[p, p]) <= EXACT_FIT * np.linalg.norm(R[:, p]):
         raise DataError(
@@ -92,47 +170,133 @@ def cross_products(
     # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
     to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
     to_kernel *= np.sign(np.diag(R))
-    y_unit = 1.0 / to_kernel[p, p]
-    z_unit = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in Z.T])
-    z_unit[z_unit == 0.0] = 1.0
+    scales = []
+    for term in terms:
+        scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
+        scale[scale == 0.0] = 1.0
+        scales.append(scale)
+    return Basis(to_kernel, tuple(scales))
 
-    zz, zx = np.zeros((q, q, n_groups)), np.zeros((q, p + 1, n_groups))
-    step = max(ROWS_PER_BLOCK, n_groups // 2)
-    for start in range(0, n, step):
-        at = slice(start, start + step)
-        rows, z = np.column_stack([X[at], y[at]]) @ to_kernel, Z[at] / z_unit
-        if weights is not None:
-            root = np.sqrt(weights[at])[:, None]
-            rows, z = rows * root, z * root
-        add_group_products(zz, z, z, codes[at])
-        add_group_products(zx, z, rows, codes[at])
-    cross = CrossProducts(
-        zz=zz,
-        zx=zx,
-        xx=np.eye(p + 1) * n,
-        nobs=np.float64(n),
-        log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
+
+def _units(basis: Basis) -> Units:
+    own, p, y = basis.to_kernel, basis.to_kernel.shape[0] - 1, basis.y
+    back = own[:p, :p] * y
+    return Units(
+        centre=-own[:p, p] * y, basis=back, z=basis.z, y=np.float64(y), log_det_basis=np.log(np.diag(back)).sum()
     )
-    basis = to_kernel[:p, :p] * y_unit
-    units = Units(
-        centre=-to_kernel[:p, p] * y_unit,
-        basis=basis,
-        z=z_unit,
-        y=np.float64(y_unit),
-        log_det_basis=np.log(np.diag(basis)).sum(),
-    )
-    return cross, units
 
 
-def ladder(size: int) -> int:
-    """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` groups.
+def in_kernel_units(
+    y: np.ndarray,
+    X: np.ndarray,
+    terms: Sequence[Term],
+    basis: Basis,
+    weights: np.ndarray | None,
+    at: slice,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The rows `at` of [X y] and of each factor's columns in the kernel's units, times the roots of the weights."""
+    rows = np.column_stack([X[at], y[at]]) @ basis.to_kernel
+    z = [term.Z[at] / scale for term, scale in zip(terms, basis.z, strict=True)]
+    if weights is None:
+        return rows, z
+    root = np.sqrt(weights[at])[:, None]
+    return rows * root, [columns * root for columns in z]
 
-    An empty group has zero cross-products: it adds nothing to any sum, and its deviations stay at their prior.
-    Shapes are rounded up to it, so that a second data set of similar size runs the program that is compiled already.
+
+class _Sums:
+    """The sums of the factors that are eliminated level by level, filled a block of rows at a time."""
+
+    def __init__(self, chain: Sequence[Term], p: int) -> None:
+        self._chain = chain
+        self._sizes = [ladder(term.n_levels) for term in chain]
+        q = [term.Z.shape[1] for term in chain]
+        self._zz = [np.zeros((k, k, size)) for k, size in zip(q, self._sizes, strict=True)]
+        self._right = [
+            [np.zeros((q[k], width, size)) for width in (*q[k + 1 :], p + 1)] for k, size in enumerate(self._sizes)
+        ]
+
+    def add(self, rows: np.ndarray, z: list[np.ndarray], at: slice) -> None:
+        for k, term in enumerate(self._chain):
+            codes = term.codes[at]
+            add_group_products(self._zz[k], z[k], z[k], codes)
+            for sums, other in zip(self._right[k], (*z[k + 1 :], rows), strict=True):
+                add_group_products(sums, z[k], other, codes)
+
+    def levels(self, parents: tuple[tuple[np.ndarray, ...], ...]) -> tuple[Level, ...]:
+        found = []
+        for zz, right, size, own in zip(self._zz, self._right, self._sizes, parents, strict=True):
+            # an empty level may belong anywhere: its products are zero
+            padded = tuple(np.append(at, np.zeros(size - len(at), at.dtype)).astype(np.int32) for at in own)
+            whole = right[0] if len(right) == 1 else np.concatenate(right, axis=1)
+            found.append(Level(zz, whole, np.ones(size), padded))
+        return tuple(found)
+
+
+def merge_equal(level: Level) -> tuple[Level, ...]:
+    """The same sums over levels from fewer entries, where many levels have the same Z_j'WZ_j: empty where few have.
+
+    With that product equal, the likelihood knows of the levels' Z_j'W[X y]_j only the sum of their outer products,
+    whose eigenvectors serve as well: as many as they have entries, however many levels there are.
     """
-    step = 8
-    while step < size:
-        if size <= step * 3 // 2:
-            return step * 3 // 2
-        step *= 2
-    return step
+    zz, right = level.zz, level.right
+    q, c, J = right.shape
+    keys = zz.reshape(q * q, J).T
+    if len(np.unique(keys[:, 0])) * min(J, q * c) > J // 2:
+        return ()
+    classes, place, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    kept = np.minimum(counts, q * c)
+    total = ladder(int(kept.sum()))
+    if 2 * total > J:
+        return ()
+    place = place.reshape(-1)
+    new_zz, new_right, count = np.zeros((q, q, total)), np.zeros((q, c, total)), np.zeros(total)
+    flat, at = right.reshape(q * c, J), 0
+    for k, n_kept in enumerate(kept):
+        stacked = flat[:, place == k]
+        values, vectors = np.linalg.eigh(stacked @ stacked.T)
+        values, vectors = values[::-1][:n_kept], vectors[:, ::-1][:, :n_kept]
+        here = slice(at, at + n_kept)
+        new_zz[:, :, here] = classes[k].reshape(q, q)[:, :, None]
+        new_right[:, :, here] = (vectors * np.sqrt(np.maximum(values, 0.0))).reshape(q, c, n_kept)
+        count[at] = counts[k]
+        at += n_kept
+    return (Level(new_zz, new_right, count),)
+
+
+def _dense(
+    first: Term,
+    together: Sequence[Term],
+    basis: Basis,
+    weights: np.ndarray | None,
+    own: list[np.ndarray],
+    rx: list[np.ndarray],
+) -> Dense:
+    """The sums of the factors that are eliminated together, and their coupling with the first factor."""
+    sizes = [block.shape[1] * block.shape[2] for block in own]
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    rr = np.zeros((offsets[-1], offsets[-1]))
+    scaled = [
+        term.Z / z * (1.0 if weights is None else np.sqrt(weights)[:, None])
+        for term, z in zip((first, *together), basis.z, strict=True)
+    ]
+    for k, block in enumerate(own):
+        q, _, J = block.shape
+        at = offsets[k] + np.arange(q * J).reshape(q, J)
+        rr[at[:, None], at[None]] = block
+        for m in range(k):
+            other_q, _, other_J = own[m].shape
+            flat = together[k].codes.astype(np.int64) * other_J + together[m].codes
+            for a in range(q):
+                for b in range(other_q):
+                    sums = np.bincount(flat, scaled[1 + k][:, a] * scaled[1 + m][:, b], J * other_J).reshape(J, other_J)
+                    rows, columns = offsets[k] + a * J, offsets[m] + b * other_J
+                    rr[rows : rows + J, columns : columns + other_J] = sums
+                    rr[columns : columns + other_J, rows : rows + J] = sums.T
+    coupling = couple(
+        first.codes,
+        scaled[0],
+        [(term.codes, columns, block.shape[2]) for term, columns, block in zip(together, scaled[1:], own, strict=True)],
+        ladder(first.n_levels),
+    )
+    stacked = np.concatenate([np.moveaxis(part, 1, 2).reshape(-1, part.shape[1]) for part in rx])
+    return Dense(tuple(own), rr, stacked, coupling)

@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Blocks, canonical, relative_factor, without_small_columns
+from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, without_small_columns
 from hier.kernel.crossproducts import CrossProducts
+from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
+from hier.kernel.expansion import evaluator, local_marginal
+from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import (
     FixedPrior,
-    conditional_covariance,
-    eliminate,
+    Marginal,
     fixed_effects,
     fixed_effects_form,
     flat_prior,
-    group_deviations,
-    integrate_groups,
     neg2_log_likelihood,
     neg2_log_marginal,
 )
@@ -32,24 +32,25 @@ BOUNDARY = 1e-4  # a diagonal entry of the factor below this is a variance on th
 
 
 class PointFit(NamedTuple):
-    """A point estimate in the kernel's units.
+    """A point estimate in the kernel's units, its grouping factors in the kernel's order.
 
-    `factor` (q, q) relative covariance factor, `sigma`, `value` the objective, `neg2_loglik` -2 log density of the
+    `factors` (q, q) relative covariance factors, `sigma`, `value` the objective, `neg2_loglik` -2 log density of the
     response at all of the estimates, `beta` (p,) with covariance `vcov` (p, p),
     `deviations` (q, J) conditional modes with covariances `deviations_cov` (q, q, J).
-    `hessian` (m, m) of the objective in the variance parameters, and `vcov_jacobian` (p, p, m), for Satterthwaite's
-    degrees of freedom.
-    `gradient` (m',), `steps`, `converged` of the search.
+    `x` (m,) the variance parameters, `hessian` (m, m) of the objective in them, and `vcov_jacobian` (p, p, m), for
+    Satterthwaite's degrees of freedom.
+    `gradient` (m,), `steps`, `converged` of the search.
     """
 
-    factor: jax.Array
+    factors: tuple[jax.Array, ...]
     sigma: jax.Array
     value: jax.Array
     neg2_loglik: jax.Array
     beta: jax.Array
     vcov: jax.Array
-    deviations: jax.Array
-    deviations_cov: jax.Array
+    deviations: tuple[jax.Array, ...]
+    deviations_cov: tuple[jax.Array, ...]
+    x: jax.Array
     hessian: jax.Array
     vcov_jacobian: jax.Array
     gradient: jax.Array
@@ -59,52 +60,68 @@ class PointFit(NamedTuple):
 
 def _pack(fit: PointFit) -> jax.Array:
     """All fields as one vector: one transfer from the device instead of a dozen."""
-    return jnp.concatenate([jnp.ravel(field).astype(float) for field in fit])
+    return jnp.concatenate([jnp.ravel(field).astype(float) for field in jax.tree.leaves(fit)])
 
 
-def _unpack(flat: jax.Array, p: int, q: int, groups: int, m: int) -> PointFit:
-    shapes = {
-        "factor": (q, q),
-        "beta": (p,),
-        "vcov": (p, p),
-        "deviations": (q, groups),
-        "deviations_cov": (q, q, groups),
-        "hessian": (m, m),
-        "vcov_jacobian": (p, p, m),
-        "gradient": (m,),
-    }
-    sizes = [int(np.prod(shapes.get(name, ()))) for name in PointFit._fields]
-    pieces = np.split(np.asarray(flat), np.cumsum(sizes)[:-1])
-    return PointFit(
-        *(piece.reshape(shapes.get(name, ())) for name, piece in zip(PointFit._fields, pieces, strict=True))
+def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
+    """The fields of a packed fit (..., n), with any leading axes."""
+    p = cross.xx.shape[-1] - 1
+    own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
+    like = PointFit(
+        factors=tuple((q, q) for q, _, _ in own),
+        sigma=(),
+        value=(),
+        neg2_loglik=(),
+        beta=(p,),
+        vcov=(p, p),
+        deviations=tuple((q, J) for q, _, J in own),
+        deviations_cov=tuple(own),
+        x=(m,),
+        hessian=(m, m),
+        vcov_jacobian=(p, p, m),
+        gradient=(m,),
+        steps=(),
+        converged=(),
+    )
+    shapes, tree = jax.tree.flatten(like, is_leaf=lambda node: type(node) is tuple and _is_shape(node))
+    flat = np.asarray(flat)
+    pieces = np.split(flat, np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1], axis=-1)
+    return jax.tree.unflatten(
+        tree, [piece.reshape(flat.shape[:-1] + shape) for piece, shape in zip(pieces, shapes, strict=True)]
     )
 
 
+def _is_shape(node: tuple[Any, ...]) -> bool:
+    return all(isinstance(size, int) for size in node)
+
+
 def _at_optimum(
-    covariance: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    covariance: Callable[[jax.Array], tuple[Factors, jax.Array]],
     x: jax.Array,
     cross: CrossProducts,
     prior: FixedPrior,
     search: Optimum,
 ) -> PointFit:
-    """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factor, sigma)."""
+    """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma)."""
+    factors, sigma = covariance(x)
+    marginal = local_marginal(factors, cross)
 
     def beta_and_vcov(at: jax.Array) -> tuple[jax.Array, jax.Array]:
-        factor, sigma = covariance(at)
-        return fixed_effects(fixed_effects_form(integrate_groups(factor, cross), sigma, prior))
+        factors, sigma = covariance(at)
+        return fixed_effects(fixed_effects_form(marginal(factors), sigma, prior))
 
-    factor, sigma = covariance(x)
     beta, vcov = beta_and_vcov(x)
-    eliminated = eliminate(factor, cross)
+    eliminated = eliminate(factors, cross)
     return PointFit(
-        factor=factor,
+        factors=factors,
         sigma=sigma,
         value=search.value,
         neg2_loglik=neg2_log_likelihood(eliminated.marginal, sigma, cross, beta),
         beta=beta,
         vcov=vcov,
-        deviations=group_deviations(factor, eliminated, beta),
-        deviations_cov=conditional_covariance(factor, eliminated, sigma),
+        deviations=group_deviations(factors, eliminated, cross, beta),
+        deviations_cov=conditional_covariances(factors, eliminated, cross, sigma),
+        x=x,
         hessian=search.hessian,
         vcov_jacobian=jax.jacfwd(lambda at: beta_and_vcov(at)[1])(x),
         gradient=search.gradient,
@@ -113,55 +130,55 @@ def _at_optimum(
     )
 
 
-def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, blocks: Blocks, reml: bool) -> tuple[jax.Array]:
+def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
     flat = flat_prior(cross.xx.shape[0] - 1)
 
-    def covariance(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return relative_factor(x[:-1], blocks), jnp.exp(x[-1])
+    def covariance(x: jax.Array) -> tuple[Factors, jax.Array]:
+        return relative_factors(x[:-1], terms), jnp.exp(x[-1])
 
-    def objective(x: jax.Array) -> jax.Array:
-        factor, sigma = covariance(x)
-        return neg2_log_marginal(integrate_groups(factor, cross), sigma, cross, flat, integrate=reml)
+    def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
+        factors, sigma = covariance(x)
+        return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
 
-    search = minimise(objective, start)
-    x = search.x.at[:-1].set(canonical(search.x[:-1], blocks))
-    x = _settle(objective, x, blocks)
-    # the factor's columns may have changed sign, and the Hessian's rows with them
+    search = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), start)
+    x = search.x.at[:-1].set(canonical(search.x[:-1], terms))
+    x = _settle(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), x, terms)
+    # the factors' columns may have changed sign, and the Hessian's rows with them
     sign = jnp.where(search.x * x < 0, -1.0, 1.0)
     search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
     return (_pack(_at_optimum(covariance, x, cross, flat, search)),)
 
 
-def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, blocks: Blocks) -> jax.Array:
-    """Put columns of the factor that are zero but for the search's last digits there, where the objective does not
+def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
+    """Put columns of the factors that are zero but for the search's last digits there, where the objective does not
     mind.
     """
-    settled = x.at[:-1].set(without_small_columns(x[:-1], blocks, BOUNDARY))
-    values = jax.vmap(objective)(jnp.stack([x, settled]))
-    return jnp.where(values[1] <= values[0] + 1e-9, settled, x)
+    settled = x.at[:-1].set(without_small_columns(x[:-1], terms, BOUNDARY))
+
+    def decided() -> jax.Array:
+        return jnp.where(objective(settled) <= objective(x) + 1e-9, settled, x)
+
+    return jax.lax.cond(jnp.all(settled == x), lambda: x, decided)
 
 
 @functools.cache
-def _likelihood_program(blocks: Blocks, reml: bool) -> Program:
-    return Program("fit_likelihood", (blocks, reml), functools.partial(_fit_likelihood, blocks=blocks, reml=reml))
+def _likelihood_program(terms: Terms, reml: bool) -> Program:
+    return Program("fit_likelihood", (terms, reml), functools.partial(_fit_likelihood, terms=terms, reml=reml))
 
 
 @float64
-def fit_likelihood(start: Any, cross: CrossProducts, blocks: Blocks, *, reml: bool) -> PointFit:
-    """REML or maximum-likelihood estimates, searched from `start` (m,): the factor's free entries, and log sigma last.
+def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
+    """REML or maximum-likelihood estimates, searched from `start` (m,): the factors' free entries, and log sigma last.
 
-    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is over the entries of the factor without bounds,
-    since the objective is even in the sign of each of its columns, so that a zero variance is an interior minimum.
+    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is over the entries of the factors without bounds,
+    since the objective is even in the sign of each of their columns, so that a zero variance is an interior minimum.
     """
-    (flat,) = _likelihood_program(blocks, reml)(start, cross)
-    return _unpack(flat, cross.xx.shape[0] - 1, cross.zz.shape[0], cross.zz.shape[2], len(start))
+    (flat,) = _likelihood_program(terms, reml)(start, cross)
+    return _unpack(flat, cross, n_variance_parameters(terms))
 
 
 def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
-    def objective(x: jax.Array) -> jax.Array:
-        return density.neg2_log_density(x, problem)
-
-    search = minimise(objective, density.start(problem))
+    search = minimise(density.evaluator(problem), density.start(problem))
     prior = density.fixed_prior_at(search.x, problem)
     return (_pack(_at_optimum(lambda x: density.covariance(x, problem), search.x, problem.cross, prior, search)),)
 
@@ -175,8 +192,8 @@ def _density_program(density: Any) -> Program:
 def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
-    `density` is hashable and has `size`, `start(problem)`, `neg2_log_density(x, problem)`, `covariance(x, problem)`
-    and `fixed_prior_at(x, problem)`.
+    `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `covariance(x, problem)` and
+    `fixed_prior_at(x, problem)`.
     """
-    (flat,), cross = _density_program(density)(problem), problem.cross
-    return _unpack(flat, cross.xx.shape[0] - 1, cross.zz.shape[0], cross.zz.shape[2], density.size)
+    (flat,) = _density_program(density)(problem)
+    return _unpack(flat, problem.cross, density.size)

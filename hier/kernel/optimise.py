@@ -57,12 +57,11 @@ def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
     return step * jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-300)), predicted, length
 
 
-def minimise(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> Optimum:
-    """The minimum of `function` (m,) -> () from `start`, with the gradient and Hessian there.
+Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
 
-    The search stops after the step whose predicted decrease is below 1e-10, so that the error left is that of one
-    more Newton step. It is deterministic, and `vmap` runs a batch of searches as one program.
-    """
+
+def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
+    """Value (), gradient (m,) and Hessian (m, m) of a function (m,) -> () by automatic differentiation."""
 
     def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         def gradient_with_value(at: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
@@ -71,6 +70,16 @@ def minimise(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> Op
 
         hessian, (value, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(x)
         return value, gradient, hessian
+
+    return evaluate
+
+
+def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
+    """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
+
+    The search stops after the step whose predicted decrease is below 1e-10, so that the error left is that of one
+    more Newton step. It is deterministic, and `vmap` runs a batch of searches as one program.
+    """
 
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice

@@ -15,8 +15,7 @@ def describe_model(model: Model) -> str:
     dialects of formulas differ, and the priors.
     """
     design = model.design
-    # each grouping factor's own variances and covariances; the residual variance is counted once
-    n_variances = sum(n_variance_parameters(random.blocks) - 1 for random in design.random_effects) + 1
+    n_variances = n_variance_parameters(tuple(random.blocks for random in design.random_effects))
     n_deviations = sum(random.n_levels * len(random.names) for random in design.random_effects)
     lines = [
         f"Hierarchical model: {model.formula}",
@@ -33,7 +32,7 @@ def describe_model(model: Model) -> str:
         *(f"  {line}" for line in as_text(design)),
         "Priors (for the posterior and MAP):",
     ]
-    priors = model.prior_rows()
+    priors = model.priors.rows()
     width = max(len(name) for name, _ in priors)
     return "\n".join([*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)])
 

@@ -12,6 +12,7 @@ from hier.formula import Formula, parse_formula
 from hier.model.families import Family, find_family
 
 if TYPE_CHECKING:
+    from hier.kernel.structure import Structure
     from hier.model.priors import Priors
 
 
@@ -84,7 +85,7 @@ class Model:
         """The priors in force; made when first needed, because REML and ML need neither them nor NumPyro."""
         from hier.model.priors import default_priors, replace_priors
 
-        return replace_priors(default_priors(self._design), self._given, self._design.random.blocks)
+        return replace_priors(default_priors(self._design), self._given)
 
     def with_priors(self, priors: Mapping[str, Any]) -> Model:
         """The same model with some priors replaced; `priors` as for `Model`."""
@@ -94,17 +95,12 @@ class Model:
         _ = other.priors
         return other
 
-    def prior_rows(self) -> list[tuple[str, str]]:
-        """Each parameter and its prior in words; those of every grouping factor, where there are several."""
-        from hier.model.priors import default_priors
+    @functools.cached_property
+    def structure(self) -> Structure:
+        """The order in which the grouping factors are eliminated. Raises FitError where that needs too much memory."""
+        from hier.model.problem import structure_of
 
-        if self._design.refusal() is None:
-            return self.priors.rows()
-        return list(
-            dict(
-                row for random in self._design.random_effects for row in default_priors(self._design, random).rows()
-            ).items()
-        )
+        return structure_of(self._design)
 
     def latex(self) -> str:
         """The model written out in mathematics, as a LaTeX `aligned` environment."""

@@ -7,7 +7,7 @@ the user wrote them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,21 +25,42 @@ LKJ_CONCENTRATION = 2.0
 
 
 @dataclass(frozen=True)
+class GroupPriors:
+    """The priors of one grouping factor's deviations.
+
+    `sd`: one a column, whose `names` stand in the design's order. `cor`: one distribution of the correlation matrix
+    for each of its `blocks` with correlations.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    sd: tuple[Distribution, ...]
+    cor: tuple[Distribution, ...]
+
+    def keys(self) -> list[str]:
+        """Names under which a prior of one sd is given and printed."""
+        return [f"sd_{self.group}[{name}]" for name in self.names]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Pairs of a parameter's name and its prior in words."""
+        rows = [(key, describe(prior)) for key, prior in zip(self.keys(), self.sd, strict=True)]
+        return rows + [(f"cor_{self.group}", describe(prior)) for prior in self.cor]
+
+
+@dataclass(frozen=True)
 class Priors:
     """The prior of every parameter of a model.
 
-    `beta`: by fixed-effects column. `sd`: by random-effects column (of the grouping factor `group`), in the design's
-    order. `cor`: one LKJ distribution of the correlation matrix for each block with correlations. `sigma`: residual sd.
+    `beta`: by fixed-effects column. `groups`: those of each grouping factor, in the design's order. `sigma`: residual
+    sd.
     `centred_intercept`: whether the prior under `Intercept` is that of the mean response at the means `column_means`
     of the other columns (the default, as in brms and Bambi) or of the intercept itself (a prior that the user gave).
     `replaced`: names of the priors that the user gave.
     """
 
-    group: str
     beta: Mapping[str, Distribution]
-    sd: tuple[Distribution, ...]
-    sd_names: tuple[str, ...]
-    cor: tuple[Distribution, ...]
+    groups: tuple[GroupPriors, ...]
     sigma: Distribution
     centred_intercept: bool
     column_means: np.ndarray
@@ -51,15 +72,11 @@ class Priors:
         for name, prior in self.beta.items():
             at_means = name == "Intercept" and self.centred_intercept and len(self.beta) > 1
             rows.append((name, describe(prior) + (" at the means of the columns" if at_means else "")))
-        rows += [
-            (f"sd_{self.group}[{name}]", describe(prior)) for name, prior in zip(self.sd_names, self.sd, strict=True)
-        ]
-        rows += [(f"cor_{self.group}", describe(prior)) for prior in self.cor]
-        return [*rows, ("sigma", describe(self.sigma))]
+        return [*rows, *(row for group in self.groups for row in group.rows()), ("sigma", describe(self.sigma))]
 
 
-def default_priors(design: Design, random: RandomEffects | None = None) -> Priors:
-    """Weakly informative priors on the scale of the data; `random`: the grouping factor, where there are several.
+def default_priors(design: Design) -> Priors:
+    """Weakly informative priors on the scale of the data.
 
     Fixed effects: Normal(0, 2.5 sd(y) / sd(x)); the intercept, at the means of the other columns, Normal(mean(y), 2.5
     sd(y)). Group sds:
@@ -77,17 +94,22 @@ def default_priors(design: Design, random: RandomEffects | None = None) -> Prior
     for name, column in zip(design.names, design.X.T, strict=True):
         centre = float(y.mean()) if name == "Intercept" else 0.0
         beta[name] = dist.Normal(centre, spread / _spread(column), validate_args=False)
-    random = design.random if random is None else random
-    has_intercept = "Intercept" in design.names
     return Priors(
-        group=random.group,
         beta=beta,
-        sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column), validate_args=False) for column in random.Z.T),
-        sd_names=random.names,
-        cor=tuple(_default_correlation(block) for block in random.blocks if block.size > 1),
+        groups=tuple(_default_group(random, spread) for random in design.random_effects),
         sigma=half_student_t(STUDENT_DF, spread, validate_args=False),
-        centred_intercept=has_intercept,
+        centred_intercept="Intercept" in design.names,
         column_means=design.X.mean(axis=0),
+    )
+
+
+def _default_group(random: RandomEffects, spread: float) -> GroupPriors:
+    return GroupPriors(
+        group=random.group,
+        names=random.names,
+        blocks=random.blocks,
+        sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column), validate_args=False) for column in random.Z.T),
+        cor=tuple(_default_correlation(block) for block in random.blocks if block.size > 1),
     )
 
 
@@ -107,7 +129,7 @@ def _spread(column: np.ndarray) -> float:
     return spread if spread > 1e-12 * size else (size or 1.0)
 
 
-def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[Block, ...]) -> Priors:
+def replace_priors(priors: Priors, given: Mapping[str, Any]) -> Priors:
     """The same priors with the user's own in place of some.
 
     Names: a column (`week`, `Intercept`), `beta` for all columns but the intercept, `sd_GROUP[column]`, `sd_GROUP`
@@ -117,12 +139,16 @@ def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[Block
     """
     import numpyro.distributions as dist
 
-    beta, sd = dict(priors.beta), list(priors.sd)
-    cor, sigma, centred = priors.cor, priors.sigma, priors.centred_intercept
-    sd_keys = [f"sd_{priors.group}[{name}]" for name in priors.sd_names]
-    known = ["beta", *beta, f"sd_{priors.group}", *sd_keys, *([f"cor_{priors.group}"] if cor else []), "sigma"]
+    beta, sigma, centred = dict(priors.beta), priors.sigma, priors.centred_intercept
+    groups = list(priors.groups)
+    for_all = [f"sd_{group.group}" for group in groups]
+    of_groups = [
+        [whole, *group.keys(), *([f"cor_{group.group}"] if group.cor else [])]
+        for whole, group in zip(for_all, groups, strict=True)
+    ]
+    known = ["beta", *beta, *(name for names in of_groups for name in names), "sigma"]
     # general names first, so that a prior for one column wins over one for all of them
-    for name, prior in sorted(given.items(), key=lambda item: item[0] not in ("beta", f"sd_{priors.group}")):
+    for name, prior in sorted(given.items(), key=lambda item: item[0] not in ("beta", *for_all)):
         if name not in known:
             raise ModelError(
                 f"the model has no parameter `{name}` to give a prior to",
@@ -135,9 +161,7 @@ def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[Block
                 found=repr(prior)[:80],
                 expected="an object of numpyro.distributions, such as dist.Normal(0, 10)",
             )
-        if name.startswith("cor_") and name not in beta:
-            cor = tuple(_correlation(name, prior, block) for block in blocks if block.size > 1)
-        elif name in beta:
+        if name in beta:
             beta[name] = _scalar(name, prior, positive=False)
             centred = centred and name != "Intercept"
         elif name == "beta":
@@ -145,19 +169,27 @@ def replace_priors(priors: Priors, given: Mapping[str, Any], blocks: tuple[Block
         elif name == "sigma":
             sigma = _scalar(name, prior, positive=True)
         else:
-            for position, key in enumerate(sd_keys):
-                if name in (key, f"sd_{priors.group}"):
-                    sd[position] = _scalar(name, prior, positive=True)
-    return Priors(
-        priors.group,
-        beta,
-        tuple(sd),
-        priors.sd_names,
-        cor,
-        sigma,
-        centred,
-        priors.column_means,
-        priors.replaced | set(given),
+            k = next(k for k, names in enumerate(of_groups) if name in names)
+            groups[k] = _replaced(groups[k], name, prior)
+    return replace(
+        priors,
+        beta=beta,
+        groups=tuple(groups),
+        sigma=sigma,
+        centred_intercept=centred,
+        replaced=priors.replaced | set(given),
+    )
+
+
+def _replaced(group: GroupPriors, name: str, prior: Distribution) -> GroupPriors:
+    """A group's priors with the one under this name replaced."""
+    if name == f"cor_{group.group}":
+        return replace(group, cor=tuple(_correlation(name, prior, block) for block in group.blocks if block.size > 1))
+    keys = group.keys()
+    checked = _scalar(name, prior, positive=True)
+    whole = name == f"sd_{group.group}"
+    return replace(
+        group, sd=tuple(checked if whole or key == name else own for key, own in zip(keys, group.sd, strict=True))
     )
 
 

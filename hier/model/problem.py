@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design
-from hier.kernel.crossproducts import CrossProducts, Units, cross_products, ladder
+from hier.kernel.covariance import Terms
+from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
+from hier.kernel.structure import Structure, choose_structure, refuse_too_large
 
 if TYPE_CHECKING:
     from hier.model.priors import Priors
 
 
 class VariancePriors(NamedTuple):
-    """Priors of what is not integrated out; all of them on the user's scale.
+    """Priors of what is not integrated out; all of them on the user's scale, the grouping factors in the kernel's
+    order.
 
-    `sd` (q of them), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed effects whose
-    prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
+    `sd` (q of them a factor), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed effects
+    whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
     """
 
-    sd: tuple[Ordered, ...]
-    cor: tuple[Ordered, ...]
+    sd: tuple[tuple[Ordered, ...], ...]
+    cor: tuple[tuple[Ordered, ...], ...]
     sigma: Ordered
     held: tuple[Ordered, ...]
 
@@ -43,26 +46,45 @@ class Problem(NamedTuple):
     priors: VariancePriors | None
 
 
-def likelihood_problem(design: Design) -> Problem:
+def structure_of(design: Design) -> Structure:
+    """The order in which the kernel eliminates the grouping factors. Raises FitError where crossed factors are too
+    large.
+    """
+    random = design.random_effects
+    structure = choose_structure(
+        [r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random]
+    )
+    together = [random[k] for k in structure.dense]
+    refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
+    return structure
+
+
+def terms_of(design: Design, structure: Structure) -> Terms:
+    """The covariance structures of the grouping factors in the kernel's order."""
+    return tuple(design.random_effects[k].blocks for k in structure.order)
+
+
+def likelihood_problem(design: Design, structure: Structure) -> Problem:
     """The problem under flat priors: the likelihood alone."""
     p = len(design.names)
     order = np.arange(p)
-    cross, units = _cross_products(design, order)
+    cross, units = _cross_products(design, structure, order)
     return Problem(cross, units, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
 
 @float64
-def posterior_problem(design: Design, priors: Priors) -> Problem:
+def posterior_problem(design: Design, structure: Structure, priors: Priors) -> Problem:
     """The problem with its priors."""
     from numpyro.distributions import ImproperUniform, Normal
 
     held = np.array([not isinstance(prior, Normal | ImproperUniform) for prior in priors.beta.values()], dtype=bool)
     order = np.argsort(held, kind="stable")
-    cross, units = _cross_products(design, order)
+    cross, units = _cross_products(design, structure, order)
     names = tuple(priors.beta)
+    groups = [priors.groups[k] for k in structure.order]
     variance = VariancePriors(
-        sd=tuple(map(Ordered, priors.sd)),
-        cor=tuple(map(Ordered, priors.cor)),
+        sd=tuple(tuple(map(Ordered, group.sd)) for group in groups),
+        cor=tuple(tuple(map(Ordered, group.cor)) for group in groups),
         sigma=Ordered(priors.sigma),
         held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
     )
@@ -70,11 +92,11 @@ def posterior_problem(design: Design, priors: Priors) -> Problem:
     return Problem(cross, units, order, fixed, as_float64(variance))
 
 
-def _cross_products(design: Design, order: np.ndarray) -> tuple[CrossProducts, Units]:
+def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
     y = design.y if design.offset is None else design.y - design.offset
-    random = design.random
     X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
-    return cross_products(y, X, random.Z, random.codes, ladder(random.n_levels), design.weights)
+    terms = [Term(random.Z, random.codes, random.n_levels) for random in design.random_effects]
+    return cross_products(y, X, terms, structure, design.weights)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:

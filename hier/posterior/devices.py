@@ -27,9 +27,18 @@ def use_device(device: str, problem: Any) -> contextlib.AbstractContextManager[A
 
 
 def work(problem: Any) -> int:
-    """Multiply-adds of one elimination: groups x columns x columns of the deviations x columns of all."""
-    q, columns, groups = problem.cross.zx.shape
-    return groups * q * q * (q + columns)
+    """Multiply-adds of one elimination: levels x columns x columns of the deviations x columns of all, and for crossed
+    factors the cube of the dense part.
+    """
+    cross = problem.cross
+    total = 0
+    for level in cross.merged or cross.levels:
+        q, columns, size = level.right.shape
+        total += size * q * q * (q + columns)
+    for dense in cross.dense:
+        r, (q, _, size) = len(dense.rr), cross.levels[0].zz.shape
+        total += r**3 + (size * q * r**2 if dense.coupling.is_dense else len(dense.coupling.first) * q * q)
+    return total
 
 
 def _choose(device: str, size: int) -> Any:

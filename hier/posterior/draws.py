@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.marginal import eliminate, fixed_effects_form, group_deviations, split_form
+from hier.kernel.deviations import eliminate, group_deviations
+from hier.kernel.marginal import fixed_effects_form, split_form
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 from hier.model.density import Density
@@ -22,16 +24,17 @@ DRAWS_AT_ONCE = 1000
 
 
 class Draws(NamedTuple):
-    """Draws of every parameter on the user's scale; chains first, then draws.
+    """Draws of every parameter on the user's scale; chains first, then draws, the grouping factors in the kernel's
+    order.
 
-    `beta` (C, D, p), `sd` (C, D, q), `cor` (C, D, q, q), `sigma` (C, D), `b` (C, D, J, q).
+    `beta` (C, D, p), `sd` (C, D, q), `cor` (C, D, q, q) and `b` (C, D, J, q) of each factor, `sigma` (C, D).
     """
 
     beta: np.ndarray
-    sd: np.ndarray
-    cor: np.ndarray
+    sd: tuple[np.ndarray, ...]
+    cor: tuple[np.ndarray, ...]
     sigma: np.ndarray
-    b: np.ndarray
+    b: tuple[np.ndarray, ...]
 
 
 def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
@@ -41,29 +44,35 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     factors that the likelihood needs anyway. Source: Gelman et al., Bayesian Data Analysis (3rd ed.), sections 11.3
     and 15.4.
     """
+    cross, units = problem.cross, problem.units
     parameters, _ = density.constrain(x, problem)
-    factor, sigma = density.in_kernel_units(parameters, problem)
+    factors, sigma = density.in_kernel_units(parameters, problem)
     held = density.held_in_kernel_units(parameters, problem)
-    eliminated = eliminate(factor, problem.cross)
+    eliminated = eliminate(factors, cross)
     lower, linear, _ = split_form(fixed_effects_form(eliminated.marginal, sigma, problem.fixed, held))
-    key_beta, key_b = jax.random.split(key)
+    key_beta, *keys = jax.random.split(key, 1 + len(factors))
     noise = jax.random.normal(key_beta, linear.shape)
     free = jax.scipy.linalg.solve_triangular(lower, linear + noise, lower=True, trans=1)
     kernel_beta = jnp.concatenate([free, held])
-    b = group_deviations(
-        factor, eliminated, kernel_beta, sigma * jax.random.normal(key_b, eliminated.reduced[:, 0].shape)
-    )
-    units = problem.units
+    own = [level.zz for level in cross.levels] + [block for dense in cross.dense for block in dense.own]
+    spread = [sigma * jax.random.normal(k, block.shape[1:]) for k, block in zip(keys, own, strict=True)]
+    b = group_deviations(factors, eliminated, cross, kernel_beta, spread)
     beta = jnp.zeros_like(kernel_beta).at[jnp.asarray(problem.order)].set(units.centre + units.basis @ kernel_beta)
-    shape = factor / jnp.linalg.norm(factor, axis=1, keepdims=True)
-    return Draws(beta, parameters.sd, shape @ shape.T, parameters.sigma, (b * (units.y / units.z)[:, None]).T)
+    shapes = [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in factors]
+    return Draws(
+        beta=beta,
+        sd=parameters.sd,
+        cor=tuple(shape @ shape.T for shape in shapes),
+        sigma=parameters.sigma,
+        b=tuple((deviations * (units.y / z)[:, None]).T for deviations, z in zip(b, units.z, strict=True)),
+    )
 
 
 @functools.cache
 def _program(density: Density) -> Program:
-    def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> Draws:
+    def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
-        return jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)
+        return tuple(jax.tree.leaves(jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)))
 
     return Program("draws", (density,), batch)
 
@@ -75,8 +84,11 @@ def prepare(density: Density, problem: Problem) -> None:
 
 
 @float64
-def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: int, seed: int) -> Draws:
-    """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur."""
+def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: Sequence[int], seed: int) -> Draws:
+    """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur.
+
+    `n_levels`: of each grouping factor, in the kernel's order.
+    """
     chains, n, m = x.shape
     n_draws = chains * n
     n_batches = -(-n_draws // DRAWS_AT_ONCE)
@@ -84,16 +96,23 @@ def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: int, s
     bits = seed_bits(np.random.default_rng([seed, 1]), n_batches)
     program = _program(density).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
     data = jax.tree.leaves(problem)
-    q, p = len(problem.units.z), len(problem.order)
-    shapes = Draws((p,), (q,), (q, q), (), (n_levels, q))
-    drawn = Draws(*(np.empty((n_draws, *shape)) for shape in shapes))
+    q, p = [len(z) for z in problem.units.z], len(problem.order)
+    like = Draws(
+        beta=np.empty((n_draws, p)),
+        sd=tuple(np.empty((n_draws, k)) for k in q),
+        cor=tuple(np.empty((n_draws, k, k)) for k in q),
+        sigma=np.empty(n_draws),
+        b=tuple(np.empty((n_draws, J, k)) for J, k in zip(n_levels, q, strict=True)),
+    )
+    rooms, tree = jax.tree.flatten(like)
 
     def batch(k: int) -> None:
         rows = slice(k * DRAWS_AT_ONCE, min((k + 1) * DRAWS_AT_ONCE, n_draws))
-        results = Draws(*map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)))
-        for room, values in zip(drawn, results._replace(b=results.b[:, :n_levels]), strict=True):
-            room[rows] = values[: rows.stop - rows.start]
+        results = program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)
+        for room, values in zip(rooms, results, strict=True):
+            found = np.asarray(values)[: rows.stop - rows.start]
+            room[rows] = found if found.shape[1:] == room.shape[1:] else found[:, : room.shape[1]]
 
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(batch, range(n_batches)))
-    return Draws(*(values.reshape(chains, n, *values.shape[1:]) for values in drawn))
+    return jax.tree.unflatten(tree, [room.reshape(chains, n, *room.shape[1:]) for room in rooms])

@@ -119,7 +119,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
 
     def laplace(problem: Problem) -> Whitening:
         """The mode, and a square root of the inverse Hessian there. Source: Tierney and Kadane (1986), section 2."""
-        optimum = minimise(lambda x: density.neg2_log_density(x, problem), density.start(problem))
+        optimum = minimise(density.evaluator(problem), density.start(problem))
         curvature, directions = jnp.linalg.eigh(0.5 * optimum.hessian)
         # a flat or odd direction is given a spread of at most 3: the coordinates are logarithms and the like
         return Whitening(optimum.x, directions / jnp.sqrt(jnp.maximum(curvature, 1.0 / 9.0)))

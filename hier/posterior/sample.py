@@ -11,7 +11,7 @@ import numpy as np
 from hier.errors import FitError
 from hier.model import Model
 from hier.model.density import Density
-from hier.model.problem import posterior_problem
+from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
@@ -55,25 +55,30 @@ def sample(
     if not 0.0 < target_accept < 1.0:
         raise FitError(f"`target_accept` cannot be {target_accept}", expected="a number between 0 and 1")
     load_ahead()
-    random = model.design.random
-    problem = posterior_problem(model.design, model.priors)
+    structure = model.structure
+    problem = posterior_problem(model.design, structure, model.priors)
     assert problem.priors is not None
-    density = Density(random.blocks, len(problem.priors.held), with_volume=True)
+    density = Density(terms_of(model.design, structure), len(problem.priors.held), with_volume=True)
+    n_levels = [model.design.random_effects[k].n_levels for k in structure.order]
     with use_device(device, problem), _bar(warmup + draws, progress) as on_progress:
         options = {"chains": chains, "warmup": warmup, "target_accept": target_accept, "max_tree_depth": max_tree_depth}
         together(lambda: nuts.prepare(density, problem, **options), lambda: exact.prepare(density, problem))
         trace = nuts.run_nuts(density, problem, draws=draws, seed=seed, on_progress=on_progress, **options)
-        drawn = exact.draw_all(trace.x, problem, density, random.n_levels, seed)
+        drawn = exact.draw_all(trace.x, problem, density, n_levels, seed)
     settings = Settings(chains=chains, draws=draws, warmup=warmup, seed=seed, max_tree_depth=max_tree_depth)
     return _posterior(model, settings, trace, drawn)
 
 
 def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Posterior:
-    design, random = model.design, model.design.random
-    draws = {"beta": drawn.beta, f"sd_{random.group}": drawn.sd}
-    if any(block.size > 1 for block in random.blocks):
-        draws[f"cor_{random.group}"] = drawn.cor
-    draws |= {"sigma": drawn.sigma, f"b_{random.group}": drawn.b}
+    design = model.design
+    random = design.random_effects[0]
+    draws = {"beta": drawn.beta}
+    for at, k in enumerate(model.structure.order):
+        own = design.random_effects[k]
+        draws |= {f"sd_{own.group}": drawn.sd[at], f"b_{own.group}": drawn.b[at]}
+        if any(block.size > 1 for block in own.blocks):
+            draws[f"cor_{own.group}"] = drawn.cor[at]
+    draws["sigma"] = drawn.sigma
     stats = {
         "lp": trace.lp,
         "energy": trace.energy,

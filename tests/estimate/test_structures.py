@@ -80,7 +80,7 @@ def test_several_bars_on_one_factor_are_blocks_of_their_own(machines):
 def test_the_posterior_of_compound_symmetry(machines):
     """One correlation for all pairs, under its own prior; the full program's density is that of the marginal route."""
     model = hier.Model("score ~ Machine + cs(0 + Machine | Worker)", machines)
-    assert dict(model.prior_rows())["cor_Worker"] == "Uniform(-0.5, 1)"
+    assert dict(model.priors.rows())["cor_Worker"] == "Uniform(-0.5, 1)"
     post = model.sample(draws=500, seed=2, progress=False)
     assert float(post.stats["diverging"].mean()) < 0.01
     cor = post.draws["cor_Worker"]

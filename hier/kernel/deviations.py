@@ -1,0 +1,139 @@
+"""The deviations themselves, recovered from the elimination: conditional modes, exact draws, and their covariances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hier.kernel.crossproducts import CrossProducts
+from hier.kernel.dense import from_left, inverse, on_both_sides
+from hier.kernel.integrate import Crossed, Factors, eliminate_crossed, sizes_of
+from hier.kernel.levels import (
+    EliminatedLevel,
+    back_substitute,
+    eliminate_chain,
+    forward_substitute,
+    left_times,
+    times,
+    turned,
+)
+from hier.kernel.marginal import Marginal
+
+
+class Eliminated(NamedTuple):
+    """An elimination whose factors were kept: `levels` of the factors eliminated level by level, `crossed` where there
+    is a dense part, and what is left of the data.
+    """
+
+    levels: tuple[EliminatedLevel, ...]
+    crossed: tuple[Crossed, ...]
+    marginal: Marginal
+
+
+def eliminate(factors: Factors, cross: CrossProducts) -> Eliminated:
+    """Eliminate the group deviations, keeping what recovers them. Source: Bates et al. (2015), equations 24 to 33."""
+    if cross.dense:
+        crossed = eliminate_crossed(factors, cross.levels[0], cross.dense[0], cross.xx)
+        return Eliminated((crossed.first,), (crossed,), crossed.marginal)
+    levels, log_det, explained = eliminate_chain(factors, cross.levels)
+    return Eliminated(tuple(levels), (), Marginal(log_det, cross.xx - explained))
+
+
+def group_deviations(
+    factors: Factors,
+    eliminated: Eliminated,
+    cross: CrossProducts,
+    beta: jax.Array,
+    noise: Sequence[jax.Array] | None = None,
+) -> tuple[jax.Array, ...]:
+    """Deviations b (q, J) of every factor given beta: their conditional modes, or an exact draw where `noise` (q, J)
+    of every factor is s times N(0, 1).
+
+    With u the stacked spherical deviations, u given y and beta is Normal with covariance s^2 M^-1 and the mode that
+    back-substitution gives, the last eliminated first. Source: Bates et al. (2015), equations 20 and 58.
+    """
+    weights = jnp.append(-beta, 1.0)
+    n_levels = len(cross.levels)
+    found: list[jax.Array] = []
+    explained: jax.Array | float = 0.0
+    if cross.dense:
+        crossed, size = eliminated.crossed[0], sizes_of(cross.dense[0])
+        right = crossed.reduced @ weights
+        if noise is not None:
+            right = right + jnp.concatenate([jnp.ravel(part) for part in noise[n_levels:]])
+        u = jax.scipy.linalg.solve_triangular(crossed.lower, right, lower=True, trans=1)
+        b = from_left(factors[n_levels:], size, u[:, None])
+        at = 0
+        for factor, levels in zip(factors[n_levels:], size, strict=True):
+            q = factor.shape[0]
+            found.append(b[at : at + q * levels, 0].reshape(q, levels))
+            at += q * levels
+        coupled = left_times(factors[0].T, cross.dense[0].coupling.times(b))
+        explained = forward_substitute(eliminated.levels[0].upper, coupled)[:, 0]
+    p1 = len(weights)
+    outer: list[jax.Array] = []
+    for k in reversed(range(n_levels)):
+        upper, reduced = eliminated.levels[k]
+        right = jnp.sum(reduced[:, -p1:] * weights[None, :, None], axis=1) - explained
+        at = 0
+        for parent, b in zip(cross.levels[k].parents, outer, strict=True):
+            right = right - jnp.sum(reduced[:, at : at + len(b)] * b[None, :, parent], axis=1)
+            at += len(b)
+        if noise is not None:
+            right = right + noise[k]
+        outer.insert(0, jnp.sum(factors[k][:, :, None] * back_substitute(upper, right)[None], axis=1))
+    return (*outer, *found)
+
+
+def conditional_covariances(
+    factors: Factors, eliminated: Eliminated, cross: CrossProducts, sigma: jax.Array
+) -> tuple[jax.Array, ...]:
+    """Covariance (q, q, J) of each level's deviations given y, beta and the variance parameters, of every factor.
+
+    Source: Bates et al. (2015), equation 58.
+    """
+    if cross.dense:
+        return tuple(sigma**2 * part for part in _of_crossed(factors, eliminated, cross))
+    found: list[jax.Array] = []
+    outer: jax.Array | None = None  # joint covariance of a level's deviations and of those it belongs to
+    for k in reversed(range(len(cross.levels))):
+        upper, reduced = eliminated.levels[k]
+        q, J = factors[k].shape[0], upper.shape[2]
+        unit = jnp.broadcast_to(jnp.eye(q)[:, :, None], (q, q, J))
+        spread = left_times(factors[k], back_substitute(upper, unit))  # L R_j^-1
+        own = times(spread, turned(spread))
+        if outer is None:
+            joint = own
+        else:
+            above = outer[:, :, cross.levels[k].parents[0]]
+            passed = -times(times(spread, reduced[:, : above.shape[0]]), above)  # its covariance with those above
+            gain = -times(spread, reduced[:, : above.shape[0]])
+            own = own + times(gain, turned(passed))
+            joint = jnp.concatenate(
+                [
+                    jnp.concatenate([own, passed], axis=1),
+                    jnp.concatenate([turned(passed), above], axis=1),
+                ]
+            )
+        found.insert(0, own)
+        outer = joint
+    return tuple(sigma**2 * part for part in found)
+
+
+def _of_crossed(factors: Factors, eliminated: Eliminated, cross: CrossProducts) -> list[jax.Array]:
+    """Blocks of M^-1 in the deviations' units: N_jj of the dense part, W + W C N C' W of the first factor."""
+    crossed, dense = eliminated.crossed[0], cross.dense[0]
+    size, others = sizes_of(dense), factors[1:]
+    spread = on_both_sides(others, size, inverse(crossed.lower))
+    gain = crossed.gain
+    found = [gain + times(times(gain, dense.coupling.sandwiched(spread)), gain)]
+    at = 0
+    for factor, levels in zip(others, size, strict=True):
+        q = factor.shape[0]
+        part = spread[at : at + q * levels, at : at + q * levels].reshape(q, levels, q, levels)
+        found.append(jnp.diagonal(part, axis1=1, axis2=3))
+        at += q * levels
+    return found

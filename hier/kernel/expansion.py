@@ -1,0 +1,321 @@
+"""Second-order expansion of the marginal density in the covariances of the deviations, in closed form.
+
+A search needs the value, slope and curvature of an objective f(log|V|, [X y]'V^-1 [X y], ...). In the covariances
+Sigma_k = L_k L_k' these have short derivatives, sums over levels of H = Z'V^-1 Z and g = Z'V^-1 [X y]:
+
+    d log|V| = tr(H dSigma),      d^2 log|V| = -tr(H dSigma H dSigma),
+    d schur  = -g' dSigma g,      d^2 schur  = 2 g' dSigma H dSigma g,
+
+so that each is computed once, and the chain rule through the parameters is left to automatic differentiation of a
+quadratic function. Source: Harville (1977), J. Am. Stat. Assoc. 72, 320, section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hier.kernel.crossproducts import CrossProducts, Dense, Level
+from hier.kernel.dense import from_left, inverse, on_both_sides, own_products
+from hier.kernel.integrate import (
+    Crossed,
+    Factors,
+    crossed_scores,
+    eliminate_crossed,
+    integrate_groups,
+    sizes_of,
+)
+from hier.kernel.levels import factorise, left_times, times, turned
+from hier.kernel.marginal import Marginal
+from hier.kernel.optimise import Evaluate, differentiated
+
+OFF_BOUNDARY = 1e-4  # of a factor's diagonal: from here on dividing by it loses no digits that matter
+
+Objective = Callable[[jax.Array, Callable[[Factors], Marginal]], jax.Array]
+FactorsOf = Callable[[jax.Array], Factors]
+
+
+class Slopes(NamedTuple):
+    """The marginal at some factors, and its slopes in each factor's covariance.
+
+    `log_det` (q, q): sums of H over a factor's levels. `schur` (q, p + 1, q, p + 1): sums of the products of g.
+    """
+
+    marginal: Marginal
+    log_det: tuple[jax.Array, ...]
+    schur: tuple[jax.Array, ...]
+
+    def near(self, at: Factors) -> Callable[[Factors], Marginal]:
+        """The marginal as a function of the factors, right to first order around the factors `at`."""
+
+        def marginal(factors: Factors) -> Marginal:
+            log_det, schur = self.marginal
+            changes = covariance_changes(factors, at)
+            for change, slope, products in zip(changes, self.log_det, self.schur, strict=True):
+                log_det = log_det + jnp.sum(slope * change)
+                schur = schur - jnp.einsum("ambn,ab->mn", products, change)
+            return Marginal(log_det, schur)
+
+        return marginal
+
+
+def covariance_changes(factors: Factors, at: Factors) -> list[jax.Array]:
+    """L L' less its value at other factors, for every factor."""
+    return [factor @ factor.T - other @ other.T for factor, other in zip(factors, at, strict=True)]
+
+
+def has_closed_form(cross: CrossProducts) -> bool:
+    """Whether the expansion is known: for one factor, and for one with a dense rest."""
+    return len(cross.levels) == 1
+
+
+def evaluator(objective: Objective, factors_of: FactorsOf, cross: CrossProducts) -> Evaluate:
+    """An objective of parameters x (m,) and of the marginal at their factors: its value, gradient and Hessian."""
+    if not has_closed_form(cross):
+        return differentiated(lambda x: objective(x, lambda factors: integrate_groups(factors, cross)))
+
+    def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        at = factors_of(x)
+        slopes, curvature = expand(at, cross)
+        by_log_det, by_schur = jax.grad(lambda marginal: objective(x, lambda _: marginal))(slopes.marginal)
+        quadratic = curvature(by_log_det, by_schur)
+        near = slopes.near(at)
+
+        def local(point: jax.Array) -> jax.Array:
+            changes = covariance_changes(factors_of(point), at)
+            flat = jnp.concatenate([jnp.ravel(change) for change in changes])
+            return objective(point, near) + 0.5 * flat @ quadratic @ flat
+
+        return differentiated(local)(x)
+
+    return evaluate
+
+
+def local_marginal(at: Factors, cross: CrossProducts) -> Callable[[Factors], Marginal]:
+    """The marginal as a function of the factors, with its derivatives right at the factors `at`."""
+    if has_closed_form(cross):
+        return expand(at, cross)[0].near(at)
+    return lambda factors: integrate_groups(factors, cross)
+
+
+Curvature = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def expand(factors: Factors, cross: CrossProducts) -> tuple[Slopes, Curvature]:
+    """The slopes at some factors, and a function of the objective's derivatives in log|V| (): and schur (p + 1, p + 1)
+    that gives its second derivatives in all entries of the covariances, those of the first factor first.
+    """
+    if cross.dense:
+        return _expand_crossed(factors, cross.levels[0], cross.dense[0], cross.xx)
+    return _expand_level(factors[0], (cross.merged or cross.levels)[0], cross.xx)
+
+
+def _products(scores: jax.Array) -> jax.Array:
+    """Sums over the levels of g x g, for scores g (q, p + 1, J)."""
+    return jnp.einsum("amj,bnj->ambn", scores, scores)
+
+
+def _expand_level(factor: jax.Array, level: Level, xx: jax.Array) -> tuple[Slopes, Curvature]:
+    q = factor.shape[0]
+    both = jnp.concatenate([level.zz, level.right], axis=1)
+    eliminated, log_det = factorise(factor, level.zz, left_times(factor.T, both), level.count)
+    half, reduced = eliminated.reduced[:, :q], eliminated.reduced[:, q:]
+    H = level.zz - times(turned(half), half)
+    scores = level.right - times(turned(half), reduced)
+    marginal = Marginal(log_det, xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2))))
+    slopes = Slopes(marginal, (jnp.sum(level.count * H, axis=2),), (_products(scores),))
+
+    def curvature(by_log_det: jax.Array, by_schur: jax.Array) -> jax.Array:
+        outer = jnp.einsum("amj,mn,bnj->abj", scores, by_schur, scores)
+        # tr(H A H B) and g'A H B g in the entries of A and B
+        mixed = outer - 0.5 * by_log_det * level.count * H
+        # A_ab H_bc B_cd X_da, with X the other matrix, symmetric in exchange of A and B
+        entries = jnp.einsum("bcj,daj->abcd", H, mixed)
+        entries = entries + jnp.einsum("abcd->cdab", entries)
+        return entries.reshape(q * q, q * q)
+
+    return slopes, curvature
+
+
+def _expand_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array) -> tuple[Slopes, Curvature]:
+    found = eliminate_crossed(factors, level, dense, xx)
+    rest = _rest(factors, level, dense, found)
+    scores = crossed_scores(factors, level, dense, found)
+    blocks = _blocks(rest.H, factors[1:], sizes_of(dense))
+    slopes = Slopes(
+        found.marginal,
+        (
+            jnp.sum(rest.own - rest.explained, axis=2),
+            *(jnp.einsum("ajbj->ab", blocks[k][k]) for k in range(len(blocks))),
+        ),
+        tuple(_products(score) for score in scores),
+    )
+
+    def curvature(by_log_det: jax.Array, by_schur: jax.Array) -> jax.Array:
+        of_log_det = _log_det_curvature(factors, dense, found, rest, blocks)
+        return by_log_det * of_log_det + _schur_curvature(by_schur, scores, factors, level, dense, found, rest)
+
+    return slopes, curvature
+
+
+class _Rest(NamedTuple):
+    """What the expansion of crossed factors is put together from, beside the elimination itself.
+
+    `G` (r, r): S^-1, and `spread` = F G F'. `left` (q, q, J): E = I - W zz of the first factor. `own` (q, q, J): zz E,
+    its H were there no other factor, and `explained`: what the others take off it. `share` (r, r): I - F G F'K, and
+    `H` = K share, the other factors' Z'V^-1 Z. `inside` (): whether all factors can be divided by.
+    """
+
+    G: jax.Array
+    spread: jax.Array
+    left: jax.Array
+    own: jax.Array
+    explained: jax.Array
+    share: jax.Array
+    H: jax.Array
+    inside: jax.Array
+
+
+def _rest(factors: Factors, level: Level, dense: Dense, found: Crossed) -> _Rest:
+    others, sizes = factors[1:], sizes_of(dense)
+    G = inverse(found.lower)
+    spread = on_both_sides(others, sizes, G)
+    left = jnp.eye(factors[0].shape[0])[:, :, None] - times(found.gain, level.zz)
+    inside = jnp.min(jnp.abs(jnp.concatenate([jnp.diag(other) for other in others]))) > OFF_BOUNDARY
+
+    def divided() -> tuple[jax.Array, jax.Array]:
+        """From F'KF = S - I: I - F G F'K = F G F^-1 and K - K F G F'K = F^-T (I - G) F^-1."""
+        back = _inverses(others)
+        share = from_left(others, sizes, _from_right(G, back, sizes))
+        return share, on_both_sides(tuple(factor.T for factor in back), sizes, jnp.eye(G.shape[0]) - G)
+
+    def multiplied() -> tuple[jax.Array, jax.Array]:
+        share = jnp.eye(G.shape[0]) - spread @ found.kept
+        return share, found.kept @ share
+
+    share, H = jax.lax.cond(inside, divided, multiplied)
+    explained = times(turned(left), times(dense.coupling.sandwiched(spread), left))
+    return _Rest(G, spread, left, times(level.zz, left), explained, share, H, inside)
+
+
+def _inverses(factors: Factors) -> Factors:
+    """L^-1 of lower-triangular factors."""
+    return tuple(jax.scipy.linalg.solve_triangular(f, jnp.eye(f.shape[0]), lower=True) for f in factors)
+
+
+def _from_right(matrix: jax.Array, factors: Factors, sizes: tuple[int, ...]) -> jax.Array:
+    """`matrix` (m, r) times the block-diagonal matrix of the factors."""
+    return from_left(tuple(factor.T for factor in factors), sizes, matrix.T).T
+
+
+def _blocks(matrix: jax.Array, factors: Factors, sizes: tuple[int, ...]) -> list[list[jax.Array]]:
+    """The blocks of each pair of factors of an (r, r) matrix: (q, J, q', J')."""
+    ends = [0]
+    for factor, size in zip(factors, sizes, strict=True):
+        ends.append(ends[-1] + factor.shape[0] * size)
+    return [
+        [
+            matrix[ends[k] : ends[k + 1], ends[m] : ends[m + 1]].reshape(
+                factors[k].shape[0], sizes[k], factors[m].shape[0], sizes[m]
+            )
+            for m in range(len(factors))
+        ]
+        for k in range(len(factors))
+    ]
+
+
+def _log_det_curvature(
+    factors: Factors, dense: Dense, found: Crossed, rest: _Rest, blocks: list[list[jax.Array]]
+) -> jax.Array:
+    """Second derivatives of log|V| in all entries of the covariances, -tr(H A H B).
+
+    For the first factor, whose H is never formed: with K's change dK = -sum C'E A E'C and N = F G F', its own second
+    derivatives are -tr(own A own B) + 2 tr(explained A own B) - tr(N dK_A N dK_B), and those with another factor are
+    tr(share' dK_A share B).
+    """
+    q, sizes, others = factors[0].shape[0], sizes_of(dense), factors[1:]
+    width = [q * q, *(other.shape[0] ** 2 for other in others)]
+    rows: list[list[jax.Array]] = [[jnp.zeros((a, b)) for b in width] for a in width]
+    for k, row in enumerate(blocks, start=1):
+        for m, block in enumerate(row, start=1):
+            entries = jnp.einsum("ards,brcs->abcd", block, block)
+            rows[k][m] = -entries.reshape(width[k], width[m])
+
+    entries = jnp.einsum("bcj,daj->abcd", rest.own, rest.explained - 0.5 * rest.own)
+    own = (entries + jnp.einsum("abcd->cdab", entries)).reshape(q * q, q * q)
+    pushed: dict[tuple[int, int], jax.Array] = {}
+    shared: dict[tuple[int, int], list[jax.Array]] = {}
+    for a in range(q):
+        for b in range(a, q):
+            outer = rest.left[:, None, a] * rest.left[None, :, b]
+            change = dense.coupling.weighted(-0.5 * (outer + turned(outer)))
+            by_spread, by_share = _pushed(change, others, sizes, found, rest)
+            pushed[a, b] = pushed[b, a] = by_spread
+            shared[a, b] = shared[b, a] = own_products(rest.share, by_share, others, sizes)
+    pairs = [(a, b) for a in range(q) for b in range(q)]
+    squares = jnp.stack([jnp.stack([jnp.sum(pushed[i] * pushed[j].T) for j in pairs]) for i in pairs])
+    rows[0][0] = own - squares
+    for k in range(1, len(width)):
+        rows[0][k] = jnp.stack([jnp.ravel(shared[i][k - 1]) for i in pairs])
+        rows[k][0] = rows[0][k].T
+    return jnp.block(rows)
+
+
+def _pushed(
+    change: jax.Array, others: Factors, sizes: tuple[int, ...], found: Crossed, rest: _Rest
+) -> tuple[jax.Array, jax.Array]:
+    """dK N and dK share, from one product where the factors can be divided by."""
+
+    def divided() -> tuple[jax.Array, jax.Array]:
+        product = _from_right(change, others, sizes) @ rest.G
+        turned_factors = tuple(other.T for other in others)
+        return _from_right(product, turned_factors, sizes), _from_right(product, _inverses(others), sizes)
+
+    def multiplied() -> tuple[jax.Array, jax.Array]:
+        product = change @ rest.spread
+        return product, change - product @ found.kept
+
+    return jax.lax.cond(rest.inside, divided, multiplied)
+
+
+def _schur_curvature(
+    by_schur: jax.Array,
+    scores: list[jax.Array],
+    factors: Factors,
+    level: Level,
+    dense: Dense,
+    found: Crossed,
+    rest: _Rest,
+) -> jax.Array:
+    """Second derivatives of the sum of by_schur * schur, 2 f' H f with f = A g for every entry of the covariances.
+
+    H f = Z'V^-1 Z f comes from the same elimination as the scores.
+    """
+    m = by_schur.shape[0]
+    q = [factor.shape[0] for factor in factors]
+    weights = 0.5 * (by_schur + by_schur.T)
+    entries = [(k, a, b) for k in range(len(factors)) for a in range(q[k]) for b in range(q[k])]
+
+    def columns(k: int, size: int) -> jax.Array:
+        """f of all entries in the rows of factor k: (q, entries * m, J)."""
+        parts = [
+            jnp.zeros((q[k], m, size)).at[a].set(scores[k][b]) if k == own else jnp.zeros((q[k], m, size))
+            for own, a, b in entries
+        ]
+        return jnp.concatenate(parts, axis=1)
+
+    sizes = sizes_of(dense)
+    first = columns(0, level.count.shape[0])
+    others = jnp.concatenate(
+        [jnp.moveaxis(columns(k, size), 1, 2).reshape(q[k] * size, -1) for k, size in enumerate(sizes, start=1)]
+    )
+    right = found.kept @ others + dense.coupling.transposed_times(times(rest.left, first))
+    solved = rest.spread @ right
+    of_first = times(turned(rest.left), times(level.zz, first) + dense.coupling.times(others - solved))
+    of_others = right - found.kept @ solved
+    products = jnp.einsum("aej,afj->ef", first, of_first) + others.T @ of_others
+    count = len(entries)
+    return 2.0 * jnp.einsum("emfn,mn->ef", products.reshape(count, m, count, m), weights)

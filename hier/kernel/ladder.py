@@ -1,0 +1,25 @@
+"""Sizes that arrays are rounded up to, so that a second data set of similar size runs a program compiled already.
+
+What is added is empty: a level with zero cross-products adds nothing to any sum, and its deviations stay at their
+prior.
+"""
+
+from __future__ import annotations
+
+
+def ladder(size: int) -> int:
+    """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` levels; for what costs time as its size."""
+    step = 8
+    while step < size:
+        if size <= step * 3 // 2:
+            return step * 3 // 2
+        step *= 2
+    return step
+
+
+def dense_ladder(size: int) -> int:
+    """The smallest multiple of a sixteenth of its magnitude, and of 4, that holds `size` levels; for what costs time
+    as the cube of its size.
+    """
+    step = max(4, 1 << max(0, (size - 1).bit_length() - 5))
+    return -(-size // step) * step
