@@ -238,10 +238,11 @@ def merge_equal(level: Level) -> tuple[Level, ...]:
     With that product equal, the likelihood knows of the levels' Z_j'W[X y]_j only the sum of their outer products,
     whose eigenvectors serve as well: as many as they have entries, however many levels there are.
     """
-    zz, right = level.zz, level.right
-    q, c, J = right.shape
-    keys = zz.reshape(q * q, J).T
-    if len(np.unique(keys[:, 0])) * min(J, q * c) > J // 2:
+    q, c, J = level.right.shape
+    used = level.zz.any(axis=(0, 1)) | level.right.any(axis=(0, 1))
+    zz, right = level.zz[:, :, used], level.right[:, :, used]
+    keys = zz.reshape(q * q, -1).T
+    if len(np.unique(keys[:, 0])) * q * c > J // 2:
         return ()
     classes, place, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     kept = np.minimum(counts, q * c)
@@ -250,7 +251,7 @@ def merge_equal(level: Level) -> tuple[Level, ...]:
         return ()
     place = place.reshape(-1)
     new_zz, new_right, count = np.zeros((q, q, total)), np.zeros((q, c, total)), np.zeros(total)
-    flat, at = right.reshape(q * c, J), 0
+    flat, at = right.reshape(q * c, -1), 0
     for k, n_kept in enumerate(kept):
         stacked = flat[:, place == k]
         values, vectors = np.linalg.eigh(stacked @ stacked.T)

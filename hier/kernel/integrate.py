@@ -165,7 +165,7 @@ def crossed_scores(factors: Factors, level: Level, dense: Dense, found: Crossed)
     solved = jax.scipy.linalg.solve_triangular(found.lower, found.reduced, lower=True, trans=1)
     deviations = from_left(others, size, solved)  # of the dense part: F S^-1 F' K_x
     rest = level.right - dense.coupling.times(deviations)
-    scores = [rest - times(level.zz, times(found.gain, rest))]
+    scores: list[jax.Array] = [rest - times(level.zz, times(found.gain, rest))]
     dense_scores = found.kept_x - found.kept @ deviations
     at = 0
     for factor, levels in zip(others, size, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 LOG_2PI = np.log(2.0 * np.pi)
 
@@ -16,8 +17,19 @@ def full_Z(Z: np.ndarray, codes: np.ndarray, J: int) -> np.ndarray:
     return out
 
 
-def covariance(Z, codes, J, factor, sigma, weights):
-    big = full_Z(Z, codes, J) @ np.kron(np.eye(J), factor)
+def full_deviations(terms, factors):
+    """All terms' Z (n, sum of J q) side by side, and the matrix that spherical deviations are multiplied by.
+
+    `terms`: (Z, codes, J) of each grouping factor; `factors`: their relative covariance factors.
+    """
+    Z = np.column_stack([full_Z(*term) for term in terms])
+    blocks = [np.kron(np.eye(J), factor) for (_, _, J), factor in zip(terms, factors, strict=True)]
+    return Z, scipy.linalg.block_diag(*blocks)
+
+
+def covariance(terms, factors, sigma, weights):
+    Z, spread = full_deviations(terms, factors)
+    big = Z @ spread
     return sigma**2 * (big @ big.T + np.diag(1.0 / weights))
 
 
@@ -46,13 +58,19 @@ def neg2_log_evidence(y, X, V, mean, prior_cov):
     return len(y) * LOG_2PI + np.linalg.slogdet(total)[1] + r @ np.linalg.solve(total, r)
 
 
-def modes(y, X, Z, codes, J, factor, sigma, weights, beta):
-    """Best linear unbiased predictors of the deviations, and their conditional covariance, by the joint Normal."""
-    q = Z.shape[1]
-    G = sigma**2 * np.kron(np.eye(J), factor @ factor.T)
-    big = full_Z(Z, codes, J)
-    V = covariance(Z, codes, J, factor, sigma, weights)
-    gain = G @ big.T @ np.linalg.inv(V)
-    cond = G - gain @ big @ G
-    blocks = np.stack([cond[j * q : (j + 1) * q, j * q : (j + 1) * q] for j in range(J)])
-    return (gain @ (y - X @ beta)).reshape(J, q), blocks
+def modes(y, X, terms, factors, sigma, weights, beta):
+    """Best linear unbiased predictors (J, q) of each term's deviations, and their conditional covariances (J, q, q), by
+    the joint Normal.
+    """
+    Z, spread = full_deviations(terms, factors)
+    G = sigma**2 * spread @ spread.T
+    V = covariance(terms, factors, sigma, weights)
+    gain = G @ Z.T @ np.linalg.inv(V)
+    cond, b = G - gain @ Z @ G, gain @ (y - X @ beta)
+    found, at = [], 0
+    for own, _, J in terms:
+        q = own.shape[1]
+        where = [slice(at + j * q, at + (j + 1) * q) for j in range(J)]
+        found.append((np.stack([b[w] for w in where]), np.stack([cond[w, w] for w in where])))
+        at += J * q
+    return found

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import functools
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hier.design import Block
-from hier.kernel.covariance import n_columns, n_variance_parameters, relative_factor
-from hier.kernel.crossproducts import cross_products, ladder
+from hier.kernel.covariance import Terms, n_columns, n_variance_parameters, relative_factors
+from hier.kernel.crossproducts import Term, cross_products
+from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
+from hier.kernel.expansion import evaluator
 from hier.kernel.fit import fit_likelihood
+from hier.kernel.integrate import integrate_groups
+from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.marginal import (
     FixedPrior,
-    conditional_covariance,
-    eliminate,
     fixed_effects,
     fixed_effects_form,
     flat_prior,
-    group_deviations,
-    integrate_groups,
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.optimise import minimise
+from hier.kernel.optimise import differentiated, minimise
 from hier.kernel.precision import float64
+from hier.kernel.structure import choose_structure
 from tests.reference import dense
 
-STRUCTURES = [
+ONE_FACTOR = [
     (Block(1),),
     (Block(2),),
     (Block(1), Block(1)),
@@ -37,25 +41,71 @@ STRUCTURES = [
     (Block(3, "cs"),),
     (Block(1), Block(2, "cs")),
 ]
+ARRANGEMENTS = ("one", "nested", "crossed", "nested twice", "crossed thrice")
+N_FACTORS = {"one": 1, "nested": 2, "crossed": 2, "nested twice": 3, "crossed thrice": 3}
 
 
-def problem(seed: int, blocks: tuple[Block, ...], *, p: int = 3, J: int = 7, weighted: bool = True):
-    """Unbalanced random data: y, X, Z, codes, weights, a relative factor and sigma."""
+class Data(NamedTuple):
+    """Unbalanced random data, its terms in the kernel's order with a relative factor each, and sigma."""
+
+    y: Any
+    X: Any
+    terms: list[Term]
+    structure: Any
+    weights: Any
+    blocks: Terms
+    theta: Any
+    sigma: float
+
+    @property
+    def factors(self):
+        return [np.asarray(f) for f in relative_factors(self.theta, self.blocks)]
+
+    @property
+    def ordered(self):
+        return [self.terms[k] for k in self.structure.order]
+
+    def cross(self, *, weighted: bool = True):
+        return cross_products(self.y, self.X, self.terms, self.structure, self.weights if weighted else None)
+
+
+def data(seed: int, blocks: Terms, arrangement: str = "one", *, p: int = 3, weighted: bool = True) -> Data:
+    """Every arrangement has the same numbers of rows and levels, so that one program serves all seeds."""
     rng = np.random.default_rng(seed)
-    q = n_columns(blocks)
-    codes = np.sort(np.concatenate([np.arange(J), rng.integers(0, J, size=5 * J)]))
-    n = len(codes)
+    codes = _codes(rng, arrangement)
+    n = len(codes[0])
     X = np.column_stack([np.ones(n), 50.0 + 10.0 * rng.normal(size=(n, p - 1))])[:, :p]
-    Z = np.column_stack([np.ones(n), 3.0 * rng.normal(size=(n, 3))])[:, :q]
+    slopes = 3.0 * rng.normal(size=(n, 3))
+    terms = [
+        Term(np.column_stack([np.ones(n), slopes])[:, : n_columns(own)], c, int(c.max()) + 1)
+        for own, c in zip(blocks, codes, strict=True)
+    ]
+    structure = choose_structure(codes, [t.n_levels for t in terms], [t.Z.shape[1] for t in terms])
+    ordered = tuple(blocks[k] for k in structure.order)
+    theta = rng.normal(size=n_variance_parameters(blocks) - 1)
     y = 100.0 * rng.normal() + 7.0 * rng.normal(size=n)
     weights = rng.uniform(0.2, 4.0, size=n) if weighted else np.ones(n)
-    theta = rng.normal(size=n_variance_parameters(blocks) - 1)
-    return y, X, Z, codes, J, weights, theta, float(np.exp(rng.normal()))
+    return Data(y, X, terms, structure, weights, ordered, theta, float(np.exp(rng.normal())))
 
 
-def in_kernel_units(factor, sigma, units):
-    """A factor and sigma of the user's units in the kernel's."""
-    return factor * (units.z[:, None]), sigma / units.y
+def _codes(rng, arrangement: str) -> list[np.ndarray]:
+    if arrangement == "one":
+        return [np.sort(np.concatenate([np.arange(7), rng.integers(0, 7, size=35)]))]
+    if arrangement.startswith("nested"):
+        inner = np.concatenate([np.arange(12), rng.integers(0, 12, size=36)])
+        middle = np.append(np.arange(5), rng.integers(0, 5, size=7))[rng.permutation(12)]
+        outer = np.append(np.arange(3), rng.integers(0, 3, size=2))[rng.permutation(5)]
+        found = [middle[inner], inner]  # the inner factor second: the kernel has to find the order
+        return [outer[middle[inner]], *found] if arrangement == "nested twice" else found
+    first = np.concatenate([np.arange(9), rng.integers(0, 9, size=41)])
+    second = rng.permutation(np.concatenate([np.arange(6), rng.integers(0, 6, size=44)]))
+    third = rng.permutation(np.concatenate([np.arange(4), rng.integers(0, 4, size=46)]))
+    return [second, first, third] if arrangement == "crossed thrice" else [second, first]
+
+
+def in_kernel_units(drawn: Data, units):
+    """The factors and sigma of the user's units in the kernel's."""
+    return tuple(f * z[:, None] for f, z in zip(drawn.factors, units.z, strict=True)), drawn.sigma / units.y
 
 
 def in_users_units(value, units, n, *, reml):
@@ -63,69 +113,183 @@ def in_users_units(value, units, n, *, reml):
 
 
 @functools.partial(jax.jit, static_argnames="integrate")
-def marginal(factor, sigma, cross, *, integrate):
+def marginal(factors, sigma, cross, *, integrate):
     flat = flat_prior(cross.xx.shape[0] - 1)
-    return neg2_log_marginal(integrate_groups(factor, cross), sigma, cross, flat, integrate=integrate)
+    return neg2_log_marginal(integrate_groups(factors, cross), sigma, cross, flat, integrate=integrate)
 
 
 @jax.jit
-def at_parameters(factor, sigma, cross):
-    eliminated = eliminate(factor, cross)
+def at_parameters(factors, sigma, cross):
+    eliminated = eliminate(factors, cross)
     beta, cov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, flat_prior(cross.xx.shape[0] - 1)))
-    deviations = group_deviations(factor, eliminated, beta)
-    spread = conditional_covariance(factor, eliminated, sigma)
+    deviations = group_deviations(factors, eliminated, cross, beta)
+    spread = conditional_covariances(factors, eliminated, cross, sigma)
     return beta, cov, deviations, spread, neg2_log_likelihood(eliminated.marginal, sigma, cross, beta)
 
 
-@pytest.mark.parametrize("blocks", STRUCTURES)
+def check_value(drawn: Data, *, reml: bool, weighted: bool = True) -> None:
+    cross, units = drawn.cross(weighted=weighted)
+    value = marginal(*in_kernel_units(drawn, units), cross, integrate=reml)
+    V = dense.covariance(drawn.ordered, drawn.factors, drawn.sigma, drawn.weights)
+    expected = dense.neg2_log_likelihood(drawn.y, drawn.X, V, reml=reml)
+    assert in_users_units(float(value), units, len(drawn.y), reml=reml) == pytest.approx(expected, rel=1e-10)
+
+
+def check_parts(drawn: Data) -> None:
+    cross, units = drawn.cross()
+    beta, cov, deviations, spread, log_lik = jax.tree.map(
+        np.asarray, at_parameters(*in_kernel_units(drawn, units), cross)
+    )
+    V = dense.covariance(drawn.ordered, drawn.factors, drawn.sigma, drawn.weights)
+    expected_beta, expected_cov, squares = dense.gls(drawn.y, drawn.X, V)
+    np.testing.assert_allclose(units.centre + units.basis @ beta, expected_beta, rtol=1e-8, atol=1e-9)
+    # basis @ cov @ basis' is the covariance itself: sigma is in the response's units already
+    np.testing.assert_allclose(
+        units.basis @ cov @ units.basis.T, expected_cov, rtol=1e-8, atol=1e-12 * expected_cov.max()
+    )
+    modes = dense.modes(drawn.y, drawn.X, drawn.ordered, drawn.factors, drawn.sigma, drawn.weights, expected_beta)
+    for own, own_spread, z, (b, cond) in zip(deviations, spread, units.z, modes, strict=True):
+        scale, J = units.y / z, len(b)
+        np.testing.assert_allclose((own[:, :J] * scale[:, None]).T, b, rtol=1e-7, atol=1e-8)
+        got = np.moveaxis(own_spread[:, :, :J] * np.outer(scale, scale)[:, :, None], 2, 0)
+        np.testing.assert_allclose(got, cond, rtol=1e-7, atol=1e-9)
+    n = len(drawn.y)
+    expected_value = n * dense.LOG_2PI + np.linalg.slogdet(V)[1] + squares
+    assert float(log_lik) + 2.0 * n * np.log(units.y) == pytest.approx(expected_value, rel=1e-10)
+
+
+@pytest.mark.parametrize("blocks", ONE_FACTOR)
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 @float64
 def test_value_equals_dense_algebra(blocks, reml, weighted):
     for seed in range(5):
-        y, X, Z, codes, J, weights, theta, sigma = problem(seed, blocks, weighted=weighted)
-        factor = np.asarray(relative_factor(theta, blocks))
-        cross, units = cross_products(y, X, Z, codes, ladder(J), weights if weighted else None)
-        scaled, sigma_kernel = in_kernel_units(factor, sigma, units)
-        value = marginal(scaled, sigma_kernel, cross, integrate=reml)
-        V = dense.covariance(Z, codes, J, factor, sigma, weights)
-        expected = dense.neg2_log_likelihood(y, X, V, reml=reml)
-        assert in_users_units(float(value), units, len(y), reml=reml) == pytest.approx(expected, rel=1e-10)
+        check_value(data(seed, (blocks,), weighted=weighted), reml=reml, weighted=weighted)
 
 
-@pytest.mark.parametrize("blocks", STRUCTURES)
+@pytest.mark.parametrize("blocks", ONE_FACTOR)
 @float64
 def test_fixed_effects_and_deviations_equal_dense_algebra(blocks):
-    y, X, Z, codes, J, weights, theta, sigma = problem(11, blocks)
-    factor = np.asarray(relative_factor(theta, blocks))
-    cross, units = cross_products(y, X, Z, codes, J, weights)
-    scaled, sigma_kernel = in_kernel_units(factor, sigma, units)
-    beta, cov, deviations, spread, log_lik = map(np.asarray, at_parameters(scaled, sigma_kernel, cross))
-    V = dense.covariance(Z, codes, J, factor, sigma, weights)
-    expected_beta, expected_cov, squares = dense.gls(y, X, V)
-    np.testing.assert_allclose(units.centre + units.basis @ beta, expected_beta, rtol=1e-8, atol=1e-9)
-    # basis @ cov @ basis' is the covariance itself: sigma is in the response's units already
-    np.testing.assert_allclose(
-        units.basis @ np.asarray(cov) @ units.basis.T, expected_cov, rtol=1e-8, atol=1e-12 * expected_cov.max()
-    )
-    expected, expected_spread = dense.modes(y, X, Z, codes, J, factor, sigma, weights, expected_beta)
-    scale = units.y / units.z
-    np.testing.assert_allclose((deviations * scale[:, None]).T, expected, rtol=1e-7, atol=1e-8)
-    got = np.moveaxis(spread * np.outer(scale, scale)[:, :, None], 2, 0)
-    np.testing.assert_allclose(got, expected_spread, rtol=1e-7, atol=1e-9)
-    expected_value = len(y) * dense.LOG_2PI + np.linalg.slogdet(V)[1] + squares
-    assert float(log_lik) + 2.0 * len(y) * np.log(units.y) == pytest.approx(expected_value, rel=1e-10)
+    check_parts(data(11, (blocks,)))
+
+
+SEVERAL = [
+    ("nested", ((Block(1),), (Block(1),))),
+    ("nested", ((Block(2),), (Block(2),))),
+    ("nested twice", ((Block(1),), (Block(1), Block(1)), (Block(2),))),
+    ("crossed", ((Block(1),), (Block(1),))),
+    ("crossed", ((Block(2),), (Block(3),))),
+    ("crossed thrice", ((Block(1), Block(1)), (Block(2),), (Block(1),))),
+]
+
+
+@given(
+    structure=st.sampled_from(SEVERAL),
+    seed=st.integers(0, 2**32 - 1),
+    reml=st.booleans(),
+    weighted=st.booleans(),
+    by_pairs=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+@float64
+def test_several_factors_equal_dense_algebra(structure, seed, reml, weighted, by_pairs):
+    arrangement, blocks = structure
+    with pytest.MonkeyPatch.context() as patch:
+        if by_pairs:  # problems as small as these would always be summed densely
+            patch.setattr("hier.kernel.coupling.SECONDS_A_PAIR", 0.0)
+        drawn = data(seed, blocks, arrangement, weighted=weighted)
+        assert len(drawn.structure.levels) == (N_FACTORS[arrangement] if arrangement.startswith("nested") else 1)
+        check_value(drawn, reml=reml, weighted=weighted)
+
+
+@pytest.mark.parametrize(("arrangement", "blocks"), SEVERAL)
+@float64
+def test_deviations_of_several_factors_equal_dense_algebra(arrangement, blocks):
+    check_parts(data(12, blocks, arrangement))
+    check_parts(data(13, blocks, arrangement))
+
+
+def by_differences(function, x, step=1e-5):
+    basis = np.eye(len(x)) * step
+    return np.array([(np.asarray(function(x + h)) - np.asarray(function(x - h))) / (2 * step) for h in basis])
+
+
+def check_derivatives(drawn: Data, cross, x, *, reml: bool = True) -> None:
+    """The closed-form value, gradient and Hessian, and the gradient that NUTS follows, against differences."""
+    flat = flat_prior(drawn.X.shape[1])
+    terms = drawn.blocks
+
+    def objective(x, integrate):
+        return neg2_log_marginal(
+            integrate(relative_factors(x[:-1], terms)), jax.numpy.exp(x[-1]), cross, flat, integrate=reml
+        )
+
+    value = jax.jit(lambda x: objective(x, lambda factors: integrate_groups(factors, cross)))
+    gradient = jax.jit(jax.grad(value))
+    closed = jax.jit(evaluator(objective, lambda x: relative_factors(x[:-1], terms), cross))
+    found, slope, curvature = closed(x)
+    assert float(found) == pytest.approx(float(value(x)), rel=1e-12)
+    np.testing.assert_allclose(gradient(x), by_differences(value, x), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slope, gradient(x), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(curvature, by_differences(gradient, x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("blocks", ONE_FACTOR)
+@float64
+def test_gradient_and_hessian_equal_finite_differences(blocks):
+    drawn = data(5, (blocks,))
+    check_derivatives(drawn, drawn.cross()[0], np.append(drawn.theta, -0.3))
+
+
+@pytest.mark.parametrize(("arrangement", "blocks"), SEVERAL)
+@pytest.mark.parametrize("by_pairs", [True, False])
+@float64
+def test_derivatives_of_several_factors_equal_finite_differences(arrangement, blocks, by_pairs, monkeypatch):
+    if by_pairs:
+        if arrangement.startswith("nested"):
+            pytest.skip("nested factors have no products to be summed by pairs")
+        monkeypatch.setattr("hier.kernel.coupling.SECONDS_A_PAIR", 0.0)
+    drawn = data(6, blocks, arrangement)
+    check_derivatives(drawn, drawn.cross()[0], np.append(drawn.theta, -0.3), reml=by_pairs)
+
+
+@pytest.mark.parametrize("arrangement", ["one", "crossed"])
+@float64
+def test_derivatives_on_the_boundary_equal_finite_differences(arrangement):
+    """A column of a factor is zero: there the closed form may not divide by it."""
+    blocks = ((Block(2),), (Block(2),))[: N_FACTORS[arrangement]]
+    drawn = data(7, blocks, arrangement)
+    theta = drawn.theta.copy()
+    theta[-1] = 0.0
+    check_derivatives(drawn, drawn.cross()[0], np.append(theta, 0.2))
+    check_derivatives(drawn, drawn.cross()[0], np.append(np.zeros_like(theta), 0.2))
+
+
+@float64
+def test_derivatives_of_merged_levels_equal_finite_differences():
+    rng = np.random.default_rng(3)
+    codes, x = np.repeat(np.arange(40), 6), np.tile(np.linspace(-1.0, 2.0, 6), 40)
+    X = np.column_stack([np.ones(240), x])
+    y = X @ [3.0, 1.0] + rng.normal(size=40)[codes] + rng.normal(size=240)
+    drawn = Data(y, X, [Term(X, codes, 40)], choose_structure([codes], [40], [2]), np.ones(240), ((Block(2),),),
+                 np.array([0.7, 0.2, -0.4]), 1.3)  # fmt: skip
+    cross, _ = drawn.cross(weighted=False)
+    assert len(cross.merged) == 1
+    assert cross.merged[0].count.shape[0] <= 8
+    assert cross.merged[0].count.sum() == 40
+    check_value(drawn, reml=True, weighted=False)
+    check_derivatives(drawn, cross, np.append(drawn.theta, -0.3))
 
 
 @pytest.mark.parametrize("held", [0, 1, 2])
 @float64
 def test_normal_priors_are_integrated_exactly(held):
     """Some fixed effects under Normal priors are integrated out, the others held at a value."""
-    y, X, Z, codes, J, weights, theta, sigma = problem(3, (Block(2),))
+    drawn = data(3, ((Block(2),),))
+    y, X = drawn.y, drawn.X
     n, p = X.shape
-    factor = np.asarray(relative_factor(theta, (Block(2),)))
-    cross, units = cross_products(y, X, Z, codes, J, weights)
-    scaled, sigma_kernel = in_kernel_units(factor, sigma, units)
+    cross, units = drawn.cross()
+    scaled, sigma_kernel = in_kernel_units(drawn, units)
     mean, sd = np.array([5.0, 0.5, -0.3]), np.array([20.0, 2.0, 1.0])
     free = p - held
     form, constant = np.zeros((p + 1, p + 1)), -2.0 * np.log(np.diag(units.basis)[:free]).sum()
@@ -138,44 +302,29 @@ def test_normal_priors_are_integrated_exactly(held):
     value = jax.jit(lambda f, s, c, prior, h: neg2_log_marginal(integrate_groups(f, c), s, c, prior, h))(
         scaled, sigma_kernel, cross, FixedPrior(form, constant), held_kernel
     )
-    V = dense.covariance(Z, codes, J, factor, sigma, weights)
+    V = dense.covariance(drawn.ordered, drawn.factors, drawn.sigma, drawn.weights)
     rest = y - X[:, free:] @ at
     expected = dense.neg2_log_evidence(rest, X[:, :free], V, mean[:free], np.diag(sd[:free] ** 2))
     assert float(value) + 2.0 * n * np.log(units.y) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("blocks", STRUCTURES)
-@float64
-def test_gradient_and_hessian_equal_finite_differences(blocks):
-    y, X, Z, codes, J, weights, theta, _ = problem(5, blocks)
-    cross, _ = cross_products(y, X, Z, codes, J, weights)
-    flat = flat_prior(X.shape[1])
-
-    @jax.jit
-    def objective(x):
-        return neg2_log_marginal(
-            integrate_groups(relative_factor(x[:-1], blocks), cross), jax.numpy.exp(x[-1]), cross, flat
-        )
-
-    x = np.append(theta, -0.3)
-    gradient = jax.jit(jax.grad(objective))
-    step = 1e-5
-    basis = np.eye(len(x)) * step
-    slopes = [(float(objective(x + h)) - float(objective(x - h))) / (2 * step) for h in basis]
-    np.testing.assert_allclose(gradient(x), slopes, rtol=1e-6, atol=1e-6)
-    curvatures = [(np.asarray(gradient(x + h)) - np.asarray(gradient(x - h))) / (2 * step) for h in basis]
-    np.testing.assert_allclose(jax.jit(jax.hessian(objective))(x), curvatures, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("blocks", STRUCTURES)
-def test_empty_groups_change_nothing(blocks):
-    y, X, Z, codes, J, weights, theta, _ = problem(8, blocks)
-    start = np.append(theta, 0.0)
-    of_groups = (cross_products(y, X, Z, codes, size, weights)[0] for size in (J, ladder(J)))
-    plain, padded = (fit_likelihood(start, cross, blocks, reml=True) for cross in of_groups)
+@pytest.mark.parametrize(
+    ("arrangement", "blocks"), [("one", ((Block(2),),)), SEVERAL[1], SEVERAL[4]], ids=["one", "nested", "crossed"]
+)
+def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):
+    drawn = data(8, blocks, arrangement)
+    start = np.append(drawn.theta, 0.0)
+    padded = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
+    for name in ("ladder", "dense_ladder"):
+        monkeypatch.setattr(f"hier.kernel.crossproducts.{name}", lambda size: size)
+    plain = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
     assert padded.value == pytest.approx(plain.value, abs=1e-9)
-    np.testing.assert_allclose(padded.deviations[:, :J], plain.deviations, atol=1e-6)
-    np.testing.assert_array_equal(padded.deviations[:, J:], 0.0)
+    sizes = [(own.shape[1], less.shape[1]) for own, less in zip(padded.deviations, plain.deviations, strict=True)]
+    assert sum(size for size, _ in sizes) > sum(J for _, J in sizes)
+    for own, less in zip(padded.deviations, plain.deviations, strict=True):
+        J = less.shape[1]
+        np.testing.assert_allclose(own[:, :J], less, atol=1e-6)
+        np.testing.assert_array_equal(own[:, J:], 0.0)
 
 
 def test_ladder_is_never_more_than_half_too_large():
@@ -186,14 +335,22 @@ def test_ladder_is_never_more_than_half_too_large():
     assert len(set(sizes)) < 22
 
 
+def test_dense_ladder_is_never_more_than_an_eighth_too_large():
+    sizes = [dense_ladder(size) for size in range(1, 5000)]
+    assert all(size <= got for size, got in enumerate(sizes, start=1))
+    assert all(got <= 1.125 * size for size, got in enumerate(sizes, start=1) if size > 30)
+    assert sizes == sorted(sizes)
+
+
 @pytest.mark.parametrize("blocks_of_rows", [1, 3])
 def test_many_rows_are_factorised_by_blocks(monkeypatch, blocks_of_rows):
-    y, X, Z, codes, J, weights, _, _ = problem(4, (Block(2),))
-    whole, units = cross_products(y, X, Z, codes, J, weights)
-    monkeypatch.setattr("hier.design.rank.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
-    monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", len(y) // blocks_of_rows)
-    parts, other = cross_products(y, X, Z, codes, J, weights)
-    np.testing.assert_allclose(parts.zx, whole.zx, atol=1e-9)
+    drawn = data(4, ((Block(2),), (Block(1),)), "crossed")
+    whole, units = drawn.cross()
+    monkeypatch.setattr("hier.design.rank.ROWS_PER_BLOCK", len(drawn.y) // blocks_of_rows)
+    monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", len(drawn.y) // blocks_of_rows)
+    parts, other = drawn.cross()
+    np.testing.assert_allclose(parts.levels[0].right, whole.levels[0].right, atol=1e-9)
+    np.testing.assert_allclose(parts.dense[0].rx, whole.dense[0].rx, atol=1e-9)
     np.testing.assert_allclose(other.basis, units.basis, rtol=1e-9)
 
 
@@ -207,6 +364,6 @@ def test_many_rows_are_factorised_by_blocks(monkeypatch, blocks_of_rows):
 )
 @float64
 def test_search_finds_known_minima(function, start, minimum):
-    found = jax.jit(lambda x: minimise(function, x))(np.array(start))
+    found = jax.jit(lambda x: minimise(differentiated(function), x))(np.array(start))
     assert bool(found.converged)
     np.testing.assert_allclose(np.abs(found.x), np.abs(minimum), atol=1e-5)
