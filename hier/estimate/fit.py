@@ -6,7 +6,7 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate, TermArrays
-from hier.kernel.covariance import n_variance_parameters, start
+from hier.kernel.covariance import n_variance_parameters, starts
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
 from hier.model import Model
 from hier.model.density import Density
@@ -41,7 +41,7 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure)
     return _in_user_units(
-        model, method, problem, fit_likelihood(start(terms), problem.cross, terms, reml=method == "reml")
+        model, method, problem, fit_likelihood(starts(terms), problem.cross, terms, reml=method == "reml")
     )
 
 

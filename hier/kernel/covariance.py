@@ -110,11 +110,18 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
 
 
 def start(terms: Terms) -> np.ndarray:
-    """Where a search begins: theta of the identity, and log sigma of half the spread; columns have root mean square 1
-    there.
+    """Where a search begins: theta without correlations, and log sigma of half the spread; columns have root mean
+    square 1 there.
     """
-    own = [STRUCTURES[block.structure].start(block) for blocks in terms for block in blocks]
-    return np.append(np.concatenate(own), np.log(0.5))
+    return starts(terms)[0]
+
+
+def starts(terms: Terms) -> np.ndarray:
+    """Where searches begin (s, m): that of `start`, and more where the likelihood may well have several maxima."""
+    own = [STRUCTURES[block.structure].starts(block) for blocks in terms for block in blocks]
+    n = max(len(found) for found in own)
+    rows = [np.concatenate([found[min(k, len(found) - 1)] for found in own]) for k in range(n)]
+    return np.array([np.append(row, np.log(0.5)) for row in rows])
 
 
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:

@@ -166,13 +166,15 @@ def _likelihood_program(terms: Terms, reml: bool) -> Program:
 
 @float64
 def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
-    """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last.
+    """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last; of several starts
+    (s, m), the best that a search finds.
 
     Source: Bates et al. (2015), sections 3.4 to 3.6; the search is without bounds, since theta is such that a variance
     of zero and a correlation at its limit are interior minima.
     """
-    (flat,) = _likelihood_program(terms, reml)(start, cross)
-    return _unpack(flat, cross, n_variance_parameters(terms))
+    program, m = _likelihood_program(terms, reml), n_variance_parameters(terms)
+    fits = [_unpack(program(x, cross)[0], cross, m) for x in np.atleast_2d(start)]
+    return min(fits, key=lambda fit: float(fit.value))
 
 
 def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
