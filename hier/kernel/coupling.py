@@ -109,7 +109,7 @@ def couple(
     return Coupling(
         _padded(value, size, 0.0),
         _padded(group.astype(np.int32), size, n_groups - 1),
-        _padded(column.astype(np.int32), size, 0),
+        _padded(column.astype(np.int32), size, offset),  # out of range: nothing is added anywhere
         first,
         second,
         np.zeros(n_groups, np.int8),

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from hier.kernel.crossproducts import CrossProducts, Dense, Level
 from hier.kernel.dense import from_left, inverse, on_both_sides, own_products
+from hier.kernel.deviations import Eliminated
 from hier.kernel.integrate import (
     Crossed,
     Factors,
@@ -28,7 +29,7 @@ from hier.kernel.integrate import (
     integrate_groups,
     sizes_of,
 )
-from hier.kernel.levels import factorise, left_times, times, turned
+from hier.kernel.levels import back_substitute, factorise, left_times, times, turned
 from hier.kernel.marginal import Marginal
 from hier.kernel.optimise import Evaluate, differentiated
 
@@ -50,16 +51,26 @@ class Slopes(NamedTuple):
 
     def near(self, at: Factors) -> Callable[[Factors], Marginal]:
         """The marginal as a function of the factors, right to first order around the factors `at`."""
+        schur_near = self.schur_near(at)
 
         def marginal(factors: Factors) -> Marginal:
-            log_det, schur = self.marginal
-            changes = covariance_changes(factors, at)
-            for change, slope, products in zip(changes, self.log_det, self.schur, strict=True):
+            log_det = self.marginal.log_det
+            for change, slope in zip(covariance_changes(factors, at), self.log_det, strict=True):
                 log_det = log_det + jnp.sum(slope * change)
-                schur = schur - jnp.einsum("ambn,ab->mn", products, change)
-            return Marginal(log_det, schur)
+            return Marginal(log_det, schur_near(factors))
 
         return marginal
+
+    def schur_near(self, at: Factors) -> Callable[[Factors], jax.Array]:
+        """The part of it that is [X y]'V^-1 [X y]."""
+
+        def schur(factors: Factors) -> jax.Array:
+            value = self.marginal.schur
+            for change, products in zip(covariance_changes(factors, at), self.schur, strict=True):
+                value = value - jnp.einsum("ambn,ab->mn", products, change)
+            return value
+
+        return schur
 
 
 def covariance_changes(factors: Factors, at: Factors) -> list[jax.Array]:
@@ -94,11 +105,21 @@ def evaluator(objective: Objective, factors_of: FactorsOf, cross: CrossProducts)
     return evaluate
 
 
-def local_marginal(at: Factors, cross: CrossProducts) -> Callable[[Factors], Marginal]:
-    """The marginal as a function of the factors, with its derivatives right at the factors `at`."""
-    if has_closed_form(cross):
-        return expand(at, cross)[0].near(at)
-    return lambda factors: integrate_groups(factors, cross)
+def local_schur(at: Factors, cross: CrossProducts, eliminated: Eliminated) -> Callable[[Factors], jax.Array]:
+    """[X y]'V^-1 [X y] as a function of the factors, right to first order around the factors `at`, where the
+    deviations have been eliminated already.
+    """
+    if not has_closed_form(cross):
+        return lambda factors: integrate_groups(factors, cross).schur
+    if cross.dense:
+        scores = crossed_scores(at, cross.levels[0], cross.dense[0], eliminated.crossed[0])
+    else:
+        level, (upper, reduced) = cross.levels[0], eliminated.levels[0]
+        deviations = left_times(at[0], back_substitute(upper, reduced))
+        scores = [level.right - times(level.zz, deviations)]
+    schur = eliminated.marginal.schur
+    slopes = Slopes(Marginal(jnp.zeros(()), schur), (), tuple(_products(score) for score in scores))
+    return slopes.schur_near(at)
 
 
 Curvature = Callable[[jax.Array, jax.Array], jax.Array]

@@ -128,17 +128,18 @@ class Density:
 
     def neg2_log_density(self, x: Any, problem: Problem) -> Any:
         """-2 log posterior density, up to the data's units."""
-        return self._given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
+        return self.given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
 
     def evaluator(self, problem: Problem) -> Evaluate:
         """The value, gradient and Hessian of -2 log posterior density at x."""
         return evaluator(
-            lambda x, integrate: self._given(x, problem, integrate),
+            lambda x, integrate: self.given(x, problem, integrate),
             lambda x: self.covariance(x, problem)[0],
             problem.cross,
         )
 
-    def _given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+    def given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+        """-2 log posterior density at x from what `integrate` makes of the factors."""
         parameters, volume = self.constrain(x, problem)
         factors, sigma = self.in_kernel_units(parameters, problem)
         held = self.held_in_kernel_units(parameters, problem)
