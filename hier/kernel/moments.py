@@ -30,42 +30,60 @@ class Moments(NamedTuple):
 
 
 class _Factor(NamedTuple):
-    """Z'W of one factor with [X y] by level (q, J, p + 1), and Z'WZ summed over the levels (q, q)."""
+    """One factor's sums of squares, whose levels j are weighted by matrices T_j: `weight` (q, q, J), or None for I.
+
+    `rx` (q, J, p + 1): Z_j'W [X y]. `total` (q, q): the sum of Z_j'WZ_j. `weighted_rx` and `weighted_total`: the same
+    of T_j Z_j'W.
+    """
 
     rx: np.ndarray
     total: np.ndarray
+    weight: np.ndarray | None
+    weighted_rx: np.ndarray
+    weighted_total: np.ndarray
 
 
 def moments(cross: CrossProducts, columns: Sequence[Sequence[tuple[int, int]]]) -> Moments:
     """First estimates of the covariances; `columns`: for each factor the half-open ranges of columns that are
     correlated among themselves.
 
-    Where the moments contradict each other, all relative covariances are the identity.
+    Where factors cross, so that a search's steps are dear, a second round weights each level by what the first says of
+    its precision: T_j = (I + Z_j'WZ_j Sigma)^-1. Where the moments contradict each other, all relative covariances are
+    the identity.
     """
+    first = _solved(cross, columns, _factors(cross, None))
+    if first is None:
+        size = [len(factor.total) for factor in _factors(cross, None)]
+        return Moments(tuple(map(np.eye, size)), np.float64(0.5))
+    second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None
+    return first if second is None else second
+
+
+def _solved(
+    cross: CrossProducts, columns: Sequence[Sequence[tuple[int, int]]], factors: list[_Factor]
+) -> Moments | None:
+    """The estimates from sums of squares with these weights; None where the moments contradict each other."""
     p, n = cross.xx.shape[0] - 1, float(cross.nobs)
-    factors = _factors(cross, p)
-    entries = [
-        (k, a, b)
-        for k, blocks in enumerate(columns)
-        for start, stop in blocks
-        for a in range(start, stop)
-        for b in range(start, a + 1)
-    ]
+    blocks = [(k, start, stop) for k, own in enumerate(columns) for start, stop in own]
+    entries = [(k, a, b) for k, start, stop in blocks for a in range(start, stop) for b in range(start, a + 1)]
     size = len(entries)
     system, right = np.zeros((size + 1, size + 1)), np.zeros(size + 1)
     system[size, size], right[size] = n - p, n
-    expected = {(k, m): _expected(cross, factors, k, m, p) for k in range(len(factors)) for m in range(k + 1)}
+    every = range(len(factors))
+    expected = {(k, m): _expected(cross, factors, k, m, p) for k in every for m in every}
     for i, (k, a, b) in enumerate(entries):
-        x, y = factors[k].rx[:, :, :p], factors[k].rx[:, :, p]
+        factor = factors[k]
+        x, y = factor.weighted_rx[:, :, :p], factor.weighted_rx[:, :, p]
         right[i] = y[a] @ y[b]
-        system[i, size] = factors[k].total[a, b] - np.sum(x[a] * x[b]) / n
-        system[size, i] = system[i, size] * (1.0 if a == b else 2.0)
+        system[i, size] = factor.weighted_total[a, b] - np.sum(x[a] * x[b]) / n
+        plain = factor.total[a, b] - np.sum(factor.rx[a, :, :p] * factor.rx[b, :, :p]) / n
+        system[size, i] = plain * (1.0 if a == b else 2.0)
         for j, (m, c, d) in enumerate(entries):
-            tensor = expected[k, m] if k >= m else expected[m, k].transpose(2, 3, 0, 1)
+            tensor = expected[k, m]
             system[i, j] = tensor[a, b, c, d] if c == d else tensor[a, b, c, d] + tensor[a, b, d, c]
     solved = np.linalg.lstsq(system, right, rcond=1e-10)[0]
     if not solved[size] > LEAST_SIGMA**2:
-        return Moments(tuple(np.eye(len(factor.total)) for factor in factors), np.float64(0.5))
+        return None
     covariances = [np.zeros(factor.total.shape) for factor in factors]
     for value, (k, a, b) in zip(solved, entries, strict=False):
         covariances[k][a, b] = covariances[k][b, a] = value / solved[size]
@@ -78,32 +96,61 @@ def _inside(covariance: np.ndarray) -> np.ndarray:
     return (directions * np.maximum(values, SMALLEST**2)) @ directions.T
 
 
-def _factors(cross: CrossProducts, p: int) -> list[_Factor]:
-    found = [_Factor(np.moveaxis(level.right[:, -(p + 1) :], 1, 2), level.zz.sum(axis=2)) for level in cross.levels]
+def _factors(cross: CrossProducts, weights: Moments | None) -> list[_Factor]:
+    p = cross.xx.shape[0] - 1
+    own = [level.zz for level in cross.levels]
+    rx = [np.moveaxis(level.right[:, -(p + 1) :], 1, 2) for level in cross.levels]
     for dense in cross.dense:
-        at = 0
-        for own in dense.own:
-            q, _, J = own.shape
-            found.append(_Factor(dense.rx[at : at + q * J].reshape(q, J, p + 1), own.sum(axis=2)))
-            at += q * J
+        own += dense.own
+        ends = np.cumsum([block.shape[0] * block.shape[2] for block in dense.own])
+        parts = np.split(dense.rx, ends[:-1])
+        rx += [part.reshape(len(block), -1, p + 1) for part, block in zip(parts, dense.own, strict=True)]
+    if weights is None:
+        return [_Factor(x, zz.sum(axis=2), None, x, zz.sum(axis=2)) for zz, x in zip(own, rx, strict=True)]
+    found = []
+    for zz, x, covariance in zip(own, rx, weights.covariances, strict=True):
+        inner = np.eye(len(zz)) + np.einsum("abj,bc->jac", zz, covariance)
+        T = np.moveaxis(np.linalg.inv(inner), 0, 2)
+        total = np.einsum("abj,bcj,dcj->ad", T, zz, T, optimize=True)
+        found.append(_Factor(x, zz.sum(axis=2), T, np.einsum("abj,bjp->ajp", T, x), total))
     return found
 
 
 def _expected(cross: CrossProducts, factors: list[_Factor], k: int, m: int, p: int) -> np.ndarray:
-    """tr of (Z_k'MZ_m)[a, c] with (Z_k'MZ_m)[b, d], M the projection off the fixed effects: (q_k, q_k, q_m, q_m)."""
-    x, other, n = factors[k].rx[:, :, :p], factors[m].rx[:, :, :p], float(cross.nobs)
+    """The sum of (T Z_k'MZ_m)[a, c] times the same at [b, d], M the projection off the fixed effects: (q_k, q_k, q_m,
+    q_m).
+    """
+    T, n = factors[k].weight, float(cross.nobs)
+    x, other = factors[k].weighted_rx[:, :, :p], factors[m].rx[:, :, :p]
     if k >= len(cross.levels) and m >= len(cross.levels):
-        products = _dense_block(cross, k, m)
-        squares = np.einsum("arcs,brds->abcd", products, products, optimize=True)
-        mixed = np.einsum("arcs,brp,dsp->abcd", products, x, other, optimize=True)
+        products = _dense_block(cross, k, m).swapaxes(1, 2)
+        if T is not None:
+            products = _from_left(T[:, :, :, None], products)
+        means = x[:, None] @ other[None].swapaxes(2, 3)
     else:
-        cells, row, column = _cells(cross, k, m)
-        squares = np.einsum("ace,bde->abcd", cells, cells, optimize=True)
-        means = np.einsum("bep,dep->bde", x[:, row], other[:, column], optimize=True)
-        mixed = np.einsum("ace,bde->abcd", cells, means, optimize=True)
-    own, its = np.einsum("arp,brq->abpq", x, x), np.einsum("csp,dsq->cdpq", other, other)
+        if k >= m:
+            products, row, column = _cells(cross, k, m)
+        else:
+            products, column, row = _cells(cross, m, k)
+            products = products.swapaxes(0, 1)
+        if T is not None:
+            products = _from_left(T[:, :, row], products)
+        means = np.stack([[np.sum(one[row] * its[column], axis=1) for its in other] for one in x])
+    q, other_q = len(x), len(other)
+    flat, flat_means = products.reshape(q * other_q, -1), means.reshape(q * other_q, -1)
+    shape = (q, other_q, q, other_q)
+    squares = (flat @ flat.T).reshape(shape).swapaxes(1, 2)
+    mixed = (flat @ flat_means.T).reshape(shape).swapaxes(1, 2)
+    own, its = (np.einsum("arp,brq->abpq", part, part, optimize=True) for part in (x, other))
     of_means = np.einsum("abpq,cdpq->abcd", own, its)
     return squares - (mixed + mixed.transpose(1, 0, 3, 2)) / n + of_means / n**2
+
+
+def _from_left(T: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """T_j A_j of every level, for (q, q, ...) and (q, c, ...)."""
+    if len(T) == 1:
+        return T[0] * products
+    return np.stack([sum(T[a, b] * products[b] for b in range(len(T))) for a in range(len(T))])
 
 
 def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-8  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
+LEFT_BEHIND = 1e-9  # the decrease that may be left after the last step, where the steps before show how fast they go
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
 SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
@@ -35,6 +36,7 @@ class _State(NamedTuple):
     hessian: jax.Array
     radius: jax.Array
     steps: jax.Array
+    close: jax.Array
     done: jax.Array
 
 
@@ -79,14 +81,15 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
 def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
-    The search stops where a Newton step predicts a decrease below 1e-8, and takes that step without looking back: what
-    it leaves is of the order of 1e-16. It is deterministic, and `vmap` runs a batch of searches as one program.
+    The search stops where a Newton step predicts a decrease below 1e-8, or where the gain of the last steps shows that
+    one more leaves less than 1e-9, and takes that step without looking back. It is deterministic, and `vmap` runs a
+    batch of searches as one program.
     """
 
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice
         first = state.steps == 0
-        step, _, length = _newton_step(state)
+        step, before, length = _newton_step(state)
         step = jnp.where(first, 0.0, step)
         value, gradient, hessian = evaluate(state.x + step)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
@@ -103,10 +106,14 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
             hessian=jnp.where(better, hessian, state.hessian),
             radius=jnp.where(first, state.radius, radius),
             steps=state.steps + 1,
+            close=state.close,
             done=state.done,
         )
         _, predicted, _ = _newton_step(moved)
-        return moved._replace(done=(predicted < PREDICTED_DECREASE) | (moved.radius < SMALLEST_RADIUS))
+        # of full steps each gains at least the factor that the one before gained
+        whole = ~first & better & (length <= state.radius)
+        close = (predicted < PREDICTED_DECREASE) | (whole & (predicted**2 < LEFT_BEHIND * before))
+        return moved._replace(close=close, done=close | (moved.radius < SMALLEST_RADIUS))
 
     m = start.shape[0]
     begin = _State(
@@ -116,11 +123,11 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
         hessian=jnp.eye(m),
         radius=jnp.ones(()),
         steps=jnp.zeros((), jnp.int32),
+        close=jnp.zeros((), bool),
         done=jnp.zeros((), bool),
     )
     end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
-    step, predicted, _ = _newton_step(end)
-    close = predicted < PREDICTED_DECREASE
+    step, _, _ = _newton_step(end)
     small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
-    x = jnp.where(close, end.x + step, end.x)
-    return Optimum(x, end.value, end.gradient, end.hessian, end.steps, end.done & (close | small))
+    x = jnp.where(end.close, end.x + step, end.x)
+    return Optimum(x, end.value, end.gradient, end.hessian, end.steps, end.done & (end.close | small))
