@@ -23,11 +23,15 @@ ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where t
 
 
 class Term(NamedTuple):
-    """The random effects of one grouping factor as arrays: `Z` (n, q), `codes` (n,) in [0, J), and J."""
+    """The random effects of one grouping factor as arrays: `Z` (n, q), `codes` (n,) in [0, J), and J.
+
+    `together`: half-open ranges of columns that have one unit, because they share a standard deviation.
+    """
 
     Z: np.ndarray
     codes: np.ndarray
     n_levels: int
+    together: tuple[tuple[int, int], ...] = ()
 
 
 class Level(NamedTuple):
@@ -173,6 +177,8 @@ def _basis(y: np.ndarray, X: np.ndarray, terms: Sequence[Term], weights: np.ndar
     scales = []
     for term in terms:
         scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
+        for start, stop in term.together:
+            scale[start:stop] = np.sqrt(np.mean(scale[start:stop] ** 2))
         scale[scale == 0.0] = 1.0
         scales.append(scale)
     return Basis(to_kernel, tuple(scales))

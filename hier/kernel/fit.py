@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, without_small_columns
+from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
 from hier.kernel.expansion import Objective, evaluator, local_schur
@@ -145,22 +145,20 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, rem
     search = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), start)
     x = search.x.at[:-1].set(canonical(search.x[:-1], terms))
     x = _settle(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), x, terms)
-    # the factors' columns may have changed sign, and the Hessian's rows with them
-    sign = jnp.where(search.x * x < 0, -1.0, 1.0)
+    # the parameters may have changed direction, and the Hessian's rows with them
+    sign = jnp.append(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:-1]), 1.0)
     search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
     return (_pack(_at_optimum(objective, covariance, x, cross, flat, search)),)
 
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
-    """Put columns of the factors that are zero but for the search's last digits there, where the objective does not
-    mind.
-    """
-    settled = x.at[:-1].set(without_small_columns(x[:-1], terms, BOUNDARY))
+    """Put what is at its limit but for the search's last digits there, where the objective does not mind."""
+    there = x.at[:-1].set(settled(x[:-1], terms, BOUNDARY))
 
     def decided() -> jax.Array:
-        return jnp.where(objective(settled) <= objective(x) + 1e-9, settled, x)
+        return jnp.where(objective(there) <= objective(x) + 1e-9, there, x)
 
-    return jax.lax.cond(jnp.all(settled == x), lambda: x, decided)
+    return jax.lax.cond(jnp.all(there == x), lambda: x, decided)
 
 
 @functools.cache
@@ -170,10 +168,10 @@ def _likelihood_program(terms: Terms, reml: bool) -> Program:
 
 @float64
 def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
-    """REML or maximum-likelihood estimates, searched from `start` (m,): the factors' free entries, and log sigma last.
+    """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last.
 
-    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is over the entries of the factors without bounds,
-    since the objective is even in the sign of each of their columns, so that a zero variance is an interior minimum.
+    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is without bounds, since theta is such that a variance
+    of zero and a correlation at its limit are interior minima.
     """
     (flat,) = _likelihood_program(terms, reml)(start, cross)
     return _unpack(flat, cross, n_variance_parameters(terms))

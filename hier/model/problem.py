@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design
-from hier.kernel.covariance import Terms
+from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.parameters import Ordered, as_float64
@@ -22,8 +22,8 @@ class VariancePriors(NamedTuple):
     """Priors of what is not integrated out; all of them on the user's scale, the grouping factors in the kernel's
     order.
 
-    `sd` (q of them a factor), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed effects
-    whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
+    `sd` (one a standard deviation), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed
+    effects whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
     """
 
     sd: tuple[tuple[Ordered, ...], ...]
@@ -95,7 +95,10 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
     y = design.y if design.offset is None else design.y - design.offset
     X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
-    terms = [Term(random.Z, random.codes, random.n_levels) for random in design.random_effects]
+    terms = []
+    for random in design.random_effects:
+        together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
+        terms.append(Term(random.Z, random.codes, random.n_levels, together))
     return cross_products(y, X, terms, structure, design.weights)
 
 
