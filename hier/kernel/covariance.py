@@ -109,14 +109,6 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     return np.concatenate(found)
 
 
-def start(terms: Terms) -> np.ndarray:
-    """Where a search begins: theta of the identity, and log sigma of half the spread; columns have root mean square 1
-    there.
-    """
-    own = [STRUCTURES[block.structure].start(block) for blocks in terms for block in blocks]
-    return np.append(np.concatenate(own), np.log(0.5))
-
-
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:
     """The same covariances with non-negative diagonal entries of their factors."""
     return _by_block(theta, terms, lambda structure, part, block: structure.canonical(part, block))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hier.kernel.covariance import Terms, columns_of, theta_of
 from hier.kernel.crossproducts import CrossProducts
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
@@ -43,14 +44,19 @@ class _Factor(NamedTuple):
     weighted_total: np.ndarray
 
 
-def moments(cross: CrossProducts, columns: Sequence[Sequence[tuple[int, int]]]) -> Moments:
-    """First estimates of the covariances; `columns`: for each factor the half-open ranges of columns that are
-    correlated among themselves.
+def start_of(first: Moments, terms: Terms) -> np.ndarray:
+    """Where a search of theta and log sigma begins (m,)."""
+    return np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma))
+
+
+def moments(cross: CrossProducts, terms: Terms) -> Moments:
+    """First estimates of the covariances, each of the form that the blocks of its factor allow.
 
     Where factors cross, so that a search's steps are dear, a second round weights each level by what the first says of
     its precision: T_j = (I + Z_j'WZ_j Sigma)^-1. Where the moments contradict each other, all relative covariances are
     the identity.
     """
+    columns = [columns_of(blocks) for blocks in terms]
     first = _solved(cross, columns, _factors(cross, None))
     if first is None:
         size = [len(factor.total) for factor in _factors(cross, None)]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-8  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
-LEFT_BEHIND = 1e-9  # the decrease that may be left after the last step, where the steps before show how fast they go
+LEFT_BEHIND = 3e-10  # the decrease that may be left after the last step, where the steps before show how fast they go
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
 SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
@@ -82,7 +82,7 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
     The search stops where a Newton step predicts a decrease below 1e-8, or where the gain of the last steps shows that
-    one more leaves less than 1e-9, and takes that step without looking back. It is deterministic, and `vmap` runs a
+    one more leaves less than 3e-10, and takes that step without looking back. It is deterministic, and `vmap` runs a
     batch of searches as one program.
     """
 
