@@ -8,6 +8,7 @@ from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate, TermArrays
 from hier.kernel.covariance import n_variance_parameters, starts
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
+from hier.kernel.moments import start_of
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
@@ -40,9 +41,8 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure)
-    return _in_user_units(
-        model, method, problem, fit_likelihood(starts(terms), problem.cross, terms, reml=method == "reml")
-    )
+    first = starts(start_of(problem.first, terms), terms)
+    return _in_user_units(model, method, problem, fit_likelihood(first, problem.cross, terms, reml=method == "reml"))
 
 
 def _refuse_unidentified(model: Model) -> None:

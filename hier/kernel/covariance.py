@@ -109,19 +109,18 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     return np.concatenate(found)
 
 
-def start(terms: Terms) -> np.ndarray:
-    """Where a search begins: theta without correlations, and log sigma of half the spread; columns have root mean
-    square 1 there.
+def starts(x: np.ndarray, terms: Terms) -> np.ndarray:
+    """Where searches begin (s, m) if the first begins at theta and log sigma `x` (m,): there, and where the likelihood
+    may well have another maximum.
     """
-    return starts(terms)[0]
-
-
-def starts(terms: Terms) -> np.ndarray:
-    """Where searches begin (s, m): that of `start`, and more where the likelihood may well have several maxima."""
-    own = [STRUCTURES[block.structure].starts(block) for blocks in terms for block in blocks]
-    n = max(len(found) for found in own)
-    rows = [np.concatenate([found[min(k, len(found) - 1)] for found in own]) for k in range(n)]
-    return np.array([np.append(row, np.log(0.5)) for row in rows])
+    parts = np.split(x, np.cumsum([_count(block) for blocks in terms for block in blocks]))
+    every = [block for blocks in terms for block in blocks]
+    others = [STRUCTURES[block.structure].others(part, block) for block, part in zip(every, parts, strict=False)]
+    found = [x]
+    for k in range(max(map(len, others))):
+        own = [other[k] if other else part for other, part in zip(others, parts, strict=False)]
+        found.append(np.concatenate([*own, parts[-1]]))
+    return np.array(found)
 
 
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:

@@ -13,7 +13,7 @@ import numpy as np
 from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
-from hier.kernel.expansion import evaluator, local_marginal
+from hier.kernel.expansion import Objective, evaluator, local_schur
 from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import (
     FixedPrior,
@@ -96,6 +96,7 @@ def _is_shape(node: tuple[Any, ...]) -> bool:
 
 
 def _at_optimum(
+    objective: Objective,
     covariance: Callable[[jax.Array], tuple[Factors, jax.Array]],
     x: jax.Array,
     cross: CrossProducts,
@@ -104,18 +105,19 @@ def _at_optimum(
 ) -> PointFit:
     """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma)."""
     factors, sigma = covariance(x)
-    marginal = local_marginal(factors, cross)
-
-    def beta_and_vcov(at: jax.Array) -> tuple[jax.Array, jax.Array]:
-        factors, sigma = covariance(at)
-        return fixed_effects(fixed_effects_form(marginal(factors), sigma, prior))
-
-    beta, vcov = beta_and_vcov(x)
     eliminated = eliminate(factors, cross)
+    schur = local_schur(factors, cross, eliminated)
+
+    def vcov_at(x: jax.Array) -> jax.Array:
+        factors, sigma = covariance(x)
+        near = eliminated.marginal._replace(schur=schur(factors))
+        return fixed_effects(fixed_effects_form(near, sigma, prior))[1]
+
+    beta, vcov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, prior))
     return PointFit(
         factors=factors,
         sigma=sigma,
-        value=search.value,
+        value=objective(x, lambda _: eliminated.marginal),
         neg2_loglik=neg2_log_likelihood(eliminated.marginal, sigma, cross, beta),
         beta=beta,
         vcov=vcov,
@@ -123,7 +125,7 @@ def _at_optimum(
         deviations_cov=conditional_covariances(factors, eliminated, cross, sigma),
         x=x,
         hessian=search.hessian,
-        vcov_jacobian=jax.jacfwd(lambda at: beta_and_vcov(at)[1])(x),
+        vcov_jacobian=jax.jacfwd(vcov_at)(x),
         gradient=search.gradient,
         steps=search.steps,
         converged=search.converged,
@@ -146,7 +148,7 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, rem
     # the parameters may have changed direction, and the Hessian's rows with them
     sign = jnp.append(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:-1]), 1.0)
     search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
-    return (_pack(_at_optimum(covariance, x, cross, flat, search)),)
+    return (_pack(_at_optimum(objective, covariance, x, cross, flat, search)),)
 
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
@@ -179,8 +181,16 @@ def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool
 
 def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
     search = minimise(density.evaluator(problem), density.start(problem))
-    prior = density.fixed_prior_at(search.x, problem)
-    return (_pack(_at_optimum(lambda x: density.covariance(x, problem), search.x, problem.cross, prior, search)),)
+    x = search.x
+    fit = _at_optimum(
+        objective=lambda x, integrate: density.given(x, problem, integrate),
+        covariance=lambda x: density.covariance(x, problem),
+        x=x,
+        cross=problem.cross,
+        prior=density.fixed_prior_at(x, problem),
+        search=search,
+    )
+    return (_pack(fit),)
 
 
 @functools.cache
@@ -192,8 +202,8 @@ def _density_program(density: Any) -> Program:
 def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
-    `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `covariance(x, problem)` and
-    `fixed_prior_at(x, problem)`.
+    `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `given(x, problem, integrate)`,
+    `covariance(x, problem)` and `fixed_prior_at(x, problem)`.
     """
     (flat,) = _density_program(density)(problem)
     return _unpack(flat, problem.cross, density.size)

@@ -63,21 +63,22 @@ class Density:
         return [prior.node for prior in (*own, p.sigma, *p.held)]
 
     def start(self, problem: Problem) -> Any:
-        """Where a search begins: sds and sigma at half the residual's spread, no correlation, other fixed effects at
-        least squares.
+        """Where a search begins: sds and sigma at their first estimates, no correlation, other fixed effects at least
+        squares.
 
         A value outside a prior's support is replaced by the middle of the support.
         """
         from numpyro.distributions import biject_to
 
-        units, priors = problem.units, self._priors(problem)
+        units, priors, first = problem.units, self._priors(problem), problem.first
+        sigma = first.sigma * units.y
         guesses = [
-            0.5 * units.y / z[start]
-            for z, blocks in zip(units.z, self.terms, strict=True)
+            sigma * covariance[start, start] ** 0.5 / z[start]
+            for covariance, z, blocks in zip(first.covariances, units.z, self.terms, strict=True)
             for start, _ in sd_columns(blocks)
         ]
         guesses += [own.none(block.size) for blocks in self.terms for block, own in correlations(blocks)]
-        guesses += [0.5 * units.y, *units.centre[len(units.centre) - self.n_held :]]
+        guesses += [sigma, *units.centre[len(units.centre) - self.n_held :]]
         return unconstrained(guesses, [biject_to(prior.support) for prior in priors])
 
     def constrain(self, x: Any, problem: Problem) -> tuple[Parameters, Any]:
@@ -121,17 +122,18 @@ class Density:
 
     def neg2_log_density(self, x: Any, problem: Problem) -> Any:
         """-2 log posterior density, up to the data's units."""
-        return self._given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
+        return self.given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
 
     def evaluator(self, problem: Problem) -> Evaluate:
         """The value, gradient and Hessian of -2 log posterior density at x."""
         return evaluator(
-            lambda x, integrate: self._given(x, problem, integrate),
+            lambda x, integrate: self.given(x, problem, integrate),
             lambda x: self.covariance(x, problem)[0],
             problem.cross,
         )
 
-    def _given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+    def given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+        """-2 log posterior density at x from what `integrate` makes of the factors."""
         parameters, volume = self.constrain(x, problem)
         factors, sigma = self.in_kernel_units(parameters, problem)
         held = self.held_in_kernel_units(parameters, problem)

@@ -10,6 +10,7 @@ from hier.design import Design
 from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
+from hier.kernel.moments import Moments, moments
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
 from hier.kernel.structure import Structure, choose_structure, refuse_too_large
@@ -36,11 +37,13 @@ class Problem(NamedTuple):
     """What a compiled program is given: data and priors are arguments, never constants, so that the same program
     serves all.
 
-    `order` (p,): the fixed-effects column at each place of the kernel's order. `priors` is None for REML and ML.
+    `order` (p,): the fixed-effects column at each place of the kernel's order. `first`: first estimates of the
+    variances. `priors` is None for REML and ML.
     """
 
     cross: CrossProducts
     units: Units
+    first: Moments
     order: np.ndarray
     fixed: FixedPrior
     priors: VariancePriors | None
@@ -69,7 +72,8 @@ def likelihood_problem(design: Design, structure: Structure) -> Problem:
     p = len(design.names)
     order = np.arange(p)
     cross, units = _cross_products(design, structure, order)
-    return Problem(cross, units, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
+    first = moments(cross, terms_of(design, structure))
+    return Problem(cross, units, first, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
 
 @float64
@@ -89,7 +93,8 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
         held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
     )
     fixed = _fixed_prior(priors, units, order, int(held.sum()))
-    return Problem(cross, units, order, fixed, as_float64(variance))
+    first = moments(cross, terms_of(design, structure))
+    return Problem(cross, units, first, order, fixed, as_float64(variance))
 
 
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:

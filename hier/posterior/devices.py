@@ -37,7 +37,7 @@ def work(problem: Any) -> int:
         total += size * q * q * (q + columns)
     for dense in cross.dense:
         r, (q, _, size) = len(dense.rr), cross.levels[0].zz.shape
-        total += r**3 + (size * q * r**2 if dense.coupling.is_dense else len(dense.coupling.first) * q * q)
+        total += r**3 + (size * q * r**2 if dense.coupling.is_dense else len(dense.coupling.pairs.group) * q * q)
     return total
 
 

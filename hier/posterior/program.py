@@ -15,6 +15,7 @@ from hier.kernel.parameters import by_column, correlated_factor
 from hier.kernel.precision import float64
 from hier.model import Model
 from hier.posterior.dataset import dataset, in_tree, sample_coords
+from hier.posterior.groups import groups_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,12 +99,10 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
             where=f"prior of `{flat[0]}`",
             hint="give it a proper prior, such as dist.Normal(0, 10)",
         )
-    random, group = model.design.random, model.design.random.group
     drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed), y=None)
     draws_of = {name: np.asarray(values)[None] for name, values in drawn.items()}
-    prior = dataset(draws_of, group, random.levels, model.design.names, random.names)
-    response = xr.Dataset(
-        {in_tree(model.design.response): (("chain", "draw", "obs"), draws_of["y"])},
-        sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)},
-    )
-    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": response})
+    prior = dataset(draws_of, groups_of(model.design), model.design.names)
+    coords = sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)}
+    response = in_tree(model.design.response, coords)
+    predicted = xr.Dataset({response: (("chain", "draw", "obs"), draws_of["y"])}, coords)
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted})
