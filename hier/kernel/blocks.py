@@ -29,6 +29,8 @@ from hier.kernel.correlation import (
 )
 
 INSIDE = 0.01  # of its range: a correlation that a search begins with is as far from either limit
+NEAR = 1.2  # the angle of a correlation that a search begins with near either limit
+HALF = 0.5  # of the residual's: a standard deviation that a search begins with
 
 
 class Correlation(NamedTuple):
@@ -52,7 +54,7 @@ class Structure(NamedTuple):
     """One covariance structure, for a block of k columns.
 
     `words`: its name in a sentence. `correlation`: None where there is none.
-    `count(block)`: its parameters. `start(block)`: those of the identity. `factor(theta, block)`: the lower-triangular
+    `count(block)`: its parameters. `starts(block)`: those that searches begin with. `factor(theta, block)`: the lower-triangular
     factor (k, k). `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the
     factor, each with a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than
     `least` to its limit put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one
@@ -62,7 +64,7 @@ class Structure(NamedTuple):
     words: str
     correlation: Correlation | None
     count: Callable[[Block], int]
-    start: Callable[[Block], np.ndarray]
+    starts: Callable[[Block], list[np.ndarray]]
     factor: Callable[[Any, Block], jax.Array]
     canonical: Callable[[Any, Block], jax.Array]
     settled: Callable[[Any, Block, float], jax.Array]
@@ -108,7 +110,7 @@ def _unstructured() -> Structure:
             log_volume=log_volume,
         ),
         count=lambda block: block.size * (block.size + 1) // 2,
-        start=lambda block: np.equal(*_lower(block.size)).astype(np.float64),
+        starts=lambda block: [np.equal(*_lower(block.size)).astype(np.float64)],
         factor=factor,
         canonical=canonical,
         settled=settled,
@@ -160,8 +162,10 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
             ]
         )
 
-    def start(block: Block) -> np.ndarray:
-        return nearest(np.eye(block.size), block, 0.0)
+    def starts(block: Block) -> list[np.ndarray]:
+        """No correlation, and near both limits: at small standard deviations the likelihood has several maxima."""
+        none = nearest(HALF**2 * np.eye(block.size), block, 0.0)
+        return [none, *(np.append(none[:-1], angle) for angle in (-NEAR, NEAR) if single is not None)]
 
     def nearest(covariance: np.ndarray, block: Block, least: float) -> np.ndarray:
         variances = np.maximum(np.diag(covariance), least**2)
@@ -178,7 +182,7 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
         words=words,
         correlation=None if single is None else _one_correlation(single),
         count=lambda block: n_sds(block) + n_angles,
-        start=start,
+        starts=starts,
         factor=factor,
         canonical=canonical,
         settled=settled,

@@ -109,6 +109,17 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     return np.concatenate(found)
 
 
+def other_starts(terms: Terms) -> np.ndarray:
+    """Where more searches begin (s, m), in case the likelihood has several maxima; none where that is not to be feared.
+
+    Theta of each, and log sigma of half the spread; columns have root mean square 1 there.
+    """
+    own = [STRUCTURES[block.structure].starts(block) for blocks in terms for block in blocks]
+    n = max(len(found) for found in own)
+    rows = [np.concatenate([found[min(k, len(found) - 1)] for found in own]) for k in range(1, n)]
+    return np.array([np.append(row, np.log(0.5)) for row in rows]).reshape(n - 1, n_variance_parameters(terms))
+
+
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:
     """The same covariances with non-negative diagonal entries of their factors."""
     return _by_block(theta, terms, lambda structure, part, block: structure.canonical(part, block))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import Terms, columns_of, n_columns, theta_of
+from hier.kernel.covariance import Terms, columns_of, n_columns, other_starts, theta_of
 from hier.kernel.crossproducts import CrossProducts
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
@@ -46,8 +46,11 @@ class _Factor(NamedTuple):
 
 
 def start_of(first: Moments, terms: Terms) -> np.ndarray:
-    """Where a search of theta and log sigma begins (m,)."""
-    return np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma))
+    """Where searches of theta and log sigma begin (s, m): one at the first estimates, and others where the likelihood
+    may well have several maxima.
+    """
+    begin = np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma))
+    return np.vstack([begin, other_starts(terms)])
 
 
 def moments(cross: CrossProducts, terms: Terms) -> Moments:
