@@ -6,7 +6,7 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate, TermArrays
-from hier.kernel.covariance import n_variance_parameters, starts
+from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
 from hier.kernel.moments import start_of
 from hier.model import Model
@@ -41,8 +41,12 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure)
-    first = starts(start_of(problem.first, terms), terms)
-    return _in_user_units(model, method, problem, fit_likelihood(first, problem.cross, terms, reml=method == "reml"))
+    return _in_user_units(
+        model,
+        method,
+        problem,
+        fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml"),
+    )
 
 
 def _refuse_unidentified(model: Model) -> None:

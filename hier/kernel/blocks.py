@@ -57,8 +57,8 @@ class Structure(NamedTuple):
     `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the factor, each with
     a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than `least` to its limit
     put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one like it, with no
-    standard deviation below `least`. `others(theta, block)`: where else a search should begin, since the likelihood
-    may have another maximum there.
+    standard deviation below `least`. `others(theta, side)`: where else a search should begin, on either side (-1, 1),
+    since the likelihood may have another maximum there; None where it hardly has.
     """
 
     words: str
@@ -68,7 +68,7 @@ class Structure(NamedTuple):
     canonical: Callable[[Any, Block], jax.Array]
     settled: Callable[[Any, Block, float], jax.Array]
     nearest: Callable[[np.ndarray, Block, float], np.ndarray]
-    others: Callable[[np.ndarray, Block], list[np.ndarray]]
+    others: Callable[[np.ndarray, float], np.ndarray] | None
 
 
 @functools.cache
@@ -114,7 +114,7 @@ def _unstructured() -> Structure:
         canonical=canonical,
         settled=settled,
         nearest=nearest,
-        others=lambda theta, block: [],
+        others=None,
     )
 
 
@@ -173,9 +173,9 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
         mean = np.clip(_mean_correlation(covariance, single.reach(block.size)), low + inside, 1.0 - inside)
         return np.append(roots, angle_of(mean, low))
 
-    def others(theta: np.ndarray, block: Block) -> list[np.ndarray]:
+    def others(theta: np.ndarray, side: float) -> np.ndarray:
         # a variance that reaches zero where the correlation has the wrong sign stays there
-        return [np.append(theta[:-1], angle) for angle in (-NEAR, NEAR) if single is not None]
+        return np.append(theta[:-1], side * NEAR)
 
     return Structure(
         words=words,
@@ -185,7 +185,7 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
         canonical=canonical,
         settled=settled,
         nearest=nearest,
-        others=others,
+        others=None if single is None else others,
     )
 
 

@@ -109,17 +109,24 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     return np.concatenate(found)
 
 
+def has_several_maxima(terms: Terms) -> bool:
+    """Whether the likelihood may well have several maxima, so that one search is not enough."""
+    return any(STRUCTURES[block.structure].others is not None for blocks in terms for block in blocks)
+
+
 def starts(x: np.ndarray, terms: Terms) -> np.ndarray:
     """Where searches begin (s, m) if the first begins at theta and log sigma `x` (m,): there, and where the likelihood
-    may well have another maximum.
+    may have another maximum.
     """
-    parts = np.split(x, np.cumsum([_count(block) for blocks in terms for block in blocks]))
-    every = [block for blocks in terms for block in blocks]
-    others = [STRUCTURES[block.structure].others(part, block) for block, part in zip(every, parts, strict=False)]
+    blocks = [block for own in terms for block in own]
+    *parts, log_sigma = np.split(x, np.cumsum([_count(block) for block in blocks]))
     found = [x]
-    for k in range(max(map(len, others))):
-        own = [other[k] if other else part for other, part in zip(others, parts, strict=False)]
-        found.append(np.concatenate([*own, parts[-1]]))
+    for side in (-1.0, 1.0) if has_several_maxima(terms) else ():
+        moved = []
+        for block, part in zip(blocks, parts, strict=True):
+            others = STRUCTURES[block.structure].others
+            moved.append(part if others is None else others(part, side))
+        found.append(np.concatenate([*moved, log_sigma]))
     return np.array(found)
 
 

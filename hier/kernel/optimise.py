@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 MAX_STEPS = 100
-PREDICTED_DECREASE = 1e-8  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
-LEFT_BEHIND = 3e-10  # the decrease that may be left after the last step, where the steps before show how fast they go
+PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
 SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
@@ -78,12 +77,12 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
     return evaluate
 
 
-def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
+def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
-    The search stops where a Newton step predicts a decrease below 1e-8, or where the gain of the last steps shows that
-    one more leaves less than 3e-10, and takes that step without looking back. It is deterministic, and `vmap` runs a
-    batch of searches as one program.
+    The search stops where a Newton step predicts a decrease below 1e-9, and takes that step without looking back; it
+    stops earlier where the gain of the last steps shows that one more leaves less than `left_behind`. It is
+    deterministic, and `vmap` runs a batch of searches as one program.
     """
 
     def advance(state: _State) -> _State:
@@ -112,7 +111,7 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
         _, predicted, _ = _newton_step(moved)
         # of full steps each gains at least the factor that the one before gained
         whole = ~first & better & (length <= state.radius)
-        close = (predicted < PREDICTED_DECREASE) | (whole & (predicted**2 < LEFT_BEHIND * before))
+        close = (predicted < PREDICTED_DECREASE) | (whole & (predicted**2 < left_behind * before))
         return moved._replace(close=close, done=close | (moved.radius < SMALLEST_RADIUS))
 
     m = start.shape[0]
