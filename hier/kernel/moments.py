@@ -60,9 +60,8 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
     cost less than the moments and lead to the same maximum, all relative covariances are the identity.
     """
     columns = [columns_of(blocks) for blocks in terms]
-    first = (
-        None if _is_quick(cross) and not has_several_maxima(terms) else _solved(cross, columns, _factors(cross, None))
-    )
+    skipped = _is_quick(cross) and not has_several_maxima(terms)
+    first = None if skipped else _solved(cross, columns, _factors(cross, None))
     if first is None:
         return Moments(tuple(np.eye(n_columns(blocks)) for blocks in terms), np.float64(0.5))
     second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None
