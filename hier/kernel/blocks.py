@@ -54,11 +54,11 @@ class Structure(NamedTuple):
     """One covariance structure, for a block of k columns.
 
     `words`: its name in a sentence. `correlation`: None where there is none.
-    `count(block)`: its parameters. `starts(block)`: those that searches begin with. `factor(theta, block)`: the lower-triangular
-    factor (k, k). `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the
-    factor, each with a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than
-    `least` to its limit put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one
-    like it, with no standard deviation below `least`.
+    `count(block)`: its parameters. `starts(block)`: those that searches begin with. `factor(theta, block)`: the
+    lower-triangular factor (k, k). `canonical(theta, block)`: parameters of the same covariance with a non-negative
+    diagonal of the factor, each with a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is
+    nearer than `least` to its limit put there. `nearest(covariance, block, least)`: parameters of a covariance matrix,
+    or of one like it, with no standard deviation below `least`.
     """
 
     words: str
