@@ -18,9 +18,10 @@ from hier.model.problem import likelihood_problem, terms_of
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
 
+
 @dataclass(frozen=True)
 class Bootstrap:
-    """Refits of a bootstrap: `refits`, a row each, and `original`, the parameters of the estimate that they came from."""
+    """Refits of a bootstrap: `refits`, a row each, and `original`, the parameters of the estimate."""
 
     refits: ManyEstimates = field(repr=False)
     original: pd.Series
