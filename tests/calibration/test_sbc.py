@@ -28,7 +28,7 @@ PRIORS = {
     "cor_g": dist.LKJ(2, 2.0),
     "sigma": dist.HalfNormal(1.0),
 }
-DENSITY = Density(blocks=(Block(2),), n_held=0, with_volume=True)
+DENSITY = Density(terms=((Block(2),),), n_held=0, with_volume=True)
 WARMUP, THIN = 150, 4
 
 
@@ -54,7 +54,7 @@ def posterior_ranks(seed: int, replications: int, kept: int) -> np.ndarray:
     for _ in range(replications):
         frame, truth = simulate(rng)
         model = hier.Model("y ~ x + (x | g)", frame, priors=PRIORS)
-        problems.append(posterior_problem(model.design, model.priors))
+        problems.append(posterior_problem(model.design, model.structure, model.priors))
         truths.append(truth)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)
     pieces = -(-(WARMUP + kept * THIN) // LONGEST_PIECE)
@@ -76,7 +76,7 @@ def posterior_ranks(seed: int, replications: int, kept: int) -> np.ndarray:
         x = x.reshape(-1, DENSITY.size)[WARMUP : WARMUP + kept * THIN : THIN]
         keys = jax.random.split(draw_key, kept)
         d = jax.vmap(lambda x, key: draw_given(x, key, problem, DENSITY))(x, keys)
-        return jnp.column_stack([d.beta, d.sd, d.cor[:, 0, 1], d.sigma, d.b[:, 0], d.b[:, J - 1]])
+        return jnp.column_stack([d.beta, d.sd[0], d.cor[0][:, 0, 1], d.sigma, d.b[0][:, 0], d.b[0][:, J - 1]])
 
     draws = jax.jit(jax.vmap(one))(stacked, jax.random.split(jax.random.key(seed), replications))
     return (np.asarray(draws) < np.stack(truths)[:, None, :]).sum(axis=1)
