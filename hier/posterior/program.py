@@ -11,8 +11,7 @@ import numpy as np
 
 from hier.design import RandomEffects
 from hier.errors import ModelError
-from hier.kernel.covariance import correlation_blocks, symmetric_correlation
-from hier.kernel.parameters import correlated_factor
+from hier.kernel.parameters import by_column, correlated_factor
 from hier.kernel.precision import float64
 from hier.model import Model
 from hier.posterior.dataset import dataset, in_tree, sample_coords
@@ -69,18 +68,12 @@ def _deviations(random: RandomEffects, priors: GroupPriors) -> Any:
     import numpyro.distributions as dist
 
     group, q = random.group, len(random.names)
-    sd = jnp.stack(
-        [numpyro.sample(f"sd_{group}[{name}]", prior) for name, prior in zip(random.names, priors.sd, strict=True)]
-    )
+    sds = [numpyro.sample(key, prior) for key, prior in zip(priors.sd_keys(), priors.sd, strict=True)]
+    sd = by_column(sds, random.blocks)
     numpyro.deterministic(f"sd_{group}", sd)
-    blocks = correlation_blocks(random.blocks)
-    factors = []
-    for k, (block, prior) in enumerate(zip([b for b in random.blocks if b.size > 1], priors.cor, strict=True)):
-        drawn_cor: Any = numpyro.sample(f"cor_factor_{group}_{k}", prior)
-        one = block.structure == "cs"
-        factors.append(symmetric_correlation(drawn_cor, block.size) if one else drawn_cor)
-    factor = correlated_factor(sd, factors, random.blocks)
-    if blocks:
+    cor = [numpyro.sample(f"cor_variable_{group}_{k}", prior) for k, prior in enumerate(priors.cor)]
+    factor = correlated_factor(sd, cor, random.blocks)
+    if cor:
         shape = factor / sd[:, None]
         numpyro.deterministic(f"cor_{group}", shape @ shape.T)
     with numpyro.plate(f"levels of {group}", random.n_levels):
