@@ -62,7 +62,6 @@ def ranova(estimate: Estimate) -> pd.DataFrame:
         },
         index=list(fits),
     )
-    table.loc["<none>", ["p_value", "p_boundary"]] = np.nan
     stray = [label for label, fit in fits.items() if not fit.converged]
     table.attrs["note"] = (
         ("restricted " if reml else "") + "log-likelihoods" + (f"; no convergence: {', '.join(stray)}" if stray else "")
