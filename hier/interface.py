@@ -98,13 +98,13 @@ class Model(models.Model):
 class Comparison(pooling.Comparison):
     __doc__ = pooling.Comparison.__doc__
 
-    def plot_shrinkage(self) -> Any:
+    def plot_shrinkage(self, group: str | None = None) -> Any:
         """The picture of `hier.plots.plot_shrinkage`: each level's coefficients under no, partial and complete
-        pooling.
+        pooling; of the grouping factor `group`, or of the one with the most levels.
         """
         from hier.plots import plot_shrinkage
 
-        return plot_shrinkage(self)
+        return plot_shrinkage(self, group)
 
 
 def compare(estimate: Estimate, posterior: Posterior) -> Comparison:

@@ -18,12 +18,13 @@ UNSEEN, MISSING = -1, -2
 
 
 class Block(NamedTuple):
-    """Columns whose deviations vary together: how many, and the structure of their covariance, `us` unstructured or
-    `cs` with one correlation. A single column is a block of size 1.
+    """Columns whose deviations vary together: how many, the structure of their covariance (`us`, `diag`, `cs`, `ar1`),
+    and whether they all have one variance. A column that varies on its own is a block of size 1, whatever its bar.
     """
 
     size: int
     structure: str = "us"
+    homogeneous: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class RandomEffects:
 
     `codes` (n,): the row's level as an integer in [0, J). `Z` (n, q): the columns that vary between levels. `levels`:
     the J levels as they stand in the data, sorted or in the order of the categorical; those of an interaction join
-    its factors' levels with colons. `names`: the q columns. `blocks`: those of them that are correlated
-    among themselves, in order; their sizes sum to q.
+    its factors' levels with colons. `names`: the q columns. `blocks`: those of them that share correlations or a
+    variance, in order; their sizes sum to q.
     `factors`: the columns whose combinations are the levels, `factor_levels` the levels of each, `combinations` (J, f)
     their codes. `encoders`: how the columns were made, one a bar.
     """
@@ -58,6 +59,16 @@ class RandomEffects:
     def rows_per_level(self) -> np.ndarray:
         """Rows of each level (J,)."""
         return np.bincount(self.codes[self.codes >= 0], minlength=self.n_levels)
+
+    @property
+    def bars(self) -> dict[int, str]:
+        """What stands before each bar, its intercept written out, by the first of its columns: `1 + week`."""
+        found, at = dict[int, str](), 0
+        for encoder in self.encoders:
+            part = encoder.part
+            found[at] = f"1 + {part}" if part.intercept and part.terms else str(part)
+            at += len(encoder.names)
+        return found
 
     def of(self, table: Table) -> RandomEffects:
         """The same random effects in another table; `codes` are -1 where a level is new and -2 where it is missing."""
@@ -105,8 +116,7 @@ def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, f
     Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
     blocks: list[Block] = []
     for term, (_, encoder) in zip(terms, pieces, strict=True):
-        k = len(encoder.names)
-        blocks += [Block(1)] * k if k == 1 or term.structure == "diag" else [Block(k, term.structure)]
+        blocks += _blocks(term, len(encoder.names))
     return RandomEffects(
         group=first.group,
         codes=codes,
@@ -120,6 +130,12 @@ def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, f
         encoders=tuple(encoder for _, encoder in pieces),
         span=first.group_span,
     )
+
+
+def _blocks(term: RandomTerm, size: int) -> list[Block]:
+    """The blocks of one bar's columns: one, or where nothing connects them, one for each."""
+    apart = size == 1 or (term.structure == "diag" and not term.homogeneous)
+    return [Block(1)] * size if apart else [Block(size, term.structure, term.homogeneous)]
 
 
 def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate, TermArrays
-from hier.kernel.covariance import n_variance_parameters, start
+from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.crossproducts import Units
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
+from hier.kernel.moments import start_of
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
@@ -42,7 +43,10 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure)
     return _in_user_units(
-        model, method, problem, fit_likelihood(start(terms), problem.cross, terms, reml=method == "reml")
+        model,
+        method,
+        problem,
+        fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml"),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Block
-from hier.kernel.covariance import columns_of
+from hier.kernel.covariance import correlation_blocks
 
 GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray]
 
@@ -36,8 +36,9 @@ def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float) -
 
 
 def correlated_pairs(blocks: tuple[Block, ...]) -> list[tuple[int, int]]:
-    """Pairs of columns within the blocks, in the order of lme4: by the first column, then by the second."""
-    return [(i, j) for start, stop in columns_of(blocks) for i in range(start, stop) for j in range(i + 1, stop)]
+    """Pairs of columns that have a correlation, in the order of lme4: by the first column, then by the second."""
+    ranges = correlation_blocks(blocks)
+    return [(i, j) for start, stop in ranges for i in range(start, stop) for j in range(i + 1, stop)]
 
 
 def coef_table(fixef: pd.Series, ranef: pd.DataFrame) -> pd.DataFrame:

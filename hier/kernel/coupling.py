@@ -14,31 +14,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.ladder import ladder
+from hier.kernel.ladder import dense_ladder, ladder
 
 SECONDS_A_PAIR = 6e-9  # measured on one core: two gathers and a scatter
 SECONDS_AN_OPERATION = 2e-11  # of a dense product
 MOST_PAIRS = 40_000_000  # beyond it their list takes gigabytes
 
 
-class Coupling(NamedTuple):
-    """Entries of C = Z_1'WZ_r, (q, J) by r columns: `value` (q, E) at level `group` (E,) and `column` (E,).
+class Pairs(NamedTuple):
+    """Pairs of entries of one level, for sums of C_g' A C_g and C_g A C_g'; none where these are made densely.
 
-    `first` and `second` (P,): pairs of entries of one level, the first not before the second by column; empty where
-    the products are made densely. `group_like` (J,) and `column_like` (r,) carry the sizes.
+    `group` (P,): the level. `position` (P,): row times r plus column, the row not before the column. `product` (q, q,
+    P): of the row's entry with the column's. They are ordered by row, so that sums are written where the last were.
+    """
+
+    group: np.ndarray
+    position: np.ndarray
+    product: np.ndarray
+
+
+class Coupling(NamedTuple):
+    """Entries of C = Z_1'WZ_r, (q, J) by r columns: `value` (q, E) at level `group` (E,) and `column` (E,), sorted by
+    both.
+
+    `group_like` (J,) and `column_like` (r,) carry the sizes.
     """
 
     value: np.ndarray
     group: np.ndarray
     column: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+    pairs: Pairs
     group_like: np.ndarray
     column_like: np.ndarray
 
     @property
     def is_dense(self) -> bool:
-        return self.first.shape[0] == 0
+        return self.pairs.group.shape[0] == 0
 
     def _matrix(self) -> jax.Array:
         """C in full, (q, r, J)."""
@@ -52,26 +63,22 @@ class Coupling(NamedTuple):
             full = self._matrix()
             half = jnp.sum(weights[:, :, None, :] * full[None], axis=1)
             return jnp.einsum("arj,asj->rs", full, half, precision="highest")
-        half = jnp.sum(weights[:, :, self.group] * self.value[None], axis=1)
-        products = jnp.sum(half[:, self.first] * self.value[:, self.second], axis=0)
-        lower = jnp.zeros((r, r)).at[self.column[self.first], self.column[self.second]].add(products)
+        products = jnp.sum(weights[:, :, self.pairs.group] * self.pairs.product, axis=(0, 1))
+        lower = jnp.zeros(r * r).at[self.pairs.position].add(products).reshape(r, r)
         return lower + jnp.tril(lower, -1).T
 
     def sandwiched(self, matrix: jax.Array) -> jax.Array:
         """C_g matrix C_g' of every level, for a symmetric `matrix` (r, r): (q, q, J)."""
-        J = self.group_like.shape[0]
+        J, r = self.group_like.shape[0], self.column_like.shape[0]
         if self.is_dense:
             full = self._matrix()
             half = jnp.einsum("rs,bsj->brj", matrix, full, precision="highest")
             return jnp.sum(full[:, None] * half[None], axis=2)
-        apart = self.first != self.second
-        at = matrix[self.column[self.first], self.column[self.second]]
-        left, right = self.value[:, self.first], self.value[:, self.second]
-        products = at * left[:, None] * right[None]
-        products = products + jnp.where(apart, at, 0.0) * right[:, None] * left[None]
-        group = self.group[self.first]
-        summed = jax.ops.segment_sum(jnp.moveaxis(products, 2, 0), group, J, indices_are_sorted=True)
-        return jnp.moveaxis(summed, 0, 2)
+        product = self.pairs.product
+        apart = jnp.where(self.pairs.position % (r + 1) == 0, 0.0, 1.0)  # a pair off the diagonal stands for two
+        both = product + apart * jnp.swapaxes(product, 0, 1)
+        values = jnp.ravel(matrix)[self.pairs.position] * both
+        return jnp.zeros((*both.shape[:2], J)).at[:, :, self.pairs.group].add(values)
 
     def times(self, vectors: jax.Array) -> jax.Array:
         """C vectors, for `vectors` (r, m): (q, m, J)."""
@@ -104,33 +111,39 @@ def couple(
     value, group, column = np.concatenate(values, axis=1), np.concatenate(groups), np.concatenate(columns)
     order = np.argsort(group * offset + column)
     value, group, column = value[:, order], group[order], column[order]
-    first, second = _pairs(group, q, n_groups, offset)
-    size = ladder(len(group) + 1)  # one entry at least is empty, for the pairs that fill up their list
+    size = ladder(len(group))
     return Coupling(
         _padded(value, size, 0.0),
         _padded(group.astype(np.int32), size, n_groups - 1),
-        _padded(column.astype(np.int32), size, 0),
-        first,
-        second,
+        _padded(column.astype(np.int32), size, offset),  # out of range: nothing is added anywhere
+        _pairs(value, group, column, n_groups, offset),
         np.zeros(n_groups, np.int8),
         np.zeros(offset, np.int8),
     )
 
 
-def _pairs(group: np.ndarray, q: int, n_groups: int, r: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of entries of one level, sorted by level; none where dense products cost less."""
-    counts = np.bincount(group, minlength=n_groups).astype(np.int64)
+def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: int, r: int) -> Pairs:
+    """Pairs of entries of one level; none where dense products cost less."""
+    q = len(value)
+    counts = np.bincount(group, minlength=n_groups)
     n_pairs = int((counts * (counts + 1) // 2).sum())
     dense = 2.0 * n_groups * q * float(r) ** 2 * SECONDS_AN_OPERATION
-    if n_pairs > MOST_PAIRS or n_pairs * SECONDS_A_PAIR * q * q >= dense:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    if n_pairs * q * q > MOST_PAIRS or n_pairs * q * q * SECONDS_A_PAIR >= dense:
+        return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((q, q, 0)))
     starts = np.cumsum(counts) - counts
-    place = np.arange(len(group)) - starts[group]  # of an entry within its level
-    first = np.repeat(np.arange(len(group), dtype=np.int32), place + 1)
-    ends = np.cumsum(place + 1)
-    second = np.arange(n_pairs, dtype=np.int64) - np.repeat(ends - (place + 1), place + 1) + starts[group][first]
-    size, empty = ladder(n_pairs), len(group)
-    return _padded(first, size, empty), _padded(second.astype(np.int32), size, empty)
+    by_row = np.argsort(column, kind="stable")
+    group, row, first = group[by_row], column[by_row], value[:, by_row]
+    partners = by_row - starts[group] + 1  # entries of its level up to itself
+    before = np.cumsum(partners) - partners
+    second = np.arange(n_pairs) + np.repeat(starts[group] - before, partners)
+    product = np.repeat(first, partners, axis=1)[:, None] * value[None, :, second]
+    position = np.repeat(row * r, partners) + column[second]
+    size = dense_ladder(n_pairs)
+    return Pairs(
+        _padded(np.repeat(group, partners).astype(np.int32), size, n_groups - 1),
+        _padded(position.astype(np.int32), size, 0),
+        _padded(product, size, 0.0),
+    )
 
 
 def _padded(values: np.ndarray, size: int, filler: float) -> np.ndarray:

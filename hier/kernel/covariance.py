@@ -1,109 +1,22 @@
-"""Covariance structures of the group deviations: how a vector of parameters fills the relative covariance factor.
+"""How a vector of parameters, theta, fills the relative covariance factors of all deviations.
 
-Each block of columns has its structure: `us`, every variance and covariance free, or `cs`, compound symmetry: every
-variance free and one correlation. A structure is an entry in a table; theta is that of each block in turn.
+Theta is that of each block of columns in turn, and each block has its structure, an entry in the table of `blocks`.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hier.design import Block
+from hier.kernel.blocks import STRUCTURES, Correlation, Structure
 
 Blocks = tuple[Block, ...]
 Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
-SHORT_OF_ONE = (
-    1e-9  # a compound-symmetric correlation stays this far inside its range, where the factor has derivatives
-)
-
-
-class Structure(NamedTuple):
-    """One covariance structure, for a block of k columns.
-
-    `count(k)`: its parameters. `start(k)`: those of the identity. `factor(theta, k)`: the lower-triangular factor
-    (k, k). `canonical(theta, k)`: parameters of the same covariance with a non-negative diagonal of the factor.
-    `columns(k)`: the factor's column that each parameter belongs to alone, or None where that is none.
-    """
-
-    count: Callable[[int], int]
-    start: Callable[[int], np.ndarray]
-    factor: Callable[[Any, int], jax.Array]
-    canonical: Callable[[Any, int], jax.Array]
-    columns: Callable[[int], np.ndarray | None]
-
-
-@functools.cache
-def _lower(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of a lower triangle by columns, as lme4 orders theta."""
-    columns = np.repeat(np.arange(size), np.arange(size, 0, -1))
-    rows = np.concatenate([np.arange(column, size) for column in range(size)])
-    return rows, columns
-
-
-def _unstructured_factor(theta: Any, size: int) -> jax.Array:
-    return jnp.zeros((size, size), theta.dtype).at[_lower(size)].set(theta)
-
-
-def _unstructured_canonical(theta: Any, size: int) -> jax.Array:
-    """The likelihood is even in the sign of each column of the factor."""
-    diagonal = jnp.diag(_unstructured_factor(theta, size))
-    return theta * jnp.where(diagonal < 0, -1.0, 1.0)[_lower(size)[1]]
-
-
-def _symmetric_start(size: int) -> np.ndarray:
-    low = lowest_correlation(size)
-    return np.append(np.zeros(size), np.log(-low))  # standard deviations of 1 and no correlation
-
-
-def _symmetric_factor(theta: Any, size: int) -> jax.Array:
-    """Parameters: log standard deviations, and the correlation's place in its range on the logistic scale."""
-    low = lowest_correlation(size)
-    inside = SHORT_OF_ONE + (1.0 - 2.0 * SHORT_OF_ONE) * jax.nn.sigmoid(theta[size])
-    return jnp.exp(theta[:size])[:, None] * symmetric_correlation(low + (1.0 - low) * inside, size)
-
-
-STRUCTURES: dict[str, Structure] = {
-    "us": Structure(
-        count=lambda size: size * (size + 1) // 2,
-        start=lambda size: np.equal(*_lower(size)).astype(np.float64),
-        factor=_unstructured_factor,
-        canonical=_unstructured_canonical,
-        columns=lambda size: _lower(size)[1],
-    ),
-    "cs": Structure(
-        count=lambda size: size + 1,
-        start=_symmetric_start,
-        factor=_symmetric_factor,
-        canonical=lambda theta, size: theta,
-        columns=lambda size: None,
-    ),
-}
-
-
-def lowest_correlation(size: int) -> float:
-    """The lower limit of a correlation that all pairs of `size` variables share."""
-    return -1.0 / (size - 1)
-
-
-def symmetric_correlation(correlation: Any, size: int) -> jax.Array:
-    """The lower-triangular factor (k, k) of the correlation matrix in which all correlations are equal.
-
-    With r the correlation, column j from 0 has the diagonal entry sqrt((1 - r)(1 + jr) / (1 + (j - 1)r)), and below it
-    r sqrt((1 - r) / ((1 + (j - 1)r)(1 + jr))); in the first column 1 and r.
-    """
-    r, columns = correlation, []
-    for j in range(size):
-        before, at = 1.0 + (j - 1) * r, 1.0 + j * r
-        diagonal = jnp.sqrt((1.0 - r) * at / before) if j else jnp.ones_like(r)
-        below = r * jnp.sqrt((1.0 - r) / (before * at)) if j else r
-        columns.append(jnp.concatenate([jnp.zeros(j), diagonal[None], jnp.full(size - j - 1, below)]))
-    return jnp.stack(columns, axis=1)
 
 
 def columns_of(blocks: Blocks) -> list[tuple[int, int]]:
@@ -117,16 +30,56 @@ def n_columns(blocks: Blocks) -> int:
     return sum(block.size for block in blocks)
 
 
+def sd_columns(blocks: Blocks) -> list[tuple[int, int]]:
+    """Half-open range of the columns that each standard deviation is of: one, or all of a homogeneous block."""
+    found = []
+    for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
+        found += [(start, stop)] if block.homogeneous else [(k, k + 1) for k in range(start, stop)]
+    return found
+
+
+def correlation_of(block: Block) -> Correlation | None:
+    """How the columns of a block are correlated; None where they are not."""
+    return STRUCTURES[block.structure].correlation if block.size > 1 else None
+
+
+def correlations(blocks: Blocks) -> list[tuple[Block, Correlation]]:
+    """The blocks that have correlations."""
+    found = [(block, correlation_of(block)) for block in blocks]
+    return [(block, correlation) for block, correlation in found if correlation is not None]
+
+
+def correlation_blocks(blocks: Blocks) -> tuple[tuple[int, int], ...]:
+    """Half-open column ranges of the blocks that have correlations."""
+    both = zip(blocks, columns_of(blocks), strict=True)
+    return tuple(columns for block, columns in both if correlation_of(block) is not None)
+
+
+def _count(block: Block) -> int:
+    return STRUCTURES[block.structure].count(block)
+
+
 def n_variance_parameters(terms: Terms) -> int:
-    """Variances and covariances of all deviations, and the residual variance."""
-    return sum(STRUCTURES[block.structure].count(block.size) for blocks in terms for block in blocks) + 1
+    """Variances and covariances of all deviations as far as they are free, and the residual variance."""
+    return sum(_count(block) for blocks in terms for block in blocks) + 1
 
 
 def _split(theta: Any, terms: Terms) -> list[list[Any]]:
     """Theta of each block of each factor."""
-    counts = [STRUCTURES[block.structure].count(block.size) for blocks in terms for block in blocks]
+    counts = [_count(block) for blocks in terms for block in blocks]
     parts = iter(jnp.split(theta, np.cumsum(counts)[:-1]))
     return [[next(parts) for _ in blocks] for blocks in terms]
+
+
+def _by_block(theta: Any, terms: Terms, change: Callable[[Structure, Any, Block], jax.Array]) -> jax.Array:
+    """Theta with the part of each block changed."""
+    return jnp.concatenate(
+        [
+            change(STRUCTURES[block.structure], part, block)
+            for blocks, parts in zip(terms, _split(theta, terms), strict=True)
+            for block, part in zip(blocks, parts, strict=True)
+        ]
+    )
 
 
 def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
@@ -136,44 +89,44 @@ def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
         q = n_columns(blocks)
         factor = jnp.zeros((q, q), theta.dtype)
         for block, part, (start, stop) in zip(blocks, parts, columns_of(blocks), strict=True):
-            factor = factor.at[start:stop, start:stop].set(STRUCTURES[block.structure].factor(part, block.size))
+            factor = factor.at[start:stop, start:stop].set(STRUCTURES[block.structure].factor(part, block))
         factors.append(factor)
     return tuple(factors)
 
 
-def start(terms: Terms) -> np.ndarray:
-    """Where a search begins: theta of the identity, and log sigma of half the spread; columns have root mean square 1
-    there.
+def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0) -> np.ndarray:
+    """Theta of relative covariances (q, q), one a grouping factor: where a search may begin.
+
+    It is exact where a covariance has the structure of its blocks and, of one correlation, lies well inside the
+    range; otherwise it takes the variances, and the mean correlation or the positive part. `least`: standard
+    deviations below it are raised to it, since the slope in one of zero is always zero.
     """
-    own = [STRUCTURES[block.structure].start(block.size) for blocks in terms for block in blocks]
-    return np.append(np.concatenate(own), np.log(0.5))
+    found = []
+    for covariance, blocks in zip(covariances, terms, strict=True):
+        for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
+            own = np.asarray(covariance)[start:stop, start:stop]
+            found.append(STRUCTURES[block.structure].nearest(own, block, least))
+    return np.concatenate(found)
+
+
+def other_starts(terms: Terms) -> np.ndarray:
+    """Where more searches begin (s, m), in case the likelihood has several maxima; none where that is not to be feared.
+
+    Theta of each, and log sigma of half the spread; columns have root mean square 1 there.
+    """
+    own = [STRUCTURES[block.structure].starts(block) for blocks in terms for block in blocks]
+    n = max(len(found) for found in own)
+    rows = [np.concatenate([found[min(k, len(found) - 1)] for found in own]) for k in range(1, n)]
+    return np.array([np.append(row, np.log(0.5)) for row in rows]).reshape(n - 1, n_variance_parameters(terms))
 
 
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:
     """The same covariances with non-negative diagonal entries of their factors."""
-    return jnp.concatenate(
-        [
-            STRUCTURES[block.structure].canonical(part, block.size)
-            for blocks, parts in zip(terms, _split(theta, terms), strict=True)
-            for block, part in zip(blocks, parts, strict=True)
-        ]
-    )
+    return _by_block(theta, terms, lambda structure, part, block: structure.canonical(part, block))
 
 
-def without_small_columns(theta: jax.Array, terms: Terms, least: float) -> jax.Array:
-    """Theta with zeros for those columns of the factors that have no entry as large as `least`."""
-    found = []
-    for blocks, parts in zip(terms, _split(theta, terms), strict=True):
-        for block, part in zip(blocks, parts, strict=True):
-            columns = STRUCTURES[block.structure].columns(block.size)
-            if columns is None:
-                found.append(part)
-                continue
-            size = jnp.zeros(block.size).at[columns].max(jnp.abs(part))
-            found.append(jnp.where(size[columns] < least, 0.0, part))
-    return jnp.concatenate(found)
-
-
-def correlation_blocks(blocks: Blocks) -> tuple[tuple[int, int], ...]:
-    """Half-open column ranges of the blocks that have correlations."""
-    return tuple((start, stop) for start, stop in columns_of(blocks) if stop - start > 1)
+def settled(theta: jax.Array, terms: Terms, least: float) -> jax.Array:
+    """Canonical theta with standard deviations, columns of factors and correlations that are nearer than `least` to
+    their limits put there.
+    """
+    return _by_block(theta, terms, lambda structure, part, block: structure.settled(part, block, least))

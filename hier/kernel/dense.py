@@ -1,40 +1,87 @@
 """Algebra of the deviations that are eliminated together: one symmetric matrix, its factor and its inverse.
 
 The matrix is as large as there are deviations, so all work goes into products of large blocks, which run at several
-times the speed of triangular solves.
+times the speed of triangular solves, and, unlike LAPACK's threads, do not wait for each other on a busy machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-SPLIT = 384  # rows from which halves are worth their copies
+BLOCK = 400  # rows that LAPACK factorises at a time
+MOST_BLOCKS = 24  # more would take long to compile
 
 
-def inverse(lower: jax.Array) -> jax.Array:
-    """(L L')^-1 of a lower triangular L (r, r).
-
-    By halves where it is large, since products run faster than triangular solves: with X = L^-1, the lower left block
-    of X is -X_22 L_21 X_11, and the inverse is X'X. Source: Golub and Van Loan (2013), Matrix Computations, section
-    3.1.
+class BlockFactor(NamedTuple):
+    """The Cholesky factor L of a matrix by block columns: `inverse` of each block on the diagonal, and what is
+    `below` it.
     """
-    size = lower.shape[0]
-    if size < SPLIT:
-        return jax.scipy.linalg.cho_solve((lower, True), jnp.eye(size))
-    half = size // 2
-    first = jax.scipy.linalg.solve_triangular(lower[:half, :half], jnp.eye(half), lower=True)
-    second = jax.scipy.linalg.solve_triangular(lower[half:, half:], jnp.eye(size - half), lower=True)
-    corner = -(second @ (lower[half:, :half] @ first))
-    below = second.T @ corner
-    return jnp.concatenate(
-        [
-            jnp.concatenate([first.T @ first + corner.T @ corner, below.T], axis=1),
-            jnp.concatenate([below, second.T @ second], axis=1),
-        ]
-    )
+
+    inverse: tuple[jax.Array, ...]
+    below: tuple[jax.Array, ...]
+
+
+def block_cholesky(matrix: jax.Array) -> tuple[BlockFactor, jax.Array]:
+    """L of a positive definite L L' (r, r), and log of its determinant.
+
+    Source: Golub and Van Loan (2013), Matrix Computations, section 4.2.6 (right-looking block Cholesky).
+    """
+    size = matrix.shape[0]
+    count = min(MOST_BLOCKS, max(1, -(-size // BLOCK)))
+    edges = [round(k * size / count) for k in range(count + 1)]
+    inverses, panels, log_det = [], [], jnp.zeros(())
+    for k in range(count):
+        width = edges[k + 1] - edges[k]
+        lower = jax.lax.linalg.cholesky(matrix[:width, :width], symmetrize_input=False)
+        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(width), lower=True))
+        log_det += 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
+        panels.append(matrix[width:, :width] @ inverses[k].T)
+        matrix = matrix[width:, width:] - panels[k] @ panels[k].T
+    return BlockFactor(tuple(inverses), tuple(panels)), log_det
+
+
+def solve_lower(factor: BlockFactor, right: jax.Array) -> jax.Array:
+    """L^-1 right, for (r, m)."""
+    solved = []
+    for inverse, below in zip(*factor, strict=True):
+        width = inverse.shape[0]
+        solved.append(inverse @ right[:width])
+        right = right[width:] - below @ solved[-1]
+    return jnp.concatenate(solved)
+
+
+def solve_upper(factor: BlockFactor, right: jax.Array) -> jax.Array:
+    """L'^-1 right, for (r, m)."""
+    end, solved = right.shape[0], right[:0]
+    for inverse, below in reversed(list(zip(*factor, strict=True))):
+        start = end - inverse.shape[0]
+        solved = jnp.concatenate([inverse.T @ (right[start:end] - below.T @ solved), solved])
+        end = start
+    return solved
+
+
+def inverse(factor: BlockFactor) -> jax.Array:
+    """(L L')^-1 (r, r), grown from its last block.
+
+    With X the inverse of the next block on the diagonal and W what is below it times X, an inverse G of what follows
+    grows to [[X'X + W'G W, -W'G], [-G W, G]].
+    """
+    grown: jax.Array | None = None
+    for block, below in reversed(list(zip(*factor, strict=True))):
+        own = block.T @ block
+        if grown is None:
+            grown = own
+            continue
+        left = below @ block
+        corner = -(grown @ left)
+        top = jnp.concatenate([own - left.T @ corner, corner.T], axis=1)
+        grown = jnp.concatenate([top, jnp.concatenate([corner, grown], axis=1)])
+    assert grown is not None
+    return grown
 
 
 def from_left(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Array) -> jax.Array:

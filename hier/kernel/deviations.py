@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.dense import from_left, inverse, on_both_sides
+from hier.kernel.dense import from_left, inverse, on_both_sides, solve_upper
 from hier.kernel.integrate import Crossed, Factors, eliminate_crossed, sizes_of
 from hier.kernel.levels import (
     EliminatedLevel,
@@ -64,8 +64,7 @@ def group_deviations(
         right = crossed.reduced @ weights
         if noise is not None:
             right = right + jnp.concatenate([jnp.ravel(part) for part in noise[n_levels:]])
-        u = jax.scipy.linalg.solve_triangular(crossed.lower, right, lower=True, trans=1)
-        b = from_left(factors[n_levels:], size, u[:, None])
+        b = from_left(factors[n_levels:], size, solve_upper(crossed.lower, right[:, None]))
         at = 0
         for factor, levels in zip(factors[n_levels:], size, strict=True):
             q = factor.shape[0]

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 
 from hier.kernel.crossproducts import CrossProducts, Dense, Level
-from hier.kernel.dense import from_left, inverse, on_both_sides, own_products
+from hier.kernel.dense import inverse, on_both_sides, own_products
+from hier.kernel.deviations import Eliminated
 from hier.kernel.integrate import (
     Crossed,
     Factors,
@@ -28,10 +29,11 @@ from hier.kernel.integrate import (
     integrate_groups,
     sizes_of,
 )
-from hier.kernel.levels import factorise, left_times, times, turned
+from hier.kernel.levels import back_substitute, factorise, left_times, times, turned
 from hier.kernel.marginal import Marginal
 from hier.kernel.optimise import Evaluate, differentiated
 
+LARGE = 512  # rows from which the time of a product matters
 OFF_BOUNDARY = 1e-4  # of a factor's diagonal: from here on dividing by it loses no digits that matter
 
 Objective = Callable[[jax.Array, Callable[[Factors], Marginal]], jax.Array]
@@ -50,16 +52,26 @@ class Slopes(NamedTuple):
 
     def near(self, at: Factors) -> Callable[[Factors], Marginal]:
         """The marginal as a function of the factors, right to first order around the factors `at`."""
+        schur_near = self.schur_near(at)
 
         def marginal(factors: Factors) -> Marginal:
-            log_det, schur = self.marginal
-            changes = covariance_changes(factors, at)
-            for change, slope, products in zip(changes, self.log_det, self.schur, strict=True):
+            log_det = self.marginal.log_det
+            for change, slope in zip(covariance_changes(factors, at), self.log_det, strict=True):
                 log_det = log_det + jnp.sum(slope * change)
-                schur = schur - jnp.einsum("ambn,ab->mn", products, change)
-            return Marginal(log_det, schur)
+            return Marginal(log_det, schur_near(factors))
 
         return marginal
+
+    def schur_near(self, at: Factors) -> Callable[[Factors], jax.Array]:
+        """The part of it that is [X y]'V^-1 [X y]."""
+
+        def schur(factors: Factors) -> jax.Array:
+            value = self.marginal.schur
+            for change, products in zip(covariance_changes(factors, at), self.schur, strict=True):
+                value = value - jnp.einsum("ambn,ab->mn", products, change)
+            return value
+
+        return schur
 
 
 def covariance_changes(factors: Factors, at: Factors) -> list[jax.Array]:
@@ -94,11 +106,21 @@ def evaluator(objective: Objective, factors_of: FactorsOf, cross: CrossProducts)
     return evaluate
 
 
-def local_marginal(at: Factors, cross: CrossProducts) -> Callable[[Factors], Marginal]:
-    """The marginal as a function of the factors, with its derivatives right at the factors `at`."""
-    if has_closed_form(cross):
-        return expand(at, cross)[0].near(at)
-    return lambda factors: integrate_groups(factors, cross)
+def local_schur(at: Factors, cross: CrossProducts, eliminated: Eliminated) -> Callable[[Factors], jax.Array]:
+    """[X y]'V^-1 [X y] as a function of the factors, right to first order around the factors `at`, where the
+    deviations have been eliminated already.
+    """
+    if not has_closed_form(cross):
+        return lambda factors: integrate_groups(factors, cross).schur
+    if cross.dense:
+        scores = crossed_scores(at, cross.levels[0], cross.dense[0], eliminated.crossed[0])
+    else:
+        level, (upper, reduced) = cross.levels[0], eliminated.levels[0]
+        deviations = left_times(at[0], back_substitute(upper, reduced))
+        scores = [level.right - times(level.zz, deviations)]
+    schur = eliminated.marginal.schur
+    slopes = Slopes(Marginal(jnp.zeros(()), schur), (), tuple(_products(score) for score in scores))
+    return slopes.schur_near(at)
 
 
 Curvature = Callable[[jax.Array, jax.Array], jax.Array]
@@ -142,143 +164,142 @@ def _expand_level(factor: jax.Array, level: Level, xx: jax.Array) -> tuple[Slope
 
 def _expand_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array) -> tuple[Slopes, Curvature]:
     found = eliminate_crossed(factors, level, dense, xx)
-    rest = _rest(factors, level, dense, found)
+    others, sizes, q = factors[1:], sizes_of(dense), factors[0].shape[0]
+    G = inverse(found.lower)
+    spread = on_both_sides(others, sizes, G)
+    left = jnp.eye(q)[:, :, None] - times(found.gain, level.zz)  # E = I - W zz
+    own = times(level.zz, left)  # H of the first factor, were there no other
+    explained = times(turned(left), times(dense.coupling.sandwiched(spread), left))  # what the others take off it
+    changes = []
+    for a in range(q):
+        for b in range(a, q):
+            outer = left[:, None, a] * left[None, :, b]
+            changes.append(dense.coupling.weighted(-0.5 * (outer + turned(outer))))
+    inside = jnp.min(jnp.abs(jnp.concatenate([jnp.diag(other) for other in others]))) > OFF_BOUNDARY
+    of_dense = jax.lax.cond(
+        inside,
+        lambda: _divided(G, changes, others, sizes),
+        lambda: _multiplied(spread, found.kept, changes, others, sizes),
+    )
     scores = crossed_scores(factors, level, dense, found)
-    blocks = _blocks(rest.H, factors[1:], sizes_of(dense))
     slopes = Slopes(
-        found.marginal,
-        (
-            jnp.sum(rest.own - rest.explained, axis=2),
-            *(jnp.einsum("ajbj->ab", blocks[k][k]) for k in range(len(blocks))),
-        ),
-        tuple(_products(score) for score in scores),
+        found.marginal, (jnp.sum(own - explained, axis=2), *of_dense.slopes), tuple(_products(s) for s in scores)
     )
 
     def curvature(by_log_det: jax.Array, by_schur: jax.Array) -> jax.Array:
-        of_log_det = _log_det_curvature(factors, dense, found, rest, blocks)
-        return by_log_det * of_log_det + _schur_curvature(by_schur, scores, factors, level, dense, found, rest)
+        of_log_det = _log_det_curvature(own, explained, of_dense)
+        of_schur = _schur_curvature(by_schur, scores, factors, level, dense, found, left, spread)
+        return by_log_det * of_log_det + of_schur
 
     return slopes, curvature
 
 
-class _Rest(NamedTuple):
-    """What the expansion of crossed factors is put together from, beside the elimination itself.
+class _OfDense(NamedTuple):
+    """Derivatives of log|S| in the covariances of the dense part and, through K, of the first factor.
 
-    `G` (r, r): S^-1, and `spread` = F G F'. `left` (q, q, J): E = I - W zz of the first factor. `own` (q, q, J): zz E,
-    its H were there no other factor, and `explained`: what the others take off it. `share` (r, r): I - F G F'K, and
-    `H` = K share, the other factors' Z'V^-1 Z. `inside` (): whether all factors can be divided by.
+    With N = F G F', H = K - K N K the dense part's Z'V^-1 Z, and dK the change of K by each pair of entries of the
+    first factor's covariance: `slopes` (q, q): own blocks of H summed over the levels. `squares` (q, q, q', q') of
+    each pair of factors: tr(H A H B) in the entries of A and B. `first` (s, s): tr(N dK_i N dK_j). `mixed` (s, q, q):
+    own blocks of (I - N K)' dK_i (I - N K) summed over the levels.
     """
 
-    G: jax.Array
-    spread: jax.Array
-    left: jax.Array
-    own: jax.Array
-    explained: jax.Array
-    share: jax.Array
-    H: jax.Array
-    inside: jax.Array
+    slopes: tuple[jax.Array, ...]
+    squares: tuple[tuple[jax.Array, ...], ...]
+    first: jax.Array
+    mixed: tuple[jax.Array, ...]
 
 
-def _rest(factors: Factors, level: Level, dense: Dense, found: Crossed) -> _Rest:
-    others, sizes = factors[1:], sizes_of(dense)
-    G = inverse(found.lower)
-    spread = on_both_sides(others, sizes, G)
-    left = jnp.eye(factors[0].shape[0])[:, :, None] - times(found.gain, level.zz)
-    inside = jnp.min(jnp.abs(jnp.concatenate([jnp.diag(other) for other in others]))) > OFF_BOUNDARY
-
-    def divided() -> tuple[jax.Array, jax.Array]:
-        """From F'KF = S - I: I - F G F'K = F G F^-1 and K - K F G F'K = F^-T (I - G) F^-1."""
-        back = _inverses(others)
-        share = from_left(others, sizes, _from_right(G, back, sizes))
-        return share, on_both_sides(tuple(factor.T for factor in back), sizes, jnp.eye(G.shape[0]) - G)
-
-    def multiplied() -> tuple[jax.Array, jax.Array]:
-        share = jnp.eye(G.shape[0]) - spread @ found.kept
-        return share, found.kept @ share
-
-    share, H = jax.lax.cond(inside, divided, multiplied)
-    explained = times(turned(left), times(dense.coupling.sandwiched(spread), left))
-    return _Rest(G, spread, left, times(level.zz, left), explained, share, H, inside)
+def _divided(G: jax.Array, changes: list[jax.Array], others: Factors, sizes: tuple[int, ...]) -> _OfDense:
+    """By dividing by the factors: from F'KF = S - I follow H = F^-T (I - G) F^-1 and I - N K = F G F^-1."""
+    back = [jax.scipy.linalg.solve_triangular(f, jnp.eye(f.shape[0]), lower=True) for f in others]
+    core = jnp.eye(G.shape[0]) - G
+    turned_factors = tuple(other.T for other in others)
+    pushed = [_product_for_curvature(on_both_sides(turned_factors, sizes, change), G) for change in changes]
+    slopes, squares = _own_and_squares(core, others, sizes)
+    mixed = [own_products(G, push, others, sizes) for push in pushed]
+    return _OfDense(
+        tuple(b.T @ slope @ b for b, slope in zip(back, slopes, strict=True)),
+        tuple(
+            tuple(jnp.einsum("abcd,ae,bf,cg,dh->efgh", entry, b, b, c, c) for entry, c in zip(row, back, strict=True))
+            for row, b in zip(squares, back, strict=True)
+        ),
+        _traces(pushed),
+        tuple(jnp.stack([b.T @ own[k] @ b for own in mixed]) for k, b in enumerate(back)),
+    )
 
 
-def _inverses(factors: Factors) -> Factors:
-    """L^-1 of lower-triangular factors."""
-    return tuple(jax.scipy.linalg.solve_triangular(f, jnp.eye(f.shape[0]), lower=True) for f in factors)
+def _product_for_curvature(left: jax.Array, right: jax.Array) -> jax.Array:
+    """A product of square matrices of which only traces of products enter the curvature.
+
+    Large ones are multiplied in single precision, in half of the time: six digits of a curvature are more than a Newton
+    step or degrees of freedom can use, and value and slope do not depend on it.
+    """
+    if left.shape[0] < LARGE:
+        return left @ right
+    single = [matrix.astype(jnp.float32) for matrix in (left, right)]
+    return jnp.matmul(*single, precision="highest").astype(left.dtype)
 
 
-def _from_right(matrix: jax.Array, factors: Factors, sizes: tuple[int, ...]) -> jax.Array:
-    """`matrix` (m, r) times the block-diagonal matrix of the factors."""
-    return from_left(tuple(factor.T for factor in factors), sizes, matrix.T).T
+def _multiplied(
+    spread: jax.Array, kept: jax.Array, changes: list[jax.Array], others: Factors, sizes: tuple[int, ...]
+) -> _OfDense:
+    """The same where a factor is zero in some direction, at the cost of a few products more."""
+    share = jnp.eye(kept.shape[0]) - spread @ kept
+    pushed = [change @ spread for change in changes]
+    slopes, squares = _own_and_squares(kept @ share, others, sizes)
+    mixed = [
+        own_products(share, change - push @ kept, others, sizes) for change, push in zip(changes, pushed, strict=True)
+    ]
+    return _OfDense(
+        tuple(slopes),
+        tuple(map(tuple, squares)),
+        _traces(pushed),
+        tuple(jnp.stack([own[k] for own in mixed]) for k in range(len(others))),
+    )
 
 
-def _blocks(matrix: jax.Array, factors: Factors, sizes: tuple[int, ...]) -> list[list[jax.Array]]:
-    """The blocks of each pair of factors of an (r, r) matrix: (q, J, q', J')."""
+def _traces(matrices: list[jax.Array]) -> jax.Array:
+    """tr(A_i A_j) of all pairs."""
+    return jnp.stack([jnp.stack([jnp.sum(one * other.T) for other in matrices]) for one in matrices])
+
+
+def _own_and_squares(
+    matrix: jax.Array, factors: Factors, sizes: tuple[int, ...]
+) -> tuple[list[jax.Array], list[list[jax.Array]]]:
+    """Of a symmetric (r, r) matrix: own blocks summed over levels (q, q), and for each pair of factors the sum over
+    their levels of the products of its blocks, [a, d] times [b, c] at (a, b, c, d).
+    """
     ends = [0]
     for factor, size in zip(factors, sizes, strict=True):
         ends.append(ends[-1] + factor.shape[0] * size)
-    return [
-        [
-            matrix[ends[k] : ends[k + 1], ends[m] : ends[m + 1]].reshape(
-                factors[k].shape[0], sizes[k], factors[m].shape[0], sizes[m]
-            )
-            for m in range(len(factors))
-        ]
-        for k in range(len(factors))
-    ]
+
+    def block(k: int, m: int) -> jax.Array:
+        shape = (factors[k].shape[0], sizes[k], factors[m].shape[0], sizes[m])
+        return matrix[ends[k] : ends[k + 1], ends[m] : ends[m + 1]].reshape(shape)
+
+    every = range(len(factors))
+    own = [jnp.einsum("ajbj->ab", block(k, k)) for k in every]
+    return own, [[jnp.einsum("ards,brcs->abcd", block(k, m), block(k, m)) for m in every] for k in every]
 
 
-def _log_det_curvature(
-    factors: Factors, dense: Dense, found: Crossed, rest: _Rest, blocks: list[list[jax.Array]]
-) -> jax.Array:
+def _log_det_curvature(own: jax.Array, explained: jax.Array, of_dense: _OfDense) -> jax.Array:
     """Second derivatives of log|V| in all entries of the covariances, -tr(H A H B).
 
-    For the first factor, whose H is never formed: with K's change dK = -sum C'E A E'C and N = F G F', its own second
-    derivatives are -tr(own A own B) + 2 tr(explained A own B) - tr(N dK_A N dK_B), and those with another factor are
-    tr(share' dK_A share B).
+    For the first factor, whose H is never formed: with K's change dK = -sum C'E A E'C, they are
+    -tr(own A own B) + 2 tr(explained A own B) - tr(N dK_A N dK_B), and with another factor tr(share' dK_A share B).
     """
-    q, sizes, others = factors[0].shape[0], sizes_of(dense), factors[1:]
-    width = [q * q, *(other.shape[0] ** 2 for other in others)]
-    rows: list[list[jax.Array]] = [[jnp.zeros((a, b)) for b in width] for a in width]
-    for k, row in enumerate(blocks, start=1):
-        for m, block in enumerate(row, start=1):
-            entries = jnp.einsum("ards,brcs->abcd", block, block)
-            rows[k][m] = -entries.reshape(width[k], width[m])
-
-    entries = jnp.einsum("bcj,daj->abcd", rest.own, rest.explained - 0.5 * rest.own)
-    own = (entries + jnp.einsum("abcd->cdab", entries)).reshape(q * q, q * q)
-    pushed: dict[tuple[int, int], jax.Array] = {}
-    shared: dict[tuple[int, int], list[jax.Array]] = {}
-    for a in range(q):
-        for b in range(a, q):
-            outer = rest.left[:, None, a] * rest.left[None, :, b]
-            change = dense.coupling.weighted(-0.5 * (outer + turned(outer)))
-            by_spread, by_share = _pushed(change, others, sizes, found, rest)
-            pushed[a, b] = pushed[b, a] = by_spread
-            shared[a, b] = shared[b, a] = own_products(rest.share, by_share, others, sizes)
-    pairs = [(a, b) for a in range(q) for b in range(q)]
-    squares = jnp.stack([jnp.stack([jnp.sum(pushed[i] * pushed[j].T) for j in pairs]) for i in pairs])
-    rows[0][0] = own - squares
-    for k in range(1, len(width)):
-        rows[0][k] = jnp.stack([jnp.ravel(shared[i][k - 1]) for i in pairs])
-        rows[k][0] = rows[0][k].T
+    q = own.shape[0]
+    pairs = [(a, b) for a in range(q) for b in range(a, q)]
+    place = [pairs.index((min(a, b), max(a, b))) for a in range(q) for b in range(q)]
+    entries = jnp.einsum("bcj,daj->abcd", own, explained - 0.5 * own)
+    entries = entries + jnp.einsum("abcd->cdab", entries)
+    corner = entries.reshape(q * q, q * q) - of_dense.first[jnp.array(place)][:, jnp.array(place)]
+    mixed = [part[jnp.array(place)].reshape(q * q, -1) for part in of_dense.mixed]
+    rows = [[corner, *mixed]]
+    for row, side in zip(of_dense.squares, mixed, strict=True):
+        width = side.shape[1]
+        rows.append([side.T, *(-entry.reshape(width, -1) for entry in row)])
     return jnp.block(rows)
-
-
-def _pushed(
-    change: jax.Array, others: Factors, sizes: tuple[int, ...], found: Crossed, rest: _Rest
-) -> tuple[jax.Array, jax.Array]:
-    """dK N and dK share, from one product where the factors can be divided by."""
-
-    def divided() -> tuple[jax.Array, jax.Array]:
-        product = _from_right(change, others, sizes) @ rest.G
-        turned_factors = tuple(other.T for other in others)
-        return _from_right(product, turned_factors, sizes), _from_right(product, _inverses(others), sizes)
-
-    def multiplied() -> tuple[jax.Array, jax.Array]:
-        product = change @ rest.spread
-        return product, change - product @ found.kept
-
-    return jax.lax.cond(rest.inside, divided, multiplied)
 
 
 def _schur_curvature(
@@ -288,7 +309,8 @@ def _schur_curvature(
     level: Level,
     dense: Dense,
     found: Crossed,
-    rest: _Rest,
+    left: jax.Array,
+    spread: jax.Array,
 ) -> jax.Array:
     """Second derivatives of the sum of by_schur * schur, 2 f' H f with f = A g for every entry of the covariances.
 
@@ -312,9 +334,9 @@ def _schur_curvature(
     others = jnp.concatenate(
         [jnp.moveaxis(columns(k, size), 1, 2).reshape(q[k] * size, -1) for k, size in enumerate(sizes, start=1)]
     )
-    right = found.kept @ others + dense.coupling.transposed_times(times(rest.left, first))
-    solved = rest.spread @ right
-    of_first = times(turned(rest.left), times(level.zz, first) + dense.coupling.times(others - solved))
+    right = found.kept @ others + dense.coupling.transposed_times(times(left, first))
+    solved = spread @ right
+    of_first = times(turned(left), times(level.zz, first) + dense.coupling.times(others - solved))
     of_others = right - found.kept @ solved
     products = jnp.einsum("aej,afj->ef", first, of_first) + others.T @ of_others
     count = len(entries)

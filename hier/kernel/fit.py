@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, without_small_columns
+from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
-from hier.kernel.expansion import evaluator, local_marginal
+from hier.kernel.expansion import Objective, evaluator, local_schur
 from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import (
     FixedPrior,
@@ -96,6 +96,7 @@ def _is_shape(node: tuple[Any, ...]) -> bool:
 
 
 def _at_optimum(
+    objective: Objective,
     covariance: Callable[[jax.Array], tuple[Factors, jax.Array]],
     x: jax.Array,
     cross: CrossProducts,
@@ -104,18 +105,19 @@ def _at_optimum(
 ) -> PointFit:
     """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma)."""
     factors, sigma = covariance(x)
-    marginal = local_marginal(factors, cross)
-
-    def beta_and_vcov(at: jax.Array) -> tuple[jax.Array, jax.Array]:
-        factors, sigma = covariance(at)
-        return fixed_effects(fixed_effects_form(marginal(factors), sigma, prior))
-
-    beta, vcov = beta_and_vcov(x)
     eliminated = eliminate(factors, cross)
+    schur = local_schur(factors, cross, eliminated)
+
+    def vcov_at(x: jax.Array) -> jax.Array:
+        factors, sigma = covariance(x)
+        near = eliminated.marginal._replace(schur=schur(factors))
+        return fixed_effects(fixed_effects_form(near, sigma, prior))[1]
+
+    beta, vcov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, prior))
     return PointFit(
         factors=factors,
         sigma=sigma,
-        value=search.value,
+        value=objective(x, lambda _: eliminated.marginal),
         neg2_loglik=neg2_log_likelihood(eliminated.marginal, sigma, cross, beta),
         beta=beta,
         vcov=vcov,
@@ -123,42 +125,68 @@ def _at_optimum(
         deviations_cov=conditional_covariances(factors, eliminated, cross, sigma),
         x=x,
         hessian=search.hessian,
-        vcov_jacobian=jax.jacfwd(lambda at: beta_and_vcov(at)[1])(x),
+        vcov_jacobian=jax.jacfwd(vcov_at)(x),
         gradient=search.gradient,
         steps=search.steps,
         converged=search.converged,
     )
 
 
-def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
-    flat = flat_prior(cross.xx.shape[0] - 1)
+def left_behind(cross: CrossProducts) -> float:
+    """The decrease of the objective that a search may leave: nothing, or a few hundred-thousandths of a standard error
+    of each parameter where crossed factors make a step dear.
+    """
+    return 3e-10 if cross.dense else 0.0
 
-    def covariance(x: jax.Array) -> tuple[Factors, jax.Array]:
-        return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+
+def _covariance(x: jax.Array, terms: Terms) -> tuple[Factors, jax.Array]:
+    return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+
+
+def _likelihood(
+    x: jax.Array, integrate: Callable[[Factors], Marginal], cross: CrossProducts, terms: Terms, *, reml: bool
+) -> jax.Array:
+    """The REML criterion or -2 log-likelihood at theta and log sigma."""
+    factors, sigma = _covariance(x, terms)
+    flat = flat_prior(cross.xx.shape[0] - 1)
+    return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
+
+
+def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
+    """The search for REML or maximum-likelihood estimates; `x` is canonical, and on the boundary where it is near."""
 
     def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
-        factors, sigma = covariance(x)
-        return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
+        return _likelihood(x, integrate, cross, terms, reml=reml)
 
-    search = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), start)
+    search = minimise(evaluator(objective, lambda x: _covariance(x, terms)[0], cross), start, left_behind(cross))
     x = search.x.at[:-1].set(canonical(search.x[:-1], terms))
     x = _settle(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), x, terms)
-    # the factors' columns may have changed sign, and the Hessian's rows with them
-    sign = jnp.where(search.x * x < 0, -1.0, 1.0)
-    search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
-    return (_pack(_at_optimum(covariance, x, cross, flat, search)),)
+    # the parameters may have changed direction, and the Hessian's rows with them
+    sign = jnp.append(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:-1]), 1.0)
+    return search._replace(x=x, hessian=search.hessian * sign[:, None] * sign[None, :])
+
+
+def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
+    search = search_likelihood(start, cross, terms, reml=reml)
+    fit = _at_optimum(
+        objective=lambda x, integrate: _likelihood(x, integrate, cross, terms, reml=reml),
+        covariance=lambda x: _covariance(x, terms),
+        x=search.x,
+        cross=cross,
+        prior=flat_prior(cross.xx.shape[0] - 1),
+        search=search,
+    )
+    return (_pack(fit),)
 
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
-    """Put columns of the factors that are zero but for the search's last digits there, where the objective does not
-    mind.
-    """
-    settled = x.at[:-1].set(without_small_columns(x[:-1], terms, BOUNDARY))
+    """Put what is at its limit but for the search's last digits there, where the objective does not mind."""
+    there = x.at[:-1].set(settled(x[:-1], terms, BOUNDARY))
 
     def decided() -> jax.Array:
-        return jnp.where(objective(settled) <= objective(x) + 1e-9, settled, x)
+        return jnp.where(objective(there) <= objective(x) + 1e-9, there, x)
 
-    return jax.lax.cond(jnp.all(settled == x), lambda: x, decided)
+    return jax.lax.cond(jnp.all(there == x), lambda: x, decided)
 
 
 @functools.cache
@@ -168,19 +196,29 @@ def _likelihood_program(terms: Terms, reml: bool) -> Program:
 
 @float64
 def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
-    """REML or maximum-likelihood estimates, searched from `start` (m,): the factors' free entries, and log sigma last.
+    """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last; of several starts
+    (s, m), the best that a search finds.
 
-    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is over the entries of the factors without bounds,
-    since the objective is even in the sign of each of their columns, so that a zero variance is an interior minimum.
+    Source: Bates et al. (2015), sections 3.4 to 3.6; the search is without bounds, since theta is such that a variance
+    of zero and a correlation at its limit are interior minima.
     """
-    (flat,) = _likelihood_program(terms, reml)(start, cross)
-    return _unpack(flat, cross, n_variance_parameters(terms))
+    program, m = _likelihood_program(terms, reml), n_variance_parameters(terms)
+    fits = [_unpack(program(x, cross)[0], cross, m) for x in np.atleast_2d(start)]
+    return min(fits, key=lambda fit: float(fit.value))
 
 
 def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
-    search = minimise(density.evaluator(problem), density.start(problem))
-    prior = density.fixed_prior_at(search.x, problem)
-    return (_pack(_at_optimum(lambda x: density.covariance(x, problem), search.x, problem.cross, prior, search)),)
+    search = minimise(density.evaluator(problem), density.start(problem), left_behind(problem.cross))
+    x = search.x
+    fit = _at_optimum(
+        objective=lambda x, integrate: density.given(x, problem, integrate),
+        covariance=lambda x: density.covariance(x, problem),
+        x=x,
+        cross=problem.cross,
+        prior=density.fixed_prior_at(x, problem),
+        search=search,
+    )
+    return (_pack(fit),)
 
 
 @functools.cache
@@ -192,8 +230,8 @@ def _density_program(density: Any) -> Program:
 def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
-    `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `covariance(x, problem)` and
-    `fixed_prior_at(x, problem)`.
+    `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `given(x, problem, integrate)`,
+    `covariance(x, problem)` and `fixed_prior_at(x, problem)`.
     """
     (flat,) = _density_program(density)(problem)
     return _unpack(flat, problem.cross, density.size)

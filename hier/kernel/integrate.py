@@ -12,7 +12,16 @@ import jax
 import jax.numpy as jnp
 
 from hier.kernel.crossproducts import CrossProducts, Dense, Level
-from hier.kernel.dense import from_left, inverse, on_both_sides, own_products
+from hier.kernel.dense import (
+    BlockFactor,
+    block_cholesky,
+    from_left,
+    inverse,
+    on_both_sides,
+    own_products,
+    solve_lower,
+    solve_upper,
+)
 from hier.kernel.levels import (
     EliminatedLevel,
     back_substitute,
@@ -73,15 +82,15 @@ class Crossed(NamedTuple):
 
     `first`: the eliminated levels, with [X y] as their other columns. `gain` (q, q, J): W_j = L M_j^-1 L'.
     `kept` (r, r): K, the products of the dense part less what the first factor explains; `kept_x` (r, p + 1) with
-    [X y]. `lower` (r, r): the Cholesky factor of S = F'KF + I, F the block diagonal of the other factors.
-    `marginal`: what is left of [X y] in the end.
+    [X y]. `lower`: the Cholesky factor of S = F'KF + I, F the block diagonal of the other factors, and `reduced` (r,
+    p + 1): its solve of F' kept_x. `marginal`: what is left of [X y] in the end.
     """
 
     first: EliminatedLevel
     gain: jax.Array
     kept: jax.Array
     kept_x: jax.Array
-    lower: jax.Array
+    lower: BlockFactor
     reduced: jax.Array
     marginal: Marginal
 
@@ -107,12 +116,17 @@ def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arra
     kept_x = dense.rx - dense.coupling.transposed_times(times(turned(half), reduced))
     turned_factors = tuple(other.T for other in others)
     inner = on_both_sides(turned_factors, size, kept) + jnp.eye(kept.shape[0])
-    lower = jax.lax.linalg.cholesky(inner, symmetrize_input=False)
-    reduced_x = jax.scipy.linalg.solve_triangular(lower, from_left(turned_factors, size, kept_x), lower=True)
+    lower, log_det_dense = block_cholesky(inner)
+    reduced_x = solve_lower(lower, from_left(turned_factors, size, kept_x))
     schur = xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2))) - reduced_x.T @ reduced_x
-    log_det += 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
     return Crossed(
-        EliminatedLevel(eliminated.upper, reduced), gain, kept, kept_x, lower, reduced_x, Marginal(log_det, schur)
+        EliminatedLevel(eliminated.upper, reduced),
+        gain,
+        kept,
+        kept_x,
+        lower,
+        reduced_x,
+        Marginal(log_det + log_det_dense, schur),
     )
 
 
@@ -162,10 +176,9 @@ def first_slopes(factor: jax.Array, level: Level, gain: jax.Array, dense: Dense,
 def crossed_scores(factors: Factors, level: Level, dense: Dense, found: Crossed) -> list[jax.Array]:
     """Z' V^-1 [X y] of every factor: (q, p + 1, J)."""
     size, others = sizes_of(dense), factors[1:]
-    solved = jax.scipy.linalg.solve_triangular(found.lower, found.reduced, lower=True, trans=1)
-    deviations = from_left(others, size, solved)  # of the dense part: F S^-1 F' K_x
+    deviations = from_left(others, size, solve_upper(found.lower, found.reduced))  # of the dense part: F S^-1 F' K_x
     rest = level.right - dense.coupling.times(deviations)
-    scores: list[jax.Array] = [rest - times(level.zz, times(found.gain, rest))]
+    scores = [jnp.subtract(rest, times(level.zz, times(found.gain, rest)))]
     dense_scores = found.kept_x - found.kept @ deviations
     at = 0
     for factor, levels in zip(others, size, strict=True):

@@ -9,14 +9,16 @@ import jax
 import jax.numpy as jnp
 
 MAX_STEPS = 100
-PREDICTED_DECREASE = 1e-10  # on the scale of -2 log likelihood; Newton's next error is about its square
+PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
-SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where the search ended is no minimum
+SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
 
 
 class Optimum(NamedTuple):
-    """Where the search ended: `x` (m,), `value`, `gradient` (m,), `hessian` (m, m), `steps`, `converged`."""
+    """Where the search ended: `x` (m,), and `value`, `gradient` (m,) and `hessian` (m, m) one last small step before;
+    `steps`, `converged`.
+    """
 
     x: jax.Array
     value: jax.Array
@@ -33,7 +35,8 @@ class _State(NamedTuple):
     hessian: jax.Array
     radius: jax.Array
     steps: jax.Array
-    converged: jax.Array
+    close: jax.Array
+    done: jax.Array
 
 
 def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -50,7 +53,7 @@ def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
     along = directions.T @ state.gradient
     step = -directions @ (along / size)
     predicted = 0.5 * jnp.sum(along**2 / size)
-    saddle = (curvature[0] < -1e-6 * size[-1]) & (predicted < PREDICTED_DECREASE)
+    saddle = (curvature[0] < -1e-6 * jnp.max(size)) & (predicted < PREDICTED_DECREASE)
     step = jnp.where(saddle, state.radius * directions[:, 0], step)
     predicted = jnp.where(saddle, 0.5 * state.radius**2 * size[0], predicted)
     length = jnp.linalg.norm(step)
@@ -74,17 +77,18 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
     return evaluate
 
 
-def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
+def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
-    The search stops after the step whose predicted decrease is below 1e-10, so that the error left is that of one
-    more Newton step. It is deterministic, and `vmap` runs a batch of searches as one program.
+    The search stops where a Newton step predicts a decrease below 1e-9, and takes that step without looking back; it
+    stops earlier where the gain of the last steps shows that one more leaves less than `left_behind`. It is
+    deterministic, and `vmap` runs a batch of searches as one program.
     """
 
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice
         first = state.steps == 0
-        step, predicted, length = _newton_step(state)
+        step, before, length = _newton_step(state)
         step = jnp.where(first, 0.0, step)
         value, gradient, hessian = evaluate(state.x + step)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
@@ -94,15 +98,21 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
             jnp.where(length > state.radius, 2.0 * state.radius, state.radius),
             0.25 * jnp.minimum(state.radius, length),
         )
-        return _State(
+        moved = _State(
             x=jnp.where(better, state.x + step, state.x),
             value=jnp.where(better, value, state.value),
             gradient=jnp.where(better, gradient, state.gradient),
             hessian=jnp.where(better, hessian, state.hessian),
             radius=jnp.where(first, state.radius, radius),
             steps=state.steps + 1,
-            converged=~first & ((better & (predicted < PREDICTED_DECREASE)) | (radius < SMALLEST_RADIUS)),
+            close=state.close,
+            done=state.done,
         )
+        _, predicted, _ = _newton_step(moved)
+        # of full steps each gains at least the factor that the one before gained
+        whole = ~first & better & (length <= state.radius)
+        close = (predicted < PREDICTED_DECREASE) | (whole & (predicted**2 < left_behind * before))
+        return moved._replace(close=close, done=close | (moved.radius < SMALLEST_RADIUS))
 
     m = start.shape[0]
     begin = _State(
@@ -112,8 +122,11 @@ def minimise(evaluate: Evaluate, start: jax.Array) -> Optimum:
         hessian=jnp.eye(m),
         radius=jnp.ones(()),
         steps=jnp.zeros((), jnp.int32),
-        converged=jnp.zeros((), bool),
+        close=jnp.zeros((), bool),
+        done=jnp.zeros((), bool),
     )
-    end = jax.lax.while_loop(lambda s: ~s.converged & (s.steps <= MAX_STEPS), advance, begin)
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
+    step, _, _ = _newton_step(end)
     small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
-    return Optimum(end.x, end.value, end.gradient, end.hessian, end.steps - 1, end.converged & small)
+    x = jnp.where(end.close, end.x + step, end.x)
+    return Optimum(x, end.value, end.gradient, end.hessian, end.steps, end.done & (end.close | small))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Blocks, correlation_blocks, n_columns
+from hier.kernel.covariance import Blocks, correlation_blocks, correlations, n_columns, sd_columns
 
 
 def split_vector(x: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
@@ -18,24 +18,21 @@ def split_vector(x: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
     return jnp.split(x, np.cumsum(sizes)[:-1])
 
 
-def correlated_factor(sd: jax.Array, cor_factors: Sequence[jax.Array], blocks: Blocks) -> jax.Array:
-    """Cholesky factor (q, q) of the covariance with standard deviations `sd` and correlation factors, one a
-    correlated block.
+def by_column(sds: Sequence[Any], blocks: Blocks) -> jax.Array:
+    """The standard deviation of each column (q,), from one for each that is free."""
+    both = zip(sds, sd_columns(blocks), strict=True)
+    return jnp.concatenate([jnp.full(stop - start, sd) for sd, (start, stop) in both])
+
+
+def correlated_factor(sd: jax.Array, cor: Sequence[Any], blocks: Blocks) -> jax.Array:
+    """Cholesky factor (q, q) of the covariance with standard deviations `sd` (q,) and correlations `cor`, of each
+    correlated block the variable that its prior is of.
     """
     factor = jnp.eye(n_columns(blocks))
-    for (start, stop), cor in zip(correlation_blocks(blocks), cor_factors, strict=True):
-        factor = factor.at[start:stop, start:stop].set(cor)
+    own = zip(correlation_blocks(blocks), correlations(blocks), cor, strict=True)
+    for (start, stop), (block, correlation), value in own:
+        factor = factor.at[start:stop, start:stop].set(correlation.factor(value, block.size))
     return sd[:, None] * factor
-
-
-def log_volume_of_correlations(cor_factor: jax.Array) -> jax.Array:
-    """Log Jacobian determinant of the map from a correlation matrix's Cholesky factor to the matrix.
-
-    Source: Lewandowski, Kurowicka and Joe (2009), section 2.4: row k (from 0) of a K x K factor enters with power K -
-    k - 1.
-    """
-    size = cor_factor.shape[-1]
-    return jnp.sum((size - 1 - jnp.arange(size)) * jnp.log(jnp.diag(cor_factor)))
 
 
 def second_order(function: Callable[[jax.Array], jax.Array], at: jax.Array) -> tuple[jax.Array, jax.Array]:

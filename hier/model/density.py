@@ -11,18 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from hier.design import Block
-from hier.kernel.covariance import Terms, n_columns, n_variance_parameters, symmetric_correlation
+from hier.kernel.covariance import Terms, correlations, n_variance_parameters, sd_columns
 from hier.kernel.expansion import evaluator
 from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import FixedPrior, Marginal, add_normal_term, neg2_log_marginal, solve_upper
 from hier.kernel.optimise import Evaluate
 from hier.kernel.parameters import (
+    by_column,
     correlated_factor,
     join,
-    log_volume_of_correlations,
     second_order,
     split_vector,
     unconstrained,
@@ -33,12 +30,12 @@ from hier.model.problem import Problem
 class Parameters(NamedTuple):
     """The parameters that are not integrated out, on the user's scale, the grouping factors in the kernel's order.
 
-    `sd` (q,) and `cor_factors` (K, K), one a correlated block, of each factor; `sigma` (), `held` (h,) fixed effects
-    with other than Normal priors.
+    `sd` (q,) and `cor`, the variable of the correlations' prior of each correlated block, of each factor; `sigma` (),
+    `held` (h,) fixed effects with other than Normal priors.
     """
 
     sd: tuple[Any, ...]
-    cor_factors: tuple[tuple[Any, ...], ...]
+    cor: tuple[tuple[Any, ...], ...]
     sigma: Any
     held: Any
 
@@ -59,10 +56,6 @@ class Density:
     def size(self) -> int:
         return self.n_held + n_variance_parameters(self.terms)
 
-    @property
-    def _correlated(self) -> list[Block]:
-        return [block for blocks in self.terms for block in blocks if block.size > 1]
-
     def _priors(self, problem: Problem) -> list[Any]:
         assert problem.priors is not None
         p = problem.priors
@@ -70,42 +63,43 @@ class Density:
         return [prior.node for prior in (*own, p.sigma, *p.held)]
 
     def start(self, problem: Problem) -> Any:
-        """Where a search begins: sds and sigma at half the residual's spread, no correlation, other fixed effects at
-        least squares.
+        """Where a search begins: sds and sigma at their first estimates, no correlation, other fixed effects at least
+        squares.
 
         A value outside a prior's support is replaced by the middle of the support.
         """
         from numpyro.distributions import biject_to
 
-        units, priors = problem.units, self._priors(problem)
-        guesses = [0.5 * units.y / z[k] for z in units.z for k in range(len(z))]
-        guesses += [np.eye(block.size) if block.structure == "us" else np.zeros(()) for block in self._correlated]
-        guesses += [0.5 * units.y, *units.centre[len(units.centre) - self.n_held :]]
+        units, priors, first = problem.units, self._priors(problem), problem.first
+        sigma = first.sigma * units.y
+        guesses = [
+            sigma * covariance[start, start] ** 0.5 / z[start]
+            for covariance, z, blocks in zip(first.covariances, units.z, self.terms, strict=True)
+            for start, _ in sd_columns(blocks)
+        ]
+        guesses += [own.none(block.size) for blocks in self.terms for block, own in correlations(blocks)]
+        guesses += [sigma, *units.centre[len(units.centre) - self.n_held :]]
         return unconstrained(guesses, [biject_to(prior.support) for prior in priors])
 
     def constrain(self, x: Any, problem: Problem) -> tuple[Parameters, Any]:
         """The parameters at x, and the log volume of the map."""
         from numpyro.distributions import biject_to
 
-        columns = [n_columns(blocks) for blocks in self.terms]
-        q = sum(columns)
-        correlated = [b.size * (b.size - 1) // 2 if b.structure == "us" else 1 for b in self._correlated]
-        pieces = split_vector(x, [1] * q + correlated + [1] * (1 + self.n_held))
+        n_sds = [len(sd_columns(blocks)) for blocks in self.terms]
+        counts = [own.count(block.size) for blocks in self.terms for block, own in correlations(blocks)]
+        pieces = split_vector(x, [1] * sum(n_sds) + counts + [1] * (1 + self.n_held))
         values, volume = [], 0.0
-        for position, (piece, prior) in enumerate(zip(pieces, self._priors(problem), strict=True)):
-            block = self._correlated[position - q] if q <= position < q + len(correlated) else None
-            scalar = block is None or block.structure != "us"
-            at = piece[0] if scalar else piece
+        for piece, prior in zip(pieces, self._priors(problem), strict=True):
+            at = piece if prior.event_shape else piece[0]
             transform = biject_to(prior.support)
             value = transform(at)
             volume = volume + transform.log_abs_det_jacobian(at, value)
-            if block is not None and block.structure == "cs":
-                value = symmetric_correlation(value, block.size)
             values.append(value)
         rest = iter(values)
-        sd = tuple(join([next(rest) for _ in range(count)]) for count in columns)
-        factors = tuple(tuple(next(rest) for block in blocks if block.size > 1) for blocks in self.terms)
-        return Parameters(sd, factors, next(rest), join(list(rest))), volume
+        sds = [[next(rest) for _ in range(count)] for count in n_sds]
+        sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, self.terms, strict=True))
+        cor = tuple(tuple(next(rest) for _ in correlations(blocks)) for blocks in self.terms)
+        return Parameters(sd, cor, next(rest), join(list(rest))), volume
 
     def covariance(self, x: Any, problem: Problem) -> tuple[Factors, Any]:
         """Relative covariance factors and sigma in the kernel's units."""
@@ -115,7 +109,7 @@ class Density:
         units = problem.units
         factors = tuple(
             correlated_factor(sd * z / parameters.sigma, cor, blocks)
-            for sd, z, cor, blocks in zip(parameters.sd, units.z, parameters.cor_factors, self.terms, strict=True)
+            for sd, z, cor, blocks in zip(parameters.sd, units.z, parameters.cor, self.terms, strict=True)
         )
         return factors, parameters.sigma / units.y
 
@@ -128,17 +122,18 @@ class Density:
 
     def neg2_log_density(self, x: Any, problem: Problem) -> Any:
         """-2 log posterior density, up to the data's units."""
-        return self._given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
+        return self.given(x, problem, lambda factors: integrate_groups(factors, problem.cross))
 
     def evaluator(self, problem: Problem) -> Evaluate:
         """The value, gradient and Hessian of -2 log posterior density at x."""
         return evaluator(
-            lambda x, integrate: self._given(x, problem, integrate),
+            lambda x, integrate: self.given(x, problem, integrate),
             lambda x: self.covariance(x, problem)[0],
             problem.cross,
         )
 
-    def _given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+    def given(self, x: Any, problem: Problem, integrate: Callable[[Factors], Marginal]) -> Any:
+        """-2 log posterior density at x from what `integrate` makes of the factors."""
         parameters, volume = self.constrain(x, problem)
         factors, sigma = self.in_kernel_units(parameters, problem)
         held = self.held_in_kernel_units(parameters, problem)
@@ -150,18 +145,14 @@ class Density:
         priors = problem.priors
         assert priors is not None
         total = priors.sigma.node.log_prob(parameters.sigma)
-        for sds, own in zip(parameters.sd, priors.sd, strict=True):
-            for k, prior in enumerate(own):
-                total = total + prior.node.log_prob(sds[k])
-        factors = [factor for own in parameters.cor_factors for factor in own]
-        correlations = [prior for own in priors.cor for prior in own]
-        for block, factor, prior in zip(self._correlated, factors, correlations, strict=True):
-            if block.structure == "cs":
-                total = total + prior.node.log_prob(factor[1, 0])
-                continue
-            total = total + prior.node.log_prob(factor)
-            if not self.with_volume:  # the density of the correlation matrix, not of its factor
-                total = total - log_volume_of_correlations(factor)
+        for sd, blocks, own in zip(parameters.sd, self.terms, priors.sd, strict=True):
+            for (start, _), prior in zip(sd_columns(blocks), own, strict=True):
+                total = total + prior.node.log_prob(sd[start])
+        for cor, blocks, own in zip(parameters.cor, self.terms, priors.cor, strict=True):
+            for value, (_, correlation), prior in zip(cor, correlations(blocks), own, strict=True):
+                total = total + prior.node.log_prob(value)
+                if not self.with_volume:  # the density of a correlation matrix, not of its factor
+                    total = total - correlation.log_volume(value)
         for k, prior in enumerate(priors.held):
             total = total + prior.node.log_prob(parameters.held[k])
         return total

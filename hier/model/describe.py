@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hier.design import RandomEffects
+from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, n_variance_parameters
 from hier.model.equations import as_text
 from hier.model.model import Model
@@ -44,7 +45,12 @@ def _weights(weights: np.ndarray | None) -> str:
 
 
 def _blocks(random: RandomEffects) -> list[str]:
-    return [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
+    """The columns of each block, and the structure of their covariance where it is not the usual one."""
+    found = []
+    for block, (start, stop) in zip(random.blocks, columns_of(random.blocks), strict=True):
+        words = in_words(block)
+        found.append(", ".join(random.names[start:stop]) + (f" ({words})" if words else ""))
+    return found
 
 
 def _levels(random: RandomEffects) -> str:
@@ -59,12 +65,12 @@ def dialects(model: Model) -> list[str]:
     """Where another program would read this formula, or these weights, otherwise."""
     said = []
     encoders = {encoder.part: encoder for random in model.design.random_effects for encoder in random.encoders}
-    bars = [(term.structure, encoders[term.columns]) for term in model.formula.random]
-    if any(structure == "us" and len(encoder.names) > 1 for structure, encoder in bars):
+    bars = [(term, encoders[term.columns]) for term in model.formula.random]
+    if any(term.structure == "us" and len(encoder.names) > 1 for term, encoder in bars):
         said.append("`( | )` estimates correlations, as in lme4 and brms; Bambi fits it without them")
-    for structure, encoder in bars:
+    for term, encoder in bars:
         factors = [coding.factor.name for coding in encoder.codings.values() if coding.levels is not None]
-        if structure == "diag" and factors:
+        if term.structure == "diag" and not term.homogeneous and factors:
             said.append(
                 f"`||` gives each column of the factor `{factors[0]}` a variance of its own and no correlations, as "
                 "lme4 2.0 does; lme4 1.x keeps the factor's columns correlated"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from hier.design import Design
-from hier.kernel.covariance import columns_of
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from hier.design import Design, RandomEffects
+from hier.kernel.blocks import in_words
+from hier.kernel.covariance import columns_of, correlation_blocks
 
 LONGEST = 8  # columns written out; beyond it a sum stands for them
+LETTERS = "bcdfghklmpqrstuvw"  # for the deviations of one grouping factor after the other
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -15,81 +20,151 @@ _ESCAPES = {
 }
 
 
+class Notation(NamedTuple):
+    """How the pieces of a model are written.
+
+    `entry(letter, k, at)`: entry k of a vector, `at` a level or nowhere. `row_level(group)`, `level(group)`: where.
+    `in_row(name)`: a column in row i. `sum(letter, at, column, count)`: of the products of two vectors.
+    `vector(letter, entries, at)`. `variance(letter, k, sd)`: the square of the standard deviation `sd`, that of entry
+    k. `matrix(group, number)`: a covariance matrix, `number` empty where the group has one. `residual`, `weighted`:
+    variances of the `noise`. `equal(left, right)`, `normal(left, variance, size, words)`: lines, `words` the structure
+    of a covariance.
+    """
+
+    beta: str
+    entry: Callable[[str, int, str], str]
+    row_level: Callable[[str], str]
+    level: Callable[[str], str]
+    in_row: Callable[[str], str]
+    dot: str
+    sum: Callable[[str, str, str, int], str]
+    vector: Callable[[str, Sequence[int], str], str]
+    variance: Callable[[str, int, str], str]
+    matrix: Callable[[str, str], str]
+    offset: str
+    noise: str
+    residual: str
+    weighted: str
+    equal: Callable[[str, str], str]
+    normal: Callable[[str, str, int, str], str]
+
+
 def as_text(design: Design) -> list[str]:
     """Lines of plain text: the linear predictor, the deviations of each grouping factor, and the residuals."""
-    p = len(design.names)
-    fixed = [_times(f"β{_sub(k)}", name, "[i]") for k, name in enumerate(design.names)]
-    sums = fixed if p <= LONGEST else [f"Σ β_k x_k[i] over {p} columns"]
-    if design.offset is not None:
-        sums.append("offset[i]")
-    lines = []
-    for letter, random in zip(_letters(design), design.random_effects, strict=True):
-        at = f"[{random.group}[i]]"
-        if len(random.names) <= LONGEST:
-            sums += [_times(f"{letter}{_sub(k)}{at}", name, "[i]") for k, name in enumerate(random.names)]
-        else:
-            sums.append(f"Σ {letter}_k{at} z_k[i] over {len(random.names)} columns")
-        for start, stop in columns_of(random.blocks):
-            deviations, spread = f"{letter}{_sub(start)}", f"sd_{random.group}[{random.names[start]}]²"
-            if stop - start > 1:
-                names = [f"{letter}{_sub(k)}" for k in range(start, stop)]
-                deviations = f"({', '.join(names if len(names) <= LONGEST else [names[0], '...', names[-1]])})"
-                spread = f"Σ_{random.group} ({stop - start} x {stop - start})"
-            lines.append(f"{deviations}[{random.group}] ~ Normal(0, {spread})")
-    variance = "σ²" if design.weights is None else "σ² / weight[i]"
-    return [f"{design.response}[i] = {' + '.join(sums)} + ε[i]", *lines, f"ε[i] ~ Normal(0, {variance})"]
+    return _lines(design, TEXT)
 
 
 def as_latex(design: Design) -> str:
     """The same lines as a LaTeX `aligned` environment."""
-    p = len(design.names)
-    sums = [_latex_times(rf"\beta_{{{k}}}", name) for k, name in enumerate(design.names)]
-    if p > LONGEST:
-        sums = [rf"\sum_{{k=0}}^{{{p - 1}}} \beta_k x_{{ik}}"]
+    return "\n".join([r"\begin{aligned}", " \\\\\n".join(_lines(design, LATEX)), r"\end{aligned}"])
+
+
+def _lines(design: Design, n: Notation) -> list[str]:
+    """The response's line, one for each block of deviations, and the residual's."""
+    sums, lines = _products(n, n.beta, "", "x", design.names), list[str]()
     if design.offset is not None:
-        sums.append(r"\mathrm{offset}_i")
-    lines = []
-    for letter, random in zip(_letters(design), design.random_effects, strict=True):
-        at = rf"{_roman(random.group)}[i]"
-        q = len(random.names)
-        if q <= LONGEST:
-            sums += [_latex_times(rf"{letter}_{{{k},{at}}}", name) for k, name in enumerate(random.names)]
+        sums.append(n.offset)
+    for position, random in enumerate(design.random_effects):
+        letter = LETTERS[position % len(LETTERS)] + "'" * (position // len(LETTERS))
+        sums += _products(n, letter, n.row_level(random.group), "z", random.names)
+        lines += _deviations(n, letter, random)
+    response = n.equal(n.in_row(design.response), " + ".join([*sums, n.noise]))
+    return [response, *lines, n.normal(n.noise, n.residual if design.weights is None else n.weighted, 1, "")]
+
+
+def _products(n: Notation, letter: str, at: str, column: str, names: Sequence[str]) -> list[str]:
+    """The addends of a linear part: each coefficient times its column."""
+    if len(names) > LONGEST:
+        return [n.sum(letter, at, column, len(names))]
+    both = [(n.entry(letter, k, at), name) for k, name in enumerate(names)]
+    return [entry if name == "Intercept" else f"{entry}{n.dot}{n.in_row(name)}" for entry, name in both]
+
+
+def _deviations(n: Notation, letter: str, random: RandomEffects) -> list[str]:
+    """The distribution of each block of a factor's deviations."""
+    lines, group, at = [], random.group, n.level(random.group)
+    matrices = correlation_blocks(random.blocks)
+    for block, (start, stop) in zip(random.blocks, columns_of(random.blocks), strict=True):
+        left = n.entry(letter, start, at) if block.size == 1 else n.vector(letter, range(start, stop), at)
+        if (start, stop) in matrices:
+            number = str(matrices.index((start, stop)) + 1) if len(matrices) > 1 else ""
+            spread = n.matrix(group, number)
+        elif block.size == 1:
+            spread = n.variance(letter, start, f"sd_{group}[{random.names[start]}]")
         else:
-            sums.append(rf"\sum_{{k=0}}^{{{q - 1}}} {letter}_{{k,{at}}} z_{{ik}}")
-        for start, stop in columns_of(random.blocks):
-            if stop - start == 1:
-                lines.append(rf"{letter}_{{{start},j}} &\sim \mathcal{{N}}(0, \tau_{{{letter}{start}}}^2)")
-                continue
-            dots = r"\dots, " if stop - start > 2 else ""
-            vector = rf"({letter}_{{{start},j}}, {dots}{letter}_{{{stop - 1},j}})^\top"
-            lines.append(rf"{vector} &\sim \mathcal{{N}}(0, \Sigma_{{{_roman(random.group)}}})")
-    variance = r"\sigma^2" if design.weights is None else r"\sigma^2 / w_i"
-    first = rf"{_roman(design.response)}_i &= {' + '.join(sums)} + \varepsilon_i"
-    return "\n".join(
-        [
-            r"\begin{aligned}",
-            " \\\\\n".join([first, *lines, rf"\varepsilon_i &\sim \mathcal{{N}}(0, {variance})"]),
-            r"\end{aligned}",
-        ]
-    )
+            spread = n.variance(letter, start, f"sd_{group}[{random.bars[start]}]") + " I"
+        lines.append(n.normal(left, spread, block.size, in_words(block)))
+    return lines
 
 
-def _letters(design: Design) -> list[str]:
-    """A letter for the deviations of each grouping factor."""
-    return [chr(ord("b") + k) for k in range(len(design.random_effects))]
+def _listed(entries: list[str], dots: str) -> str:
+    return ", ".join(entries if len(entries) <= LONGEST else [entries[0], dots, entries[-1]])
 
 
-def _sub(number: int) -> str:
+def _sub(number: int | str) -> str:
     return str(number).translate(_SUBSCRIPTS)
 
 
-def _times(coefficient: str, name: str, index: str) -> str:
-    return coefficient if name == "Intercept" else f"{coefficient}·{name}{index}"
+def _text_entry(letter: str, k: int | str, at: str) -> str:
+    return f"{letter}{_sub(k)}" + (f"[{at}]" if at else "")
 
 
-def _latex_times(coefficient: str, name: str) -> str:
-    return coefficient if name == "Intercept" else rf"{coefficient}\,{_roman(name)}_i"
+def _text_normal(left: str, variance: str, size: int, words: str) -> str:
+    shape = [f"{size} x {size}"] * (size > 1) + [words] * bool(words)
+    return f"{left} ~ Normal(0, {variance}{f' ({", ".join(shape)})' if shape else ''})"
+
+
+TEXT = Notation(
+    beta="β",
+    entry=_text_entry,
+    row_level=lambda group: f"{group}[i]",
+    level=lambda group: group,
+    in_row=lambda name: f"{name}[i]",
+    dot="·",
+    sum=lambda letter, at, column, count: f"Σ {_text_entry(letter, '_k', at)} {column}_k[i] over {count} columns",
+    vector=lambda letter, entries, at: f"({_listed([_text_entry(letter, k, '') for k in entries], '...')})[{at}]",
+    variance=lambda letter, k, sd: f"{sd}²",
+    matrix=lambda group, number: f"Σ_{group}{_sub(number)}",
+    offset="offset[i]",
+    noise="ε[i]",
+    residual="σ²",
+    weighted="σ² / weight[i]",
+    equal=lambda left, right: f"{left} = {right}",
+    normal=_text_normal,
+)
 
 
 def _roman(name: str) -> str:
     return r"\mathrm{" + "".join(_ESCAPES.get(c, c) for c in name).replace(" ", r"\ ") + "}"
+
+
+def _latex_entry(letter: str, k: int | str, at: str) -> str:
+    return f"{letter}_{{{k},{at}}}" if at else f"{letter}_{{{k}}}"
+
+
+def _latex_sum(letter: str, at: str, column: str, count: int) -> str:
+    return rf"\sum_{{k=0}}^{{{count - 1}}} {_latex_entry(letter, 'k', at)} {column}_{{ik}}"
+
+
+def _latex_normal(left: str, variance: str, size: int, words: str) -> str:
+    return rf"{left} &\sim \mathcal{{N}}(0, {variance})" + (rf" \quad \text{{({words})}}" if words else "")
+
+
+LATEX = Notation(
+    beta=r"\beta",
+    entry=_latex_entry,
+    row_level=lambda group: f"{_roman(group)}[i]",
+    level=lambda group: "j",
+    in_row=lambda name: f"{_roman(name)}_i",
+    dot=r"\,",
+    sum=_latex_sum,
+    vector=lambda letter, entries, at: rf"({_listed([_latex_entry(letter, k, at) for k in entries], r'\dots')})^\top",
+    variance=lambda letter, k, sd: rf"\tau_{{{letter}{k}}}^2",
+    matrix=lambda group, number: rf"\Sigma_{{{_roman(group)}{',' if number else ''}{number}}}",
+    offset=r"\mathrm{offset}_i",
+    noise=r"\varepsilon_i",
+    residual=r"\sigma^2",
+    weighted=r"\sigma^2 / w_i",
+    equal=lambda left, right: f"{left} &= {right}",
+    normal=_latex_normal,
+)

@@ -14,7 +14,7 @@ import numpy as np
 
 from hier.design import Block, Design, RandomEffects
 from hier.errors import ModelError, did_you_mean
-from hier.kernel.covariance import lowest_correlation
+from hier.kernel.covariance import correlation_blocks, correlation_of, correlations, sd_columns
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -28,24 +28,32 @@ LKJ_CONCENTRATION = 2.0
 class GroupPriors:
     """The priors of one grouping factor's deviations.
 
-    `sd`: one a column, whose `names` stand in the design's order. `cor`: one distribution of the correlation matrix
-    for each of its `blocks` with correlations.
+    `sd`: one a standard deviation, and `sd_names`: the column that it is of, in the design's order, or where all
+    columns of a bar share one, what stands before the bar: `week`, `0 + machine`. `cor`: one distribution for each of
+    `blocks`, those that have correlations, and `cor_names`: what stands before their bars.
     """
 
     group: str
-    names: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    sd_names: tuple[str, ...]
     sd: tuple[Distribution, ...]
+    cor_names: tuple[str, ...]
     cor: tuple[Distribution, ...]
+    blocks: tuple[Block, ...]
 
-    def keys(self) -> list[str]:
-        """Names under which a prior of one sd is given and printed."""
-        return [f"sd_{self.group}[{name}]" for name in self.names]
+    def sd_keys(self) -> list[str]:
+        """Names under which the prior of each sd is given and printed."""
+        return [f"sd_{self.group}[{name}]" for name in self.sd_names]
+
+    def cor_keys(self) -> list[str]:
+        """Names under which the priors of correlations are given and printed: `cor_GROUP` where there is one."""
+        if len(self.cor) == 1:
+            return [f"cor_{self.group}"]
+        return [f"cor_{self.group}[{name}]" for name in self.cor_names]
 
     def rows(self) -> list[tuple[str, str]]:
         """Pairs of a parameter's name and its prior in words."""
-        rows = [(key, describe(prior)) for key, prior in zip(self.keys(), self.sd, strict=True)]
-        return rows + [(f"cor_{self.group}", describe(prior)) for prior in self.cor]
+        keys, priors = [*self.sd_keys(), *self.cor_keys()], [*self.sd, *self.cor]
+        return [(key, describe(prior)) for key, prior in zip(keys, priors, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,9 @@ def default_priors(design: Design) -> Priors:
     """Weakly informative priors on the scale of the data.
 
     Fixed effects: Normal(0, 2.5 sd(y) / sd(x)); the intercept, at the means of the other columns, Normal(mean(y), 2.5
-    sd(y)). Group sds:
-    half-Student-t(3, 0, 2.5 sd(y) / sd(x)), sigma: half-Student-t(3, 0, 2.5 sd(y)), correlations: LKJ(2).
+    sd(y)). Group sds: half-Student-t(3, 0, 2.5 sd(y) / sd(x)), where columns share one with the root mean square of
+    their sd(x); sigma: half-Student-t(3, 0, 2.5 sd(y)). Correlations: LKJ(2), and one that all of a block's
+    correlations follow from: uniform over its range.
 
     Source: the scales are those of rstanarm's vignette "Prior distributions for rstanarm models"; LKJ: Lewandowski,
     Kurowicka and Joe (2009), J. Multivar. Anal. 100, 1989.
@@ -104,12 +113,16 @@ def default_priors(design: Design) -> Priors:
 
 
 def _default_group(random: RandomEffects, spread: float) -> GroupPriors:
+    blocks, bars = random.blocks, random.bars
+    columns = np.array([_spread(column) for column in random.Z.T])
+    scales = [spread / np.sqrt(np.mean(columns[start:stop] ** 2)) for start, stop in sd_columns(blocks)]
     return GroupPriors(
         group=random.group,
-        names=random.names,
-        blocks=random.blocks,
-        sd=tuple(half_student_t(STUDENT_DF, spread / _spread(column), validate_args=False) for column in random.Z.T),
-        cor=tuple(_default_correlation(block) for block in random.blocks if block.size > 1),
+        sd_names=tuple(random.names[a] if b - a == 1 else bars[a] for a, b in sd_columns(blocks)),
+        sd=tuple(half_student_t(STUDENT_DF, float(scale), validate_args=False) for scale in scales),
+        cor_names=tuple(bars[start] for start, _ in correlation_blocks(blocks)),
+        cor=tuple(_default_correlation(block) for block, _ in correlations(blocks)),
+        blocks=tuple(block for block, _ in correlations(blocks)),
     )
 
 
@@ -133,22 +146,24 @@ def replace_priors(priors: Priors, given: Mapping[str, Any]) -> Priors:
     """The same priors with the user's own in place of some.
 
     Names: a column (`week`, `Intercept`), `beta` for all columns but the intercept, `sd_GROUP[column]`, `sd_GROUP`
-    for all its columns, `cor_GROUP`, `sigma`. A prior given for `Intercept` is that of the intercept as it is
-    reported, where every column is zero. Raises ModelError for a name that the model does not have, and for a prior
-    whose support does not fit.
+    for all its columns, `cor_GROUP`, `sigma`. Where the columns of a bar share one sd, its name has what stands before
+    the bar, as in `sd_GROUP[0 + machine]`; so have correlations where several bars on one factor have some,
+    `cor_GROUP[1 + week]`, and `cor_GROUP` is then all of them. A prior given for `Intercept` is that of the intercept
+    as it is reported, where every column is zero. Raises ModelError for a name that the model does not have, and for
+    a prior whose support does not fit.
     """
     import numpyro.distributions as dist
 
     beta, sigma, centred = dict(priors.beta), priors.sigma, priors.centred_intercept
     groups = list(priors.groups)
-    for_all = [f"sd_{group.group}" for group in groups]
     of_groups = [
-        [whole, *group.keys(), *([f"cor_{group.group}"] if group.cor else [])]
-        for whole, group in zip(for_all, groups, strict=True)
+        [f"sd_{group.group}", *group.sd_keys(), *([f"cor_{group.group}"] if group.cor else []), *group.cor_keys()]
+        for group in groups
     ]
-    known = ["beta", *beta, *(name for names in of_groups for name in names), "sigma"]
+    for_all = ["beta", *(f"{kind}_{group.group}" for group in groups for kind in ("sd", "cor"))]
+    known = list(dict.fromkeys(["beta", *beta, *(name for names in of_groups for name in names), "sigma"]))
     # general names first, so that a prior for one column wins over one for all of them
-    for name, prior in sorted(given.items(), key=lambda item: item[0] not in ("beta", *for_all)):
+    for name, prior in sorted(given.items(), key=lambda item: item[0] not in for_all):
         if name not in known:
             raise ModelError(
                 f"the model has no parameter `{name}` to give a prior to",
@@ -182,38 +197,50 @@ def replace_priors(priors: Priors, given: Mapping[str, Any]) -> Priors:
 
 
 def _replaced(group: GroupPriors, name: str, prior: Distribution) -> GroupPriors:
-    """A group's priors with the one under this name replaced."""
-    if name == f"cor_{group.group}":
-        return replace(group, cor=tuple(_correlation(name, prior, block) for block in group.blocks if block.size > 1))
-    keys = group.keys()
-    checked = _scalar(name, prior, positive=True)
-    whole = name == f"sd_{group.group}"
+    """A group's priors with the one under this name replaced, or all of a kind."""
+    if name == f"sd_{group.group}" or name in group.sd_keys():
+        checked = _scalar(name, prior, positive=True)
+        own = zip(group.sd_keys(), group.sd, strict=True)
+        return replace(group, sd=tuple(checked if name in (key, f"sd_{group.group}") else old for key, old in own))
+    own = zip(group.cor_keys(), group.blocks, group.cor, strict=True)
     return replace(
-        group, sd=tuple(checked if whole or key == name else own for key, own in zip(keys, group.sd, strict=True))
+        group,
+        cor=tuple(
+            _correlation(key, prior, block) if name in (key, f"cor_{group.group}") else old for key, block, old in own
+        ),
     )
 
 
+def _limits(block: Block) -> tuple[float, float] | None:
+    """The range of the one correlation of a correlated block; None where its prior is of a correlation matrix."""
+    correlation = correlation_of(block)
+    assert correlation is not None
+    return None if correlation.limits is None else correlation.limits(block.size)
+
+
 def _default_correlation(block: Block) -> Distribution:
-    """LKJ(2), or where all correlations are one, that one uniform over its range."""
+    """LKJ(2), or where all correlations follow from one, that one uniform over its range."""
     import numpyro.distributions as dist
 
-    if block.structure == "us":
+    limits = _limits(block)
+    if limits is None:
         return dist.LKJCholesky(block.size, LKJ_CONCENTRATION, validate_args=False)
-    return dist.Uniform(lowest_correlation(block.size), 1.0, validate_args=False)
+    return dist.Uniform(*limits, validate_args=False)
 
 
 def _correlation(name: str, prior: Distribution, block: Block) -> Distribution:
     """A prior for the correlations of a block, in the form that its structure needs."""
-    if block.structure == "us":
+    limits = _limits(block)
+    if limits is None:
         return _lkj(name, prior, block.size)
-    low = lowest_correlation(block.size)
+    low, high = limits
     support: Any = _scalar(name, prior, positive=False).support
-    inside = support(np.array([low - 1e-6, 1.0 + 1e-6]))
+    inside = support(np.array([low - 1e-6, high + 1e-6]))
     if bool(np.any(np.asarray(inside))):
         raise ModelError(
             f"the prior of `{name}` allows values that one correlation of {block.size} columns cannot have",
             found=describe(prior),
-            expected=f"a distribution between {low:.3g} and 1, such as dist.Uniform({low:.3g}, 1)",
+            expected=f"a distribution between {low:.3g} and {high:.3g}, such as dist.Uniform({low:.3g}, {high:.3g})",
         )
     return prior
 

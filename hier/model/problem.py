@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design
-from hier.kernel.covariance import Terms
+from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
+from hier.kernel.moments import Moments, moments
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
 from hier.kernel.structure import Structure, choose_structure, refuse_too_large
@@ -22,8 +23,8 @@ class VariancePriors(NamedTuple):
     """Priors of what is not integrated out; all of them on the user's scale, the grouping factors in the kernel's
     order.
 
-    `sd` (q of them a factor), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed effects
-    whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
+    `sd` (one a standard deviation), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed
+    effects whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
     """
 
     sd: tuple[tuple[Ordered, ...], ...]
@@ -36,11 +37,13 @@ class Problem(NamedTuple):
     """What a compiled program is given: data and priors are arguments, never constants, so that the same program
     serves all.
 
-    `order` (p,): the fixed-effects column at each place of the kernel's order. `priors` is None for REML and ML.
+    `order` (p,): the fixed-effects column at each place of the kernel's order. `first`: first estimates of the
+    variances. `priors` is None for REML and ML.
     """
 
     cross: CrossProducts
     units: Units
+    first: Moments
     order: np.ndarray
     fixed: FixedPrior
     priors: VariancePriors | None
@@ -69,7 +72,8 @@ def likelihood_problem(design: Design, structure: Structure) -> Problem:
     p = len(design.names)
     order = np.arange(p)
     cross, units = _cross_products(design, structure, order)
-    return Problem(cross, units, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
+    first = moments(cross, terms_of(design, structure))
+    return Problem(cross, units, first, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
 
 @float64
@@ -89,13 +93,17 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
         held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
     )
     fixed = _fixed_prior(priors, units, order, int(held.sum()))
-    return Problem(cross, units, order, fixed, as_float64(variance))
+    first = moments(cross, terms_of(design, structure))
+    return Problem(cross, units, first, order, fixed, as_float64(variance))
 
 
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
     y = design.y if design.offset is None else design.y - design.offset
     X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
-    terms = [Term(random.Z, random.codes, random.n_levels) for random in design.random_effects]
+    terms = []
+    for random in design.random_effects:
+        together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
+        terms.append(Term(random.Z, random.codes, random.n_levels, together))
     return cross_products(y, X, terms, structure, design.weights)
 
 

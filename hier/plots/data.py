@@ -9,45 +9,54 @@ from matplotlib.figure import Figure
 
 from hier.estimate import Estimate
 from hier.plots import style
-from hier.plots.lines import Held, covariate, hold, level_means, path, paths
+from hier.plots.factors import find_factor
+from hier.plots.lines import covariate, hold, hold_levels, level_means, others_at_means, path, paths
 from hier.pooling import Comparison
 
 POPULATION_POINTS = 60
 
 
 @style.styled
-def plot_data(comparison: Comparison) -> Figure:
+def plot_data(comparison: Comparison, group: str | None = None) -> Figure:
     """The response against the covariate, with the line of each level (partial pooling) and of the population.
 
-    Without a numeric covariate: the response by level. Of more than 100 levels an even selection is shown.
+    Without a numeric covariate: the response by level, with its fitted mean. Of more than 100 levels an even selection
+    is shown. With several grouping factors the levels are those of `group`, by default of the one with the most; a
+    level's line has the other factors' deviations, like all columns but the covariate, at their means over the level's
+    rows. Raises ModelError for a grouping factor that the model does not have.
     """
     estimate = comparison.estimate
-    column = covariate(estimate.model)
-    design = estimate.model.design
-    count = design.random.n_levels
-    shown = style.spread(np.argsort(level_means(estimate.model, estimate), kind="stable"), style.MANY)
+    design, k = estimate.model.design, find_factor(estimate.model, group)
+    random = design.random_effects[k]
+    column = covariate(estimate.model, random.group)
+    shown = style.spread(np.argsort(level_means(estimate, k), kind="stable"), style.MANY)
     response = style.name(design.response, 40)
     what = f"{response} by {style.name(column, 40)}" if column else response
     height = 5.4 if column else style.level_height(len(shown))
-    figure = style.picture(height, f"{what}: {style.of_levels(len(shown), count, design.random.group)}")
+    figure = style.picture(height, f"{what}: {style.of_levels(len(shown), random.n_levels, random.group)}")
     axes = figure.subplots()
-    (_draw_lines if column else _draw_strip)(axes, estimate, shown)
+    if column is None:
+        _draw_strip(axes, estimate, k, shown)
+    else:
+        _draw_lines(axes, estimate, k, column, shown)
     style.legend(figure, axes)
     return figure
 
 
-def _draw_lines(axes: Axes, estimate: Estimate, shown: np.ndarray) -> None:
+def _draw_lines(axes: Axes, estimate: Estimate, k: int, column: str, shown: np.ndarray) -> None:
     model, arrays = estimate.model, estimate.arrays
-    design, column = model.design, covariate(model)
-    assert column is not None
-    codes = design.random.codes
-    held = hold(model, column, by_level=True)
-    rows = np.isin(codes, shown)
-    lines = paths(held.x, held.predict(arrays.beta, arrays.deviations, codes), codes, shown)
-    method, group = estimate.method.upper(), style.name(design.random.group)
-    axes.scatter(held.x[rows], design.y[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
+    design, random = model.design, model.design.random_effects[k]
+    held = hold_levels(model, column, k)
+    x, rows = held.fixed.x, np.isin(random.codes, shown)
+    fitted = held.predict(arrays.beta, arrays.terms[k].deviations) + others_at_means(estimate, column, k)
+    method, group = estimate.method.upper(), style.name(random.group)
+    axes.scatter(x[rows], design.y[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
     thin = LineCollection(
-        lines, colors=style.ESTIMATE, linewidths=0.9, alpha=0.5, label=f"each level of {group} ({method})"
+        paths(x, fitted, random.codes, shown),
+        colors=style.ESTIMATE,
+        linewidths=0.9,
+        alpha=0.5,
+        label=f"each level of {group} ({method})",
     )
     axes.add_collection(thin)
     axes.plot(
@@ -59,19 +68,18 @@ def _draw_lines(axes: Axes, estimate: Estimate, shown: np.ndarray) -> None:
 
 def population_line(estimate: Estimate, column: str) -> np.ndarray:
     """The fixed effects' curve (m, 2) over the covariate's range, the other columns at their means."""
-    held: Held = hold(estimate.model, column, by_level=False)
+    held = hold(estimate.model, column)
     return path(held.x, held.population(estimate.arrays.beta), POPULATION_POINTS)
 
 
-def _draw_strip(axes: Axes, estimate: Estimate, shown: np.ndarray) -> None:
-    design = estimate.model.design
-    place = np.full(design.random.n_levels, -1)
+def _draw_strip(axes: Axes, estimate: Estimate, k: int, shown: np.ndarray) -> None:
+    design, random = estimate.model.design, estimate.model.design.random_effects[k]
+    place = np.full(random.n_levels, -1)
     place[shown] = np.arange(len(shown))
-    where = place[design.random.codes]
+    where = place[random.codes]
     rows = where >= 0
-    held = hold(estimate.model, None, by_level=False)
-    middle = held.population(estimate.arrays.beta).mean()
-    fitted = level_means(estimate.model, estimate)[shown]
+    middle = hold(estimate.model, None).population(estimate.arrays.beta).mean()
+    fitted = level_means(estimate, k)[shown]
     method = estimate.method.upper()
     axes.scatter(design.y[rows], where[rows], s=14, color=style.OWN, alpha=0.5, linewidths=0, label="data")
     axes.scatter(
@@ -84,4 +92,4 @@ def _draw_strip(axes: Axes, estimate: Estimate, shown: np.ndarray) -> None:
     )
     axes.axvline(middle, color=style.POPULATION, linewidth=1.6, label="population (fixed effects)", zorder=1)
     axes.set_xlabel(style.name(design.response, 60))
-    style.level_axis(axes, style.names(design.random.levels[shown]), style.name(design.random.group))
+    style.level_axis(axes, style.names(random.levels[shown]), style.name(random.group))

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hier.design import RandomEffects
 from hier.plots import style
-from hier.plots.lines import own_coefficients
+from hier.plots.factors import by_level, find_factor
 from hier.pooling import Comparison
 
 NORMAL = 1.959963984540054  # 97.5 percent quantile of the Normal distribution
@@ -15,13 +16,15 @@ APART = 0.18  # half the distance, in rows, between a level's two intervals
 
 
 @style.styled
-def plot_group_effects(comparison: Comparison) -> Figure:
+def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figure:
     """The deviation of each level from the population, by both, sorted by the posterior mean.
 
     The point estimate's conditional mode ± 1.96 standard errors, and the posterior's mean and central 95 percent. Of
-    more than 60 levels an even selection is shown.
+    more than 60 levels an even selection is shown. With several grouping factors the levels are those of `group`, by
+    default of the one with the most. Raises ModelError for a grouping factor that the model does not have.
     """
-    random = comparison.estimate.model.design.random
+    model = comparison.estimate.model
+    random = model.design.random_effects[find_factor(model, group)]
     q, count = len(random.names), random.n_levels
     shown = min(count, style.NAMED)
     across = min(q, 3)
@@ -29,20 +32,16 @@ def plot_group_effects(comparison: Comparison) -> Figure:
     figure = style.picture(height, f"Deviations of {style.of_levels(shown, count, random.group)}")
     panels = style.grid(figure, q, across)
     for k, axes in enumerate(panels):
-        _draw_column(axes, comparison, k)
+        _draw_column(axes, comparison, random, k)
     style.legend(figure, panels[0])
     return figure
 
 
-def _draw_column(axes: Axes, comparison: Comparison, k: int) -> None:
-    design, posterior = comparison.estimate.model.design, comparison.posterior
-    random = design.random
-    mode, se, mean = (
-        own_coefficients(comparison.table[c].to_numpy(), design)[:, k] for c in ("mode", "mode_se", "posterior_mean")
-    )
+def _draw_column(axes: Axes, comparison: Comparison, random: RandomEffects, k: int) -> None:
+    mode, se, mean = (by_level(comparison.table, c, random)[:, k] for c in ("mode", "mode_se", "posterior_mean"))
     shown = style.spread(np.argsort(mean, kind="stable"), style.NAMED)
     rows = np.arange(len(shown))
-    draws = posterior.draws[f"b_{posterior.group}"][:, :, shown, k].reshape(-1, len(shown))
+    draws = comparison.posterior.draws[f"b_{random.group}"][:, :, shown, k].reshape(-1, len(shown))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     size, width = (5.0, 1.7) if len(shown) <= 25 else (3.2, 1.1)
     method = comparison.estimate.method.upper()

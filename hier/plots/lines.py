@@ -11,77 +11,123 @@ from hier.design import Design
 from hier.estimate import Estimate
 from hier.formula import Formula, Term
 from hier.model import Model
+from hier.plots.factors import find_factor
 
 
 class Held(NamedTuple):
-    """A design whose columns vary only as far as the covariate makes them vary.
+    """Fixed effects whose columns vary only as far as the covariate makes them vary.
 
-    `x` (n,): the covariate; `X` (n, p), `Z` (n, q), `offset` (n,): every column that does not come from the covariate's
-    variables is at its mean. `others`: which of the fixed columns have no random counterpart.
+    `x` (n,): the covariate; `X` (n, p), `offset` (n,): every column that does not come from the covariate's variables
+    is at its mean.
     """
 
     x: np.ndarray
     X: np.ndarray
-    Z: np.ndarray
     offset: np.ndarray
-    others: np.ndarray
-
-    def predict(self, beta: np.ndarray, deviations: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Fixed effects `beta` (p,) and deviations (J, q) of each row's own level: (n,)."""
-        return self.X @ beta + np.einsum("ij,ij->i", self.Z, deviations[codes]) + self.offset
 
     def population(self, beta: np.ndarray) -> np.ndarray:
+        """The fitted values (n,) of fixed effects `beta` (p,)."""
         return self.X @ beta + self.offset
 
-    def own(self, beta: np.ndarray, coefficients: np.ndarray, codes: np.ndarray) -> np.ndarray:
+
+class HeldLevels(NamedTuple):
+    """The same for the levels of one grouping factor: columns are at their means over the level's rows.
+
+    `fixed`; the factor's columns `Z` (n, q) and each row's level `codes` (n,); `varies` (p,): which of the fixed
+    columns vary by level too.
+    """
+
+    fixed: Held
+    Z: np.ndarray
+    codes: np.ndarray
+    varies: np.ndarray
+
+    def predict(self, beta: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+        """The fitted values (n,) of fixed effects (p,) and the deviations (J, q) of each row's own level."""
+        return self.fixed.population(beta) + np.einsum("ij,ij->i", self.Z, deviations[self.codes])
+
+    def own(self, beta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """No pooling: each level's own coefficients (J, q), and `beta` for the columns that do not vary by level."""
-        return self.predict(np.where(self.others, beta, 0.0), coefficients, codes)
+        return self.predict(np.where(self.varies, 0.0, beta), coefficients)
 
 
-def covariate(model: Model) -> str | None:
-    """The column that pictures have on their horizontal axis, or None where the model has no numeric one.
+def covariate(model: Model, group: str | None = None) -> str | None:
+    """The column that pictures of a grouping factor have on their horizontal axis, or None where there is no numeric
+    one.
 
-    The first numeric random-effects column that is not the intercept, else the first numeric fixed-effects column.
+    The factor's first numeric column that is not the intercept, else the first numeric fixed-effects column. Without
+    a name `group`, the factor is the one with the most levels; raises ModelError for a name that the model does not
+    have.
     """
     single = [term for term in _terms(model.formula) if len(term.factors) == 1]
     numeric = {text for term in single for text in (term.label, term.name)}  # odd names keep their back-quotes
-    design = model.design
-    return next((column for column in (*design.random.names, *design.names) if column in numeric), None)
+    random = model.design.random_effects[find_factor(model, group)]
+    return next((column for column in (*random.names, *model.design.names) if column in numeric), None)
 
 
 def column_values(design: Design, column: str) -> np.ndarray:
-    """A column of the random-effects or fixed-effects matrix, by name."""
-    if column in design.random.names:
-        return design.random.Z[:, design.random.names.index(column)]
-    return design.X[:, design.names.index(column)]
+    """A column of the fixed-effects matrix or of one of the random-effects matrices, by name."""
+    if column in design.names:
+        return design.X[:, design.names.index(column)]
+    random = next(random for random in design.random_effects if column in random.names)
+    return random.Z[:, random.names.index(column)]
 
 
-def hold(model: Model, column: str | None, by_level: bool) -> Held:
-    """The design with all columns held at their means, by level or over all rows, but those that come from `column`."""
+def hold(model: Model, column: str | None, codes: np.ndarray | None = None) -> Held:
+    """The fixed effects with all columns but those that come from `column` held at their means, over all rows or over
+    those of one code.
+    """
     design = model.design
-    random = design.random
-    codes = random.codes if by_level else np.zeros(design.nobs, dtype=int)
-    weight = np.bincount(codes).astype(float)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return (np.bincount(codes, values) / weight)[codes]
-
-    def held(matrix: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-        moves = _moved_by(model.formula, column, names)
-        return np.column_stack([matrix[:, k] if moves[k] else mean(matrix[:, k]) for k in range(len(names))])
-
+    codes = np.zeros(design.nobs, dtype=int) if codes is None else codes
     return Held(
         x=np.zeros(design.nobs) if column is None else column_values(design, column),
-        X=held(design.X, design.names) if design.names else design.X,
-        Z=held(random.Z, random.names),
-        offset=np.zeros(design.nobs) if design.offset is None else mean(design.offset),
-        others=np.array([column not in random.names for column in design.names], dtype=bool),
+        X=_held(model, column, codes, design.X, design.names),
+        offset=np.zeros(design.nobs) if design.offset is None else _mean(codes, design.offset)[codes],
     )
 
 
-def own_coefficients(table: np.ndarray, design: Design) -> np.ndarray:
-    """A column of a comparison's long table as levels x random-effects columns."""
-    return np.asarray(table, dtype=float).reshape(design.random.n_levels, len(design.random.names))
+def hold_levels(model: Model, column: str | None, k: int) -> HeldLevels:
+    """The columns of the fixed effects and of grouping factor `k`, held by its levels."""
+    random = model.design.random_effects[k]
+    return HeldLevels(
+        fixed=hold(model, column, random.codes),
+        Z=_held(model, column, random.codes, random.Z, random.names),
+        codes=random.codes,
+        varies=np.array([name in random.names for name in model.design.names], dtype=bool),
+    )
+
+
+def others_at_means(estimate: Estimate, column: str | None, k: int) -> np.ndarray:
+    """What the grouping factors other than `k` add to each row (n,), their conditional modes and columns held at their
+    means over the rows of a level of `k`.
+
+    Where `k` is nested in another factor, these are the deviations of the level that it belongs to.
+    """
+    model, total = estimate.model, np.zeros(estimate.nobs)
+    codes = model.design.random_effects[k].codes
+    for at, (random, own) in enumerate(zip(model.design.random_effects, estimate.arrays.terms, strict=True)):
+        if at != k:
+            columns = _held(model, column, codes, random.Z, random.names)
+            modes = own.deviations[random.codes]
+            for z, mode in zip(columns.T, modes.T, strict=True):
+                total += z * _mean(codes, mode)[codes]
+    return total
+
+
+def _held(
+    model: Model, column: str | None, codes: np.ndarray, matrix: np.ndarray, names: tuple[str, ...]
+) -> np.ndarray:
+    """A matrix (n, m) with the columns that do not come from `column` at their means over the rows of one code."""
+    moves = _moved_by(model.formula, column, names)
+    held = matrix.astype(float)
+    for k in np.flatnonzero(~moves):
+        held[:, k] = _mean(codes, matrix[:, k])[codes]
+    return held
+
+
+def _mean(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mean of the values (n,) of each code (J,)."""
+    return np.bincount(codes, values) / np.bincount(codes)
 
 
 def path(x: np.ndarray, y: np.ndarray, points: int | None = None) -> np.ndarray:
@@ -101,12 +147,9 @@ def paths(x: np.ndarray, y: np.ndarray, codes: np.ndarray, levels: np.ndarray) -
     return [path(x[order[a:b]], y[order[a:b]]) for a, b in zip(starts, ends, strict=True)]
 
 
-def level_means(model: Model, estimate: Estimate) -> np.ndarray:
-    """Fitted mean of each level (J,)."""
-    held = hold(model, None, by_level=True)
-    codes = model.design.random.codes
-    fitted = held.predict(estimate.arrays.beta, estimate.arrays.deviations, codes)
-    return np.bincount(codes, fitted) / np.bincount(codes)
+def level_means(estimate: Estimate, k: int) -> np.ndarray:
+    """The mean (J,) of the fitted values of each level of grouping factor `k`."""
+    return _mean(estimate.model.design.random_effects[k].codes, estimate.fitted.to_numpy())
 
 
 def _terms(formula: Formula) -> list[Term]:

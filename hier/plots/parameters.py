@@ -9,6 +9,7 @@ import numpy as np
 from hier.estimate.tables import correlated_pairs
 from hier.plots.style import name
 from hier.posterior import Posterior
+from hier.posterior.groups import largest_first
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,19 @@ class Parameter:
 
 
 def parameters(posterior: Posterior) -> list[Parameter]:
-    """Fixed effects, standard deviations, correlations and sigma, in the order of `Comparison.parameters`."""
-    group, columns = posterior.group, posterior.group_names
-    beta, sd = posterior.draws["beta"], posterior.draws[f"sd_{group}"]
+    """Fixed effects, standard deviations, correlations and sigma, in the order of `Comparison.parameters`.
+
+    With several grouping factors the name of the factor stands behind a bar, as in the formula.
+    """
+    beta = posterior.draws["beta"]
     found = [Parameter(name(column, 34), beta[:, :, k]) for k, column in enumerate(posterior.coef_names)]
-    found += [Parameter(f"sd({name(column, 30)})", sd[:, :, k], low=0.0) for k, column in enumerate(columns)]
-    for i, j in correlated_pairs(posterior.blocks):
-        label = f"cor({name(columns[i], 14)}, {name(columns[j], 14)})"
-        found.append(Parameter(label, posterior.draws[f"cor_{group}"][:, :, i, j], -1.0, 1.0))
+    several = len(posterior.groups) > 1
+    for group in largest_first(posterior.groups):
+        bar, long, short = (f" | {name(group.name, 12)}", 20, 9) if several else ("", 30, 14)
+        sd, columns = posterior.draws[f"sd_{group.name}"], group.names
+        for k, column in enumerate(columns):
+            found.append(Parameter(f"sd({name(column, long)}{bar})", sd[:, :, k], low=0.0))
+        for i, j in correlated_pairs(group.blocks):
+            label = f"cor({name(columns[i], short)}, {name(columns[j], short)}{bar})"
+            found.append(Parameter(label, posterior.draws[f"cor_{group.name}"][:, :, i, j], -1.0, 1.0))
     return [*found, Parameter("sigma", posterior.draws["sigma"], low=0.0)]

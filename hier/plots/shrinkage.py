@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from hier.plots import style
-from hier.plots.lines import own_coefficients
+from hier.plots.factors import by_level, find_factor
 from hier.pooling import Comparison
 
 LABELS = 6  # extreme levels named in a panel
@@ -28,19 +28,24 @@ class Pooled(NamedTuple):
 
 
 @style.styled
-def plot_shrinkage(comparison: Comparison) -> Figure:
+def plot_shrinkage(comparison: Comparison, group: str | None = None) -> Figure:
     """Each level's coefficients without, with partial, and with complete pooling.
 
     With two coefficients or more, the first two also as a plane: an arrow for each level from its own least squares
     to the point estimate, and on to the posterior mean; the ellipse holds 95 percent of levels by the point estimate.
+    With several grouping factors the levels are those of `group`, by default of the one with the most, and their own
+    least squares are given the other factors' deviations, as in the comparison's table. Raises ModelError for a
+    grouping factor that the model does not have.
     """
-    random = comparison.estimate.model.design.random
-    pooled = pooled_coefficients(comparison)
+    model = comparison.estimate.model
+    at = find_factor(model, group)
+    random = model.design.random_effects[at]
+    pooled = pooled_coefficients(comparison, at)
     figure, plane, ladders = _panels(len(random.names), random.n_levels, style.name(random.group))
     if plane is not None:
-        _draw_plane(plane, comparison, pooled)
+        _draw_plane(plane, comparison, at, pooled)
     for k, axes in enumerate(ladders):
-        _draw_ladder(axes, comparison, pooled, k)
+        _draw_ladder(axes, comparison, at, pooled, k)
     style.legend(
         figure, *ladders, *([] if plane is None else [plane]), markerscale=_point_area(random.n_levels) ** -0.5
     )
@@ -63,17 +68,17 @@ def _panels(q: int, levels: int, group: str) -> tuple[Figure, Axes | None, list[
     return figure, plane, ladders
 
 
-def pooled_coefficients(comparison: Comparison) -> Pooled:
-    """The three kinds of coefficients of every level, and the population's."""
-    design = comparison.estimate.model.design
+def pooled_coefficients(comparison: Comparison, at: int) -> Pooled:
+    """The three kinds of coefficients of every level of grouping factor `at`, and the population's."""
+    random = comparison.estimate.model.design.random_effects[at]
     columns = ("least_squares", "estimate", "posterior_mean", "complete_pooling")
-    own, estimate, posterior, complete = (own_coefficients(comparison.shrinkage[c].to_numpy(), design) for c in columns)
+    own, estimate, posterior, complete = (by_level(comparison.shrinkage, c, random) for c in columns)
     return Pooled(own, estimate, posterior, complete[0])
 
 
-def _draw_ladder(axes: Axes, comparison: Comparison, pooled: Pooled, k: int) -> None:
+def _draw_ladder(axes: Axes, comparison: Comparison, at: int, pooled: Pooled, k: int) -> None:
     """One coefficient: a row for each level, sorted by the point estimate."""
-    random = comparison.estimate.model.design.random
+    random = comparison.estimate.model.design.random_effects[at]
     order = np.argsort(pooled.estimate[:, k], kind="stable")
     own, estimate, posterior = (values[order, k] for values in pooled[:3])
     rows = np.arange(len(order))
@@ -139,11 +144,11 @@ def _name_ends(axes: Axes, x: np.ndarray, labels: list[str]) -> None:
         axes.annotate(labels[last - step], (x[last - step], last - step), place, ha="right", arrowprops=line, **looks)
 
 
-def _draw_plane(axes: Axes, comparison: Comparison, pooled: Pooled) -> None:
+def _draw_plane(axes: Axes, comparison: Comparison, at: int, pooled: Pooled) -> None:
     """Two coefficients: arrows from own least squares to the point estimate and on to the posterior mean."""
-    random = comparison.estimate.model.design.random
+    random = comparison.estimate.model.design.random_effects[at]
     own, estimate, posterior = (values[:, :2] for values in pooled[:3])
-    method, ellipse = comparison.estimate.method.upper(), _ellipse(comparison, pooled.population)
+    method, ellipse = comparison.estimate.method.upper(), _ellipse(comparison, at, pooled.population)
     small = len(own) > style.NAMED
     moved = np.isfinite(own).all(axis=1)
     start, step = own[moved], (estimate - own)[moved]
@@ -171,9 +176,9 @@ def _draw_plane(axes: Axes, comparison: Comparison, pooled: Pooled) -> None:
     _name_far(axes, np.where(inside[:, None], own, posterior), pooled.population[:2], style.names(random.levels))
 
 
-def _ellipse(comparison: Comparison, population: np.ndarray) -> np.ndarray:
+def _ellipse(comparison: Comparison, at: int, population: np.ndarray) -> np.ndarray:
     """The curve (2, 181) that holds 95 percent of levels by the point estimate; a line where the fit is singular."""
-    factor = comparison.estimate.arrays.factor[:2, :2]
+    factor = comparison.estimate.arrays.terms[at].factor[:2, :2]
     angle = np.linspace(0.0, 2.0 * np.pi, 181)
     radius = np.sqrt(
         -2.0 * np.log(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import starmap
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
+from hier.posterior.dataset import coordinate
+from hier.posterior.groups import Group, covariance_matrices, groups_of, largest_first
 
 DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
@@ -22,6 +25,9 @@ class Comparison:
     `table`: a row for each level and coefficient: the level's own least squares, the conditional mode of its
     deviation and its standard error, the posterior mean and sd of the deviation, and both shrinkage factors.
     `shrinkage`: for the same rows, the coefficient without, with complete and with partial pooling, and the factors.
+    Both are indexed by level and term; with several grouping factors by `group`, `level` and `term`. What is said of
+    one factor then holds given the others: a level's own least squares are those of its rows less the other factors'
+    deviations at their conditional modes, and the shrinkage factors are from the same rows.
     `parameters`: fixed effects, sds, correlations and sigma by both.
     """
 
@@ -41,18 +47,29 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
     Raises ModelError where they are not of the same model on the same data.
     """
     _refuse_different(estimate, posterior)
-    shrunk = _shrinkage_table(estimate, posterior)
-    group = posterior.group
-    columns = {
-        "least_squares": shrunk["least_squares"],
-        "mode": _long(estimate.ranef[group]),
-        "mode_se": _long(estimate.ranef_se[group]),
-        "posterior_mean": _long(posterior.ranef[group]),
-        "posterior_sd": _long(posterior.ranef_se[group]),
-        "shrinkage_estimate": shrunk["shrinkage_estimate"],
-        "shrinkage_posterior": shrunk["shrinkage_posterior"],
-    }
-    return Comparison(estimate, posterior, pd.DataFrame(columns), shrunk, _parameter_table(estimate, posterior))
+    shrunk = [_shrinkage_table(estimate, posterior, k) for k in range(len(posterior.groups))]
+    tables = [
+        _level_table(estimate, posterior, group.name, own) for group, own in zip(posterior.groups, shrunk, strict=True)
+    ]
+    names = [group.name for group in posterior.groups]
+    return Comparison(
+        estimate, posterior, _stacked(tables, names), _stacked(shrunk, names), _parameter_table(estimate, posterior)
+    )
+
+
+def of_group(table: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The rows of one grouping factor in a comparison's `table` or `shrinkage`, indexed by level and term."""
+    if table.index.nlevels == 2:
+        return table
+    rows = pd.DataFrame(table.loc[table.index.get_level_values("group") == group])
+    return rows.droplevel("group").rename_axis([group, "term"])
+
+
+def _stacked(tables: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    """The tables of all grouping factors as one, with the factor as the first level of its index where there are
+    several.
+    """
+    return tables[0] if len(tables) == 1 else pd.concat(tables, keys=names).rename_axis(["group", "level", "term"])
 
 
 def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
@@ -60,7 +77,7 @@ def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
     same = (
         str(estimate.model.formula) == posterior.formula
         and np.array_equal(design.y, posterior.observed)
-        and np.array_equal(design.random.codes, posterior.codes)
+        and all(starmap(_same_group, zip(groups_of(design), posterior.groups, strict=True)))
     )
     if not same:
         raise ModelError(
@@ -72,36 +89,57 @@ def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
         )
 
 
-def _shrinkage_table(estimate: Estimate, posterior: Posterior) -> pd.DataFrame:
-    design, group = estimate.model.design, posterior.group
-    own, information = own_least_squares(design, estimate.arrays.beta)
-    factor = estimate.arrays.factor
-    by_estimate = shrinkage(information, factor @ factor.T, np.float64(estimate.sigma**2))
-    covariance, sigma2 = _covariance_draws(posterior)
-    by_posterior = shrinkage(information, covariance, sigma2).mean(axis=0)
-    modes = estimate.coef[group][list(design.random.names)]
-    population = estimate.fixef.reindex(modes.columns).fillna(0.0).to_numpy()
-    return pd.DataFrame(
-        {
-            "least_squares": _long(own, modes),
-            "complete_pooling": _long(np.broadcast_to(population, own.shape), modes),
-            "estimate": _long(modes),
-            "posterior_mean": _long(posterior.coef[group][list(design.random.names)]),
-            "shrinkage_estimate": _long(by_estimate, modes),
-            "shrinkage_posterior": _long(by_posterior, modes),
-        }
+def _same_group(own: Group, other: Group) -> bool:
+    """Whether two grouping factors are one; levels are compared as a file keeps them."""
+    return (
+        own.name == other.name
+        and np.array_equal(own.codes, other.codes)
+        and np.array_equal(coordinate(own.levels), coordinate(other.levels))
     )
 
 
-def _covariance_draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
+def _level_table(estimate: Estimate, posterior: Posterior, group: str, shrunk: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one grouping factor in a comparison's `table`."""
+    columns = {
+        "least_squares": shrunk["least_squares"],
+        "mode": _long(estimate.ranef[group]),
+        "mode_se": _long(estimate.ranef_se[group]),
+        "posterior_mean": _long(posterior.ranef[group]),
+        "posterior_sd": _long(posterior.ranef_se[group]),
+        "shrinkage_estimate": shrunk["shrinkage_estimate"],
+        "shrinkage_posterior": shrunk["shrinkage_posterior"],
+    }
+    return pd.DataFrame(columns, index=shrunk.index)
+
+
+def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.DataFrame:
+    """The rows of grouping factor `k` in a comparison's `shrinkage`."""
+    design, group, terms = estimate.model.design, posterior.groups[k], estimate.arrays.terms
+    own, information = own_least_squares(design, k, estimate.arrays.beta, [term.deviations for term in terms])
+    by_estimate = shrinkage(information, terms[k].covariance, np.float64(estimate.sigma**2))
+    covariance, sigma2 = _covariance_draws(posterior, group.name)
+    by_posterior = shrinkage(information, covariance, sigma2).mean(axis=0)
+    modes = estimate.coef[group.name][list(group.names)]
+    population = estimate.fixef.reindex(modes.columns).fillna(0.0).to_numpy()
+    columns = {
+        "least_squares": own,
+        "complete_pooling": np.broadcast_to(population, own.shape),
+        "estimate": modes,
+        "posterior_mean": posterior.coef[group.name][list(group.names)],
+        "shrinkage_estimate": by_estimate,
+        "shrinkage_posterior": by_posterior,
+    }
+    index = pd.MultiIndex.from_product([modes.index, modes.columns], names=[group.name, "term"])
+    return pd.DataFrame({name: _long(values) for name, values in columns.items()}, index=index)
+
+
+def _covariance_draws(posterior: Posterior, group: str) -> tuple[np.ndarray, np.ndarray]:
     """Draws of the deviations' covariance (S, q, q) and of sigma^2 (S,), evenly thinned."""
-    sd = posterior.draws[f"sd_{posterior.group}"]
-    q = sd.shape[-1]
-    sd = sd.reshape(-1, q)
-    keep = np.linspace(0, len(sd) - 1, min(DRAWS_FOR_SHRINKAGE, len(sd))).astype(int)
-    cor = posterior.draws.get(f"cor_{posterior.group}")
-    shape = np.eye(q) if cor is None else cor.reshape(-1, q, q)[keep]
-    return shape * sd[keep, :, None] * sd[keep, None, :], posterior.draws["sigma"].reshape(-1)[keep] ** 2
+    sd, cor = posterior.draws[f"sd_{group}"], posterior.draws.get(f"cor_{group}")
+    q, count = sd.shape[-1], sd.shape[0] * sd.shape[1]
+    keep = np.linspace(0, count - 1, min(DRAWS_FOR_SHRINKAGE, count)).astype(int)
+    covariance = covariance_matrices(sd.reshape(-1, q)[keep], None if cor is None else cor.reshape(-1, q, q)[keep])
+    return covariance, posterior.draws["sigma"].reshape(-1)[keep] ** 2
 
 
 def _parameter_table(estimate: Estimate, posterior: Posterior) -> pd.DataFrame:
@@ -113,11 +151,9 @@ def _parameter_table(estimate: Estimate, posterior: Posterior) -> pd.DataFrame:
     return point.fillna({"group": ""}).merge(draws.fillna({"group": ""}), on=keys, how="left", validate="one_to_one")
 
 
-def _long(values: pd.DataFrame | np.ndarray, like: pd.DataFrame | None = None) -> pd.Series:
-    """Levels x terms as one column, indexed by level and term; an array has the labels of the table `like`."""
-    labels = like if like is not None else values
-    index = pd.MultiIndex.from_product([labels.index, labels.columns], names=[labels.index.name, "term"])
-    return pd.Series(np.asarray(values).ravel(), index=index)
+def _long(values: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Levels x terms as one column, the terms changing fastest."""
+    return np.asarray(values, dtype=float).ravel()
 
 
 def summarise(comparison: Comparison) -> str:
@@ -130,24 +166,31 @@ def summarise(comparison: Comparison) -> str:
         [row["group"], row["term"], *("" if np.isnan(row[name]) else significant(row[name], 4) for name in names)]
         for _, row in comparison.parameters.iterrows()
     ]
-    group = comparison.posterior.group
-    mean = comparison.shrinkage.groupby(level="term", sort=False)[["shrinkage_estimate", "shrinkage_posterior"]].mean()
-    difference = (comparison.table["mode"] - comparison.table["posterior_mean"]).abs() / comparison.table[
-        "posterior_sd"
-    ]
-    lines = [
-        f"  {term}: {est:.3f} by {comparison.estimate.method.upper()}, {post:.3f} by the posterior"
-        for term, est, post in mean.itertuples()
-    ]
+    table = comparison.table
+    difference = (table["mode"] - table["posterior_mean"]).abs() / table["posterior_sd"]
     return "\n".join(
         [
             f"Comparison of {comparison.posterior.formula}",
             "",
             *align([head, *rows], left=2),
             "",
-            f"Mean shrinkage of the {len(comparison.posterior.levels)} levels of {group} "
-            "(0: own least squares, 1: population):",
-            *lines,
+            *(line for group in largest_first(comparison.posterior.groups) for line in _pooling(comparison, group)),
             f"Largest difference between conditional mode and posterior mean: {difference.max():.3f} posterior sds",
         ]
     )
+
+
+def _pooling(comparison: Comparison, group: Group) -> list[str]:
+    """How strongly the levels of one grouping factor are pooled."""
+    mean = mean_shrinkage(comparison, group.name)
+    method = comparison.estimate.method.upper()
+    return [
+        f"Mean shrinkage of the {group.n_levels} levels of {group.name} (0: own least squares, 1: population):",
+        *(f"  {term}: {est:.3f} by {method}, {post:.3f} by the posterior" for term, est, post in mean.itertuples()),
+    ]
+
+
+def mean_shrinkage(comparison: Comparison, group: str) -> pd.DataFrame:
+    """The mean of `shrinkage_estimate` and `shrinkage_posterior` over the levels of a grouping factor, by term."""
+    factors = of_group(comparison.shrinkage, group)[["shrinkage_estimate", "shrinkage_posterior"]]
+    return pd.DataFrame(factors.groupby(level="term", sort=False).mean())

@@ -1,6 +1,8 @@
-"""No pooling: each group's own least-squares coefficients."""
+"""No pooling: each level's own least-squares coefficients."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,16 +12,19 @@ from hier.kernel.crossproducts import group_products
 LARGEST_CONDITION = 1e12
 
 
-def own_least_squares(design: Design, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (J, q) of each group's own regression on its random-effects columns, and the information Z_j'WZ_j
-    (J, q, q).
+def own_least_squares(
+    design: Design, k: int, beta: np.ndarray, deviations: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (J, q) of each level's own regression on the random-effects columns of grouping factor `k`, and the
+    information Z_j'WZ_j (J, q, q).
 
-    What the fixed effects `beta` (p,) of columns that do not vary between groups explain is taken off the response
-    first. A group whose rows do not determine its coefficients has NaN.
+    What the fixed effects `beta` (p,) of columns that do not vary between its levels explain is taken off the response
+    first, and so are the `deviations` (J, q) of all other grouping factors: this is no pooling of the one factor,
+    given the others. A level whose rows do not determine its coefficients has NaN.
     """
-    random = design.random
-    others = [k for k, name in enumerate(design.names) if name not in random.names]
-    rest = design.y - design.X[:, others] @ beta[others]
+    random = design.random_effects[k]
+    others = [column for column, name in enumerate(design.names) if name not in random.names]
+    rest = design.y - design.X[:, others] @ beta[others] - explained_by_others(design, k, deviations)
     if design.offset is not None:
         rest = rest - design.offset
     Z, root = random.Z, 1.0 if design.weights is None else np.sqrt(design.weights)[:, None]
@@ -37,12 +42,21 @@ def own_least_squares(design: Design, beta: np.ndarray) -> tuple[np.ndarray, np.
     return coefficients, information
 
 
+def explained_by_others(design: Design, k: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
+    """What the deviations (J, q) of all grouping factors but `k` add to each row (n,)."""
+    total = np.zeros(design.nobs)
+    for at, (random, own) in enumerate(zip(design.random_effects, deviations, strict=True)):
+        if at != k:
+            total += np.einsum("ij,ij->i", random.Z, own[random.codes])
+    return total
+
+
 def shrinkage(information: np.ndarray, covariance: np.ndarray, sigma2: np.ndarray) -> np.ndarray:
-    """How far each group's own coefficient is drawn to the population's: 0 not at all, 1 all the way.
+    """How far each level's own coefficient is drawn to the population's: 0 not at all, 1 all the way.
 
     `information` (J, q, q); `covariance` (..., q, q) of the deviations and `sigma2` (...): the result is (..., J, q).
-    Given these, a group's deviations have mean (I - B_j) times their least-squares estimates with B_j = (covariance
-    Z_j'WZ_j / sigma2 + I)^-1; this is the diagonal of B_j.
+    Given these, and the deviations of other grouping factors, a level's deviations have mean (I - B_j) times their
+    least-squares estimates with B_j = (covariance Z_j'WZ_j / sigma2 + I)^-1; this is the diagonal of B_j.
     Source: Gelman and Pardoe (2006), Technometrics 48, 241 (pooling factors); Robinson (1991), Stat. Sci. 6, 15.
     """
     q = information.shape[-1]

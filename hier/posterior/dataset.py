@@ -2,49 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from hier.posterior.groups import Group
+
 if TYPE_CHECKING:
     import xarray as xr
+
+SCHEMA = frozenset({"chain", "draw", "obs", "coef", "beta", "sigma"})  # names that no grouping factor can have there
 
 
 def dataset(
     draws: Mapping[str, np.ndarray],
-    group: str,
-    levels: pd.Index,
+    groups: Sequence[Group],
     coef_names: Sequence[str],
-    group_names: Sequence[str],
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Draws (C, D, ...) of `beta`, `sd_GROUP`, `cor_GROUP`, `b_GROUP` and `sigma`, those of them that there are.
+    """Draws (C, D, ...) of `beta`, `sigma`, and `sd_GROUP`, `cor_GROUP`, `b_GROUP` of every grouping factor, those of
+    them that there are.
 
     Source: the ArviZ schema, "InferenceData schema specification".
     """
     import xarray as xr
 
-    at = in_tree(group)
-    by_coef, by_coef_bis = f"{at}_coef", f"{at}_coef_bis"
-    dims = {
-        "beta": ("coef",),
-        f"sd_{group}": (by_coef,),
-        f"cor_{group}": (by_coef, by_coef_bis),
-        f"b_{group}": (at, by_coef),
-        "sigma": (),
-    }
-    variables = {in_tree(name): (("chain", "draw", *dims[name]), draws[name]) for name in dims if name in draws}
-    coords = {
-        "coef": list(coef_names),
-        by_coef: list(group_names),
-        by_coef_bis: list(group_names),
-        at: _coordinate(levels),
-    }
-    used = {dim for shape, _ in variables.values() for dim in shape}
+    dims: dict[str, tuple[str, ...]] = {"beta": ("coef",), "sigma": ()}
+    coords: dict[str, Any] = {"coef": [_text(name) for name in coef_names]}
+    for group, stem in zip(groups, stems([group.name for group in groups]), strict=True):
+        by_level, by_coef, by_coef_bis = dims_of(stem)
+        shapes = {"sd": (by_coef,), "cor": (by_coef, by_coef_bis), "b": (by_level, by_coef)}
+        dims |= {f"{kind}_{group.name}": shape for kind, shape in shapes.items()}
+        columns = [_text(name) for name in group.names]
+        coords |= {by_level: coordinate(group.levels), by_coef: columns, by_coef_bis: columns}
+    names = variables(groups)
+    found = {names[name]: (("chain", "draw", *dims[name]), draws[name]) for name in names if name in draws}
+    used = {dim for shape, _ in found.values() for dim in shape}
     sampled = sample_coords(*draws["sigma"].shape)
-    return xr.Dataset(variables, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
+    return xr.Dataset(found, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
+
+
+def variables(groups: Sequence[Group]) -> dict[str, str]:
+    """What each variable of a posterior is called in a tree."""
+    names = {"beta": "beta"}
+    for group, stem in zip(groups, stems([group.name for group in groups]), strict=True):
+        names |= {f"{kind}_{group.name}": f"{kind}_{stem}" for kind in ("sd", "cor", "b")}
+    return names | {"sigma": "sigma"}
+
+
+def dims_of(stem: str) -> tuple[str, str, str]:
+    """The dimensions of a grouping factor: its levels, its columns, and these once more."""
+    return stem, f"{stem}_coef", f"{stem}_coef_bis"
+
+
+def stems(names: Sequence[str]) -> list[str]:
+    """What the dimensions and variables of grouping factors of these names are named for: the name itself, as long as
+    a tree can hold it and nothing else there is called so.
+    """
+    found: list[str] = []
+    taken = set(SCHEMA)
+    for name in names:
+        stem = in_tree(name)
+        while taken & (own := {*dims_of(stem), f"sd_{stem}", f"cor_{stem}", f"b_{stem}"}):
+            stem += "_"
+        taken |= own
+        found.append(stem)
+    return found
 
 
 def sample_coords(chains: int, draws: int) -> dict[str, np.ndarray]:
@@ -52,11 +77,31 @@ def sample_coords(chains: int, draws: int) -> dict[str, np.ndarray]:
     return {"chain": np.arange(chains), "draw": np.arange(draws)}
 
 
-def in_tree(name: str) -> str:
-    """A name as a tree can hold it: there a slash parts one level of the tree from the next."""
-    return name.replace("/", "|")
+def in_tree(name: str, taken: Collection[str] = ()) -> str:
+    """A name as a tree can hold it: there a slash parts one level of the tree from the next. One that is taken gets an
+    underscore.
+    """
+    stem = _text(name).replace("/", "|")
+    while stem in taken or stem == ".":  # which HDF5 takes for the place itself
+        stem += "_"
+    return stem
 
 
-def _coordinate(levels: pd.Index) -> np.ndarray:
-    """Levels as a coordinate that netCDF can hold: integers and floats as they are, everything else as text."""
-    return levels.to_numpy() if levels.dtype.kind in "if" else np.array([str(level) for level in levels], dtype=object)
+def coordinate(levels: pd.Index) -> np.ndarray:
+    """Levels as a coordinate that netCDF can hold: numbers as they are, everything else as text."""
+    return levels.to_numpy() if levels.dtype.kind in "iuf" else np.array([_text(level) for level in levels], object)
+
+
+def _text(value: object) -> str:
+    """Text without the one character that netCDF has no place for; it shows as a replacement character."""
+    return str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def levels_from(values: np.ndarray, dtype: str) -> pd.Index:
+    """The levels that `coordinate` made `values` of, where their `dtype` says how to read the text: booleans, dates
+    and spans of time. Levels of other kinds stay text.
+    """
+    if dtype in ("bool", "boolean"):
+        return pd.Index(values == "True").astype(dtype)
+    read = pd.Index(values)
+    return read.astype(dtype) if dtype.startswith(("datetime64", "timedelta64", "period")) else read

@@ -9,15 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.design import RandomEffects
 from hier.errors import ModelError
-from hier.kernel.covariance import correlation_blocks, symmetric_correlation
-from hier.kernel.parameters import correlated_factor
+from hier.kernel.parameters import by_column, correlated_factor
 from hier.kernel.precision import float64
 from hier.model import Model
 from hier.posterior.dataset import dataset, in_tree, sample_coords
+from hier.posterior.groups import groups_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from hier.model.priors import GroupPriors
 
 
 def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., None]:
@@ -33,8 +36,6 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
     from numpyro.infer.reparam import TransformReparam
 
     design, priors = model.design, model.priors
-    random = design.random
-    group, q = random.group, len(random.names)
     means = priors.column_means
 
     def program(y: Any = design.y) -> None:
@@ -44,38 +45,41 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
             drawn["Intercept"] = drawn["Intercept"] - slopes
         beta = numpyro.deterministic("beta", jnp.stack(list(drawn.values())) if drawn else jnp.zeros(0))
 
-        sd = jnp.stack(
-            [numpyro.sample(f"sd_{group}[{name}]", prior) for name, prior in zip(random.names, priors.sd, strict=True)]
-        )
-        numpyro.deterministic(f"sd_{group}", sd)
-        blocks = correlation_blocks(random.blocks)
-        factors = []
-        for k, (block, prior) in enumerate(zip([b for b in random.blocks if b.size > 1], priors.cor, strict=True)):
-            drawn_cor: Any = numpyro.sample(f"cor_factor_{group}_{k}", prior)
-            one = block.structure == "cs"
-            factors.append(symmetric_correlation(drawn_cor, block.size) if one else drawn_cor)
-        factor = correlated_factor(sd, factors, random.blocks)
-        if blocks:
-            shape = factor / sd[:, None]
-            numpyro.deterministic(f"cor_{group}", shape @ shape.T)
-        with numpyro.plate(group, random.n_levels):
-            standard = dist.Normal(0.0, 1.0).expand([q]).to_event(1)
-            deviations = dist.TransformedDistribution(
-                standard, dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor)
-            )
-            b: Any = numpyro.sample(f"b_{group}", deviations)
-
+        mean = design.X @ beta
+        for random, own in zip(design.random_effects, priors.groups, strict=True):
+            b = _deviations(random, own)
+            mean = mean + jnp.sum(random.Z * b[random.codes], axis=1)
         sigma = numpyro.sample("sigma", priors.sigma)
-        mean = design.X @ beta + jnp.sum(design.random.Z * b[random.codes], axis=1)
         if design.offset is not None:
             mean = mean + design.offset
         spread = sigma if design.weights is None else sigma / np.sqrt(design.weights)
         numpyro.sample("y", dist.Normal(mean, spread).to_event(1), obs=y)
 
     if noncentred:
-        reparametrised: Any = numpyro.handlers.reparam(program, config={f"b_{group}": TransformReparam()})
+        config = {f"b_{random.group}": TransformReparam() for random in design.random_effects}
+        reparametrised: Any = numpyro.handlers.reparam(program, config=config)
         return reparametrised
     return program
+
+
+def _deviations(random: RandomEffects, priors: GroupPriors) -> Any:
+    """The deviations (J, q) of a grouping factor's levels, as sites of a NumPyro program."""
+    import numpyro
+    import numpyro.distributions as dist
+
+    group, q = random.group, len(random.names)
+    sds = [numpyro.sample(key, prior) for key, prior in zip(priors.sd_keys(), priors.sd, strict=True)]
+    sd = by_column(sds, random.blocks)
+    numpyro.deterministic(f"sd_{group}", sd)
+    cor = [numpyro.sample(f"cor_variable_{group}_{k}", prior) for k, prior in enumerate(priors.cor)]
+    factor = correlated_factor(sd, cor, random.blocks)
+    if cor:
+        shape = factor / sd[:, None]
+        numpyro.deterministic(f"cor_{group}", shape @ shape.T)
+    with numpyro.plate(f"levels of {group}", random.n_levels):
+        standard = dist.Normal(0.0, 1.0).expand([q]).to_event(1)
+        deviations = dist.TransformedDistribution(standard, dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor))
+        return numpyro.sample(f"b_{group}", deviations)
 
 
 @float64
@@ -95,12 +99,10 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
             where=f"prior of `{flat[0]}`",
             hint="give it a proper prior, such as dist.Normal(0, 10)",
         )
-    random, group = model.design.random, model.design.random.group
     drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed), y=None)
     draws_of = {name: np.asarray(values)[None] for name, values in drawn.items()}
-    prior = dataset(draws_of, group, random.levels, model.design.names, random.names)
-    response = xr.Dataset(
-        {in_tree(model.design.response): (("chain", "draw", "obs"), draws_of["y"])},
-        sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)},
-    )
-    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": response})
+    prior = dataset(draws_of, groups_of(model.design), model.design.names)
+    coords = sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)}
+    response = in_tree(model.design.response, coords)
+    predicted = xr.Dataset({response: (("chain", "draw", "obs"), draws_of["y"])}, coords)
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted})

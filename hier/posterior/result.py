@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hier.design import Block
-from hier.estimate.tables import coef_table, varcorr_table
+from hier.estimate.tables import coef_table, correlated_pairs, varcorr_table
+from hier.posterior.groups import Group, covariance_matrices, largest_first
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,26 +39,23 @@ class Settings(NamedTuple):
 class Posterior:
     """Draws from the posterior of a hierarchical model.
 
-    `draws`: arrays by variable, chains and draws first: `beta` (C, D, p), `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, q,
-    q), `sigma` (C, D), `b_GROUP` (C, D, J, q). `stats`: NUTS's own record of each draw, (C, D). `priors`: in words,
-    by parameter. `data` is the same as an ArviZ tree.
+    `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
+    `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, q, q) where
+    columns are correlated, `b_GROUP` (C, D, J, q). `stats`: NUTS's own record of each draw, (C, D). `priors`: in
+    words, by parameter. `data` is the same as an ArviZ tree.
     """
 
     formula: str
     family: str
     response: str
-    group: str
-    levels: pd.Index = field(repr=False)
     coef_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    groups: tuple[Group, ...]
     settings: Settings
     priors: dict[str, str] = field(repr=False)
     notes: tuple[str, ...] = field(repr=False)
     draws: dict[str, np.ndarray] = field(repr=False)
     stats: dict[str, np.ndarray] = field(repr=False)
     observed: np.ndarray = field(repr=False)
-    codes: np.ndarray = field(repr=False)
 
     @cached_property
     def data(self) -> xr.DataTree:
@@ -88,43 +85,31 @@ class Posterior:
 
     @cached_property
     def varcorr(self) -> pd.DataFrame:
-        """Posterior means in the layout of an estimate's `varcorr`: `vcov` of variances and covariances, `sdcor` of
-        sds and correlations.
+        """Posterior means in the layout of an estimate's `varcorr`, the factor with the most levels first: `vcov` of
+        variances and covariances, `sdcor` of sds and correlations.
         """
-        sd = self.draws[f"sd_{self.group}"]
-        cor = self.draws.get(f"cor_{self.group}")
-        if cor is None:
-            cor = np.broadcast_to(np.eye(sd.shape[-1]), (*sd.shape, sd.shape[-1]))
-        covariance = cor * sd[..., :, None] * sd[..., None, :]
-        table = varcorr_table(
-            self.group,
-            self.group_names,
-            self.blocks,
-            covariance.mean(axis=(0, 1)),
-            float((self.draws["sigma"] ** 2).mean()),
-        )
-        names = list(self.group_names)
-        means = [sd.mean(axis=(0, 1))[names.index(a)] for a in names]
-        means += [
-            cor[:, :, names.index(a), names.index(b)].mean()
-            for a, b in zip(table["term1"], table["term2"], strict=True)
-            if b is not None
-        ]
-        return table.assign(sdcor=[*means, self.sigma])
+        terms, means = [], []
+        for group in largest_first(self.groups):
+            sd, cor = self.draws[f"sd_{group.name}"], self.draws.get(f"cor_{group.name}")
+            covariance = covariance_matrices(sd, cor).mean(axis=(0, 1))
+            terms.append((group.name, group.names, group.blocks, covariance))
+            means += list(sd.mean(axis=(0, 1)))
+            means += [cor[:, :, i, j].mean() for i, j in correlated_pairs(group.blocks)] if cor is not None else []
+        return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean())).assign(sdcor=[*means, self.sigma])
 
     @cached_property
     def ranef(self) -> dict[str, pd.DataFrame]:
         """Posterior means of the group deviations: by grouping factor, levels x columns."""
-        return self._by_level(self.draws[f"b_{self.group}"].mean(axis=(0, 1)))
+        return self._by_level(lambda draws: draws.mean(axis=(0, 1)))
 
     @cached_property
     def ranef_se(self) -> dict[str, pd.DataFrame]:
         """Posterior standard deviations of the group deviations."""
-        return self._by_level(self.draws[f"b_{self.group}"].std(axis=(0, 1), ddof=1))
+        return self._by_level(lambda draws: draws.std(axis=(0, 1), ddof=1))
 
     @cached_property
     def coef(self) -> dict[str, pd.DataFrame]:
-        """Posterior means of each level's own coefficients."""
+        """Posterior means of each level's own coefficients: the fixed effects plus the level's deviations."""
         return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
 
     def summary(self) -> str:
@@ -167,6 +152,13 @@ class Posterior:
 
         return save_tree(self, Path(path))
 
-    def _by_level(self, values: np.ndarray) -> dict[str, pd.DataFrame]:
-        index = self.levels.rename(self.group)
-        return {self.group: pd.DataFrame(values, index=index, columns=list(self.group_names))}
+    def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
+        """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
+        return {
+            group.name: pd.DataFrame(
+                statistic(self.draws[f"b_{group.name}"]),
+                index=group.levels.rename(group.name),
+                columns=list(group.names),
+            )
+            for group in self.groups
+        }

@@ -14,6 +14,7 @@ from hier.model.density import Density
 from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
+from hier.posterior.groups import groups_of
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 
 
@@ -70,14 +71,14 @@ def sample(
 
 
 def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Posterior:
-    design = model.design
-    random = design.random_effects[0]
+    design, groups = model.design, groups_of(model.design)
     draws = {"beta": drawn.beta}
-    for at, k in enumerate(model.structure.order):
-        own = design.random_effects[k]
-        draws |= {f"sd_{own.group}": drawn.sd[at], f"b_{own.group}": drawn.b[at]}
-        if any(block.size > 1 for block in own.blocks):
-            draws[f"cor_{own.group}"] = drawn.cor[at]
+    for k, group in enumerate(groups):
+        at = model.structure.order.index(k)
+        draws[f"sd_{group.name}"] = drawn.sd[at]
+        if group.is_correlated:
+            draws[f"cor_{group.name}"] = drawn.cor[at]
+        draws[f"b_{group.name}"] = drawn.b[at]
     draws["sigma"] = drawn.sigma
     stats = {
         "lp": trace.lp,
@@ -92,18 +93,14 @@ def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Post
         formula=str(model.formula),
         family=model.family.name,
         response=design.response,
-        group=random.group,
-        levels=random.levels,
         coef_names=design.names,
-        group_names=random.names,
-        blocks=random.blocks,
+        groups=groups,
         settings=settings,
         priors=dict(model.priors.rows()),
         notes=tuple(design.notes()),
         draws=draws,
         stats=stats,
         observed=design.y,
-        codes=random.codes,
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from hier.estimate.summary import align, significant
 from hier.estimate.tables import correlated_pairs
 from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
+from hier.posterior.groups import largest_first
 
 if TYPE_CHECKING:
     from hier.posterior.result import Posterior
@@ -21,17 +22,18 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     """A row a parameter that is not a group deviation.
 
     Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
-    97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named as in an estimate's `tidy()`.
+    97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named, and stand, as in an estimate's `tidy()`.
     """
-    group, names = posterior.group, posterior.group_names
     labels = [("fixed", None, name) for name in posterior.coef_names]
     columns = [posterior.draws["beta"]]
-    labels += [("ran_pars", group, f"sd__{name}") for name in names]
-    columns.append(posterior.draws[f"sd_{group}"])
-    pairs = correlated_pairs(posterior.blocks)
-    if pairs:
-        labels += [("ran_pars", group, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
-        columns.append(np.stack([posterior.draws[f"cor_{group}"][:, :, i, j] for i, j in pairs], axis=-1))
+    for group in largest_first(posterior.groups):
+        names, pairs = group.names, correlated_pairs(group.blocks)
+        labels += [("ran_pars", group.name, f"sd__{name}") for name in names]
+        columns.append(posterior.draws[f"sd_{group.name}"])
+        if pairs:
+            labels += [("ran_pars", group.name, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
+            cor = posterior.draws[f"cor_{group.name}"]
+            columns.append(np.stack([cor[:, :, i, j] for i, j in pairs], axis=-1))
     labels.append(("ran_pars", "Residual", "sd__Observation"))
     columns.append(posterior.draws["sigma"][:, :, None])
     draws = np.concatenate(columns, axis=-1)
@@ -57,7 +59,8 @@ def summarise(posterior: Posterior) -> str:
     """Head, group-level effects, regression coefficients, residual, and what the sampler did."""
     table, settings = parameter_table(posterior), posterior.settings
     total = settings.chains * settings.draws
-    random = table[(table["effect"] == "ran_pars") & (table["group"] == posterior.group)]
+    n_fixed = len(posterior.coef_names)
+    fixed, random, residual = table.iloc[:n_fixed], table.iloc[n_fixed:-1], table.iloc[-1:]
     head = [
         f"Family: {posterior.family}",
         f"Formula: {posterior.formula}",
@@ -66,17 +69,21 @@ def summarise(posterior: Posterior) -> str:
         f"{total} in all",
         *(f"Note: {note}" for note in posterior.notes),
     ]
-    parts = [
-        head,
-        [f"Group-level effects of {posterior.group} ({len(posterior.levels)} levels):", *_lines(random, _brms_term)],
-        ["Regression coefficients:", *_lines(table[table["effect"] == "fixed"], str)],
-        ["Residual:", *_lines(table[table["group"] == "Residual"], lambda term: "sigma")],
+    parts = [head]
+    for k, group in enumerate(largest_first(posterior.groups)):
+        title = ["Group-level effects:"] if k == 0 else []
+        own = random[random["group"] == group.name]
+        parts.append([*title, f"~{group.name} (Number of levels: {group.n_levels})", *_lines(own, _brms_term)])
+    if n_fixed:
+        parts.append(["Regression coefficients:", *_lines(fixed, str)])
+    parts += [
+        ["Residual:", *_lines(residual, lambda term: "sigma")],
         [
             f"NUTS on the exact marginal density: {int(posterior.stats['diverging'].sum())} divergences, "
             f"{posterior.stats['n_steps'].mean():.1f} leapfrog steps a draw"
         ],
     ]
-    return "\n\n".join("\n".join(part) for part in parts if len(part) > 1 or part is parts[-1])
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _brms_term(term: str) -> str:
@@ -96,4 +103,4 @@ def _lines(table: pd.DataFrame, label) -> list[str]:
         ]
         for row in table.itertuples()
     ]
-    return align([["", *HEADS], *rows], left=1) if rows else []
+    return align([["", *HEADS], *rows], left=1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hier.design import Block
 from hier.errors import JobError
-from hier.posterior.dataset import dataset, in_tree, sample_coords
+from hier.posterior.dataset import dataset, dims_of, in_tree, levels_from, sample_coords, stems, variables
+from hier.posterior.groups import Group
 from hier.posterior.result import Posterior, Settings
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
     """The ArviZ tree of a posterior; variables and dimensions are named for the model's columns and levels."""
     import xarray as xr
 
-    group = posterior.group
+    groups = [(group.name, group.blocks, str(group.levels.dtype)) for group in posterior.groups]
     attrs = {
         "formula": posterior.formula,
         "family": posterior.family,
-        "group": group,
-        "blocks": json.dumps(posterior.blocks),
+        "groups": json.dumps(groups),
         "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
         "response": posterior.response,
@@ -37,41 +36,58 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
     }
     observations = {"obs": np.arange(len(posterior.observed))}
     sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
-    draws = dataset(posterior.draws, group, posterior.levels, posterior.coef_names, posterior.group_names, attrs)
+    draws = dataset(posterior.draws, posterior.groups, posterior.coef_names, attrs)
+    at = zip(posterior.groups, stems([group.name for group in posterior.groups]), strict=True)
+    codes = {f"{stem}_codes": (("obs",), group.codes) for group, stem in at}
+    response = in_tree(posterior.response, observations)
     return xr.DataTree.from_dict(
         {
             "posterior": draws,
             "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in posterior.stats.items()}, sampled),
-            "observed_data": xr.Dataset({in_tree(posterior.response): (("obs",), posterior.observed)}, observations),
-            "constant_data": xr.Dataset({f"{in_tree(group)}_codes": (("obs",), posterior.codes)}, observations),
+            "observed_data": xr.Dataset({response: (("obs",), posterior.observed)}, observations),
+            "constant_data": xr.Dataset(codes, observations),
         }
     )
 
 
 def from_tree(tree: xr.DataTree) -> Posterior:
     """The posterior that `to_tree` made the tree of."""
-    attrs = tree["posterior"].attrs
-    group = str(attrs["group"])
-    at = in_tree(group)
     draws = tree["posterior"].dataset
-    names = {in_tree(name): name for name in ("beta", f"sd_{group}", f"cor_{group}", f"b_{group}", "sigma")}
+    attrs = draws.attrs
+    groups = _groups(tree, json.loads(attrs["groups"]))
+    names = {there: name for name, there in variables(groups).items()}
+    (observed,) = tree["observed_data"].dataset.data_vars.values()
     return Posterior(
         formula=str(attrs["formula"]),
         family=str(attrs["family"]),
         response=str(attrs["response"]),
-        group=group,
-        levels=pd.Index(draws[at].to_numpy()),
         coef_names=tuple(map(str, draws["coef"].to_numpy())),
-        group_names=tuple(map(str, draws[f"{at}_coef"].to_numpy())),
-        blocks=tuple(Block(int(size), str(structure)) for size, structure in json.loads(attrs["blocks"])),
+        groups=groups,
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),
         draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items()},
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
-        observed=tree["observed_data"].dataset[in_tree(str(attrs["response"]))].to_numpy(),
-        codes=tree["constant_data"].dataset[f"{at}_codes"].to_numpy(),
+        observed=observed.to_numpy(),
     )
+
+
+def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
+    """The grouping factors from their names, blocks and kinds of levels, and from what the tree has of them."""
+    draws, constant = tree["posterior"].dataset, tree["constant_data"].dataset
+    found = []
+    for (name, blocks, dtype), stem in zip(described, stems([name for name, *_ in described]), strict=True):
+        by_level, by_coef, _ = dims_of(stem)
+        found.append(
+            Group(
+                name=str(name),
+                levels=levels_from(draws[by_level].to_numpy(), str(dtype)),
+                names=tuple(map(str, draws[by_coef].to_numpy())),
+                blocks=tuple(Block(int(size), str(structure)) for size, structure in blocks),
+                codes=constant[f"{stem}_codes"].to_numpy(),
+            )
+        )
+    return tuple(found)
 
 
 def save_tree(posterior: Posterior, path: Path) -> Path:

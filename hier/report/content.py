@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hier.estimate import Estimate
 from hier.estimate.summary import significant
 from hier.kernel.covariance import columns_of
 from hier.pooling import Comparison
+from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
 from hier.posterior.diagnose import Diagnosis
+from hier.posterior.groups import Group, largest_first
 from hier.report.made import how_made
 from hier.report.pictures import chain_pictures, parameter_picture, pooling_pictures
 
@@ -46,7 +47,6 @@ def content(comparison: Comparison) -> dict[str, Any]:
     return {
         "title": estimate.model.formula.text,
         "method": estimate.method.upper(),
-        "group": posterior.group,
         "verdicts": verdicts(estimate, diagnosis),
         "notes": estimate.model.design.notes(),
         "facts": facts(estimate),
@@ -55,16 +55,25 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "estimate_block": estimate.summary(),
         "posterior_block": posterior.summary(),
         "parameter_picture": parameter_picture(comparison),
-        "pooling_pictures": pooling_pictures(comparison),
         "chain_pictures": chain_pictures(comparison),
-        "shrinkage": shrinkage_table(comparison),
-        "largest_difference": largest_difference(comparison),
+        "factors": [factor(comparison, group, k) for k, group in enumerate(largest_first(posterior.groups))],
         "diagnosis": diagnosis_table(diagnosis),
         "problems": diagnosis.problems,
         "sampler_facts": sampler_facts(posterior, diagnosis),
-        "levels": level_table(comparison),
-        "levels_note": levels_note(len(posterior.levels)),
         "made": how_made(comparison),
+    }
+
+
+def factor(comparison: Comparison, group: Group, k: int) -> dict[str, Any]:
+    """What the section of the k-th grouping factor shows, by name."""
+    return {
+        "id": "levels" if k == 0 else f"levels-{k + 1}",
+        "group": group.name,
+        "shrinkage": shrinkage_table(comparison, group.name),
+        "largest_difference": largest_difference(comparison, group.name),
+        "pictures": pooling_pictures(comparison, group.name),
+        "levels": level_table(comparison, group),
+        "levels_note": levels_note(group.n_levels),
     }
 
 
@@ -104,17 +113,20 @@ def verdicts(estimate: Estimate, diagnosis: Diagnosis) -> list[Verdict]:
 
 def facts(estimate: Estimate) -> list[tuple[str, str]]:
     """The model and its data, as pairs of a word and what it stands for here."""
-    model, design, random = estimate.model, estimate.model.design, estimate.model.design.random
-    rows = np.bincount(random.codes, minlength=random.n_levels)
-    each = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
-    blocks = [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
+    model, design = estimate.model, estimate.model.design
     found = [
         ("Response", f"{design.response}, {model.family.name} with {model.family.links[0]} link"),
         ("Rows", f"{design.nobs} of {design.rows_read} in the table"),
-        ("Grouping factor", f"{random.group}, {random.n_levels} levels with {each} rows each"),
         ("Fixed effects", ", ".join(design.names) or "none"),
-        ("Random effects", "; ".join(blocks) + (" (uncorrelated)" if len(blocks) > 1 else "")),
     ]
+    for random in design.random_effects:
+        rows = random.rows_per_level
+        each = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
+        blocks = [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
+        found += [
+            ("Grouping factor", f"{random.group}, {random.n_levels} levels with {each} rows each"),
+            ("Random effects", "; ".join(blocks) + (" (uncorrelated)" if len(blocks) > 1 else "")),
+        ]
     if design.weights is not None:
         low, high = design.weights.min(), design.weights.max()
         found.append(("Weights", f"precision weights from {low:.4g} to {high:.4g}"))
@@ -146,11 +158,9 @@ def plain_term(term: str) -> str:
     return f"{kind}({names.replace('.', ', ', 1) if kind == 'cor' else names})"
 
 
-def shrinkage_table(comparison: Comparison) -> Table:
-    """The mean over the levels of how far each coefficient is drawn to the population."""
-    method = comparison.estimate.method.upper()
-    columns = ["shrinkage_estimate", "shrinkage_posterior"]
-    mean = pd.DataFrame(comparison.shrinkage[columns].groupby(level="term", sort=False).mean())
+def shrinkage_table(comparison: Comparison, group: str) -> Table:
+    """The mean over the levels of a grouping factor of how far each coefficient is drawn to the population."""
+    method, mean = comparison.estimate.method.upper(), mean_shrinkage(comparison, group)
     rows = [
         [str(term), f"{by_estimate:.3f}", f"{by_posterior:.3f}"]
         for term, (by_estimate, by_posterior) in zip(mean.index, mean.to_numpy(), strict=True)
@@ -158,9 +168,9 @@ def shrinkage_table(comparison: Comparison) -> Table:
     return Table("Mean shrinkage (0: own least squares, 1: population)", ["coefficient", method, "posterior"], rows)
 
 
-def largest_difference(comparison: Comparison) -> str:
+def largest_difference(comparison: Comparison, group: str) -> str:
     """Where conditional mode and posterior mean of a deviation are furthest apart, in posterior sds."""
-    table = comparison.table
+    table = of_group(comparison.table, group)
     apart = ((table["mode"] - table["posterior_mean"]).abs() / table["posterior_sd"]).to_numpy()
     worst = int(np.argmax(apart))
     level, term = table.index[worst]
@@ -188,10 +198,9 @@ def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str,
     ]
 
 
-def level_table(comparison: Comparison) -> Table:
-    """A row for each level and coefficient; of the first 500 levels where there are more."""
-    q = len(comparison.posterior.group_names)
-    table = comparison.table.iloc[: MOST_LEVELS * q]
+def level_table(comparison: Comparison, group: Group) -> Table:
+    """A row for each level and coefficient of a grouping factor; of its first 500 levels where there are more."""
+    table = of_group(comparison.table, group.name).iloc[: MOST_LEVELS * len(group.names)]
     rows = [
         [str(level), str(term), *map(number, values[:5]), *(f"{share:.3f}" for share in values[5:])]
         for (level, term), values in zip(table.index, table.to_numpy(dtype=float), strict=True)

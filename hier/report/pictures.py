@@ -39,54 +39,69 @@ def embed(figure) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def pooling_pictures(comparison: Comparison) -> list[Picture]:
-    """Data, shrinkage, levels' lines where there is a covariate, and deviations."""
+def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
+    """Of one grouping factor: data, shrinkage, levels' lines where there is a covariate, and deviations."""
     estimate, posterior = comparison.estimate, comparison.posterior
-    method, group = estimate.method.upper(), posterior.group
-    column = covariate(estimate.model)
+    method, several = estimate.method.upper(), len(posterior.groups) > 1
+    column = covariate(estimate.model, group)
+    less_others = ", less the deviations of the other grouping factors" if several else ""
+    and_others = "; off the data, so are the deviations of the other grouping factors" if several else ""
     against = f"{posterior.response} against {column}" if column else f"{posterior.response} by {group}"
     pictures = [
         Picture(
             "The data and the fitted model",
-            embed(plot_data(comparison)),
+            embed(plot_data(comparison, group)),
             f"{against}: the data, the fit of each level of {group} by {method}, and that of the population.",
-            f"Each thin line is one level of {group}; the thick one is the population. How far the thin lines lie "
-            "apart, and how much their slopes differ, is what the standard deviations above measure."
+            _reading_of_lines(group, several)
             if column
             else f"Each row is one level of {group}; the large points are its fitted mean, drawn towards the "
-            "population's vertical line from where its data are.",
+            "population's vertical line from where its data are."
+            + (" The other grouping factors, too, have their part in where a level's data are." if several else ""),
         ),
         Picture(
             "Shrinkage",
-            embed(plot_shrinkage(comparison)),
+            embed(plot_shrinkage(comparison, group)),
             f"Coefficients of each level of {group}: own least squares, {method}, posterior mean, and the population.",
-            f"A grey point is what a level's own data say. The ring ({method}) and the dot inside it (posterior mean) "
-            "are where the model puts the level: drawn towards the population, and the further the less its own data "
-            "tell. Where dot and ring part, the two methods disagree about how much to pool.",
+            f"A grey point is what a level's own data say{less_others}. The ring ({method}) and the dot inside it "
+            "(posterior mean) are where the model puts the level: drawn towards the population, and the further the "
+            "less its own data tell. Where dot and ring part, the two methods disagree about how much to pool.",
         ),
     ]
     if column:
         pictures.append(
             Picture(
                 f"Some levels of {group}",
-                embed(plot_group_fits(comparison)),
+                embed(plot_group_fits(comparison, group=group)),
                 f"{posterior.response} less the population's line, against {column}, for some levels of {group}.",
-                "The population's line is taken off, so it lies level at zero. The band holds 95 percent of the "
-                f"posterior of the level's line; the {method} line should lie inside it, usually between the dashed "
-                "line (no pooling) and zero (complete pooling).",
+                f"The population's line is taken off, so it lies level at zero{and_others}. The band holds 95 percent "
+                f"of the posterior of the level's line; the {method} line should lie inside it, usually between the "
+                "dashed line (no pooling) and zero (complete pooling).",
             )
         )
     return [
         *pictures,
         Picture(
             "Deviations from the population",
-            embed(plot_group_effects(comparison)),
+            embed(plot_group_effects(comparison, group)),
             f"Deviations of the levels of {group} with 95 percent intervals, by {method} and by the posterior.",
             f"The posterior's interval is usually wider than {method}'s, which takes the standard deviations and fixed "
             "effects as known: a little wider with many levels, much wider with few or where the fit is singular. "
             "Where the interval of a level crosses zero, the level could be like the rest.",
         ),
     ]
+
+
+def _reading_of_lines(group: str, several: bool) -> str:
+    said = f"Each thin line is one level of {group}; the thick one is the population. "
+    if several:
+        return said + (
+            "A thin line includes the mean of what the other grouping factors add to the rows of its level, so that "
+            "it goes through that level's data."
+        )
+    return said + (
+        "How far the thin lines lie apart, and how much their slopes differ, is what the standard deviations above "
+        "measure."
+    )
 
 
 def parameter_picture(comparison: Comparison) -> Picture:

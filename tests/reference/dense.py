@@ -20,10 +20,10 @@ def full_Z(Z: np.ndarray, codes: np.ndarray, J: int) -> np.ndarray:
 def full_deviations(terms, factors):
     """All terms' Z (n, sum of J q) side by side, and the matrix that spherical deviations are multiplied by.
 
-    `terms`: (Z, codes, J) of each grouping factor; `factors`: their relative covariance factors.
+    `terms`: (Z, codes, J, ...) of each grouping factor; `factors`: their relative covariance factors.
     """
-    Z = np.column_stack([full_Z(*term) for term in terms])
-    blocks = [np.kron(np.eye(J), factor) for (_, _, J), factor in zip(terms, factors, strict=True)]
+    Z = np.column_stack([full_Z(*term[:3]) for term in terms])
+    blocks = [np.kron(np.eye(J), factor) for (_, _, J, *_), factor in zip(terms, factors, strict=True)]
     return Z, scipy.linalg.block_diag(*blocks)
 
 
@@ -68,7 +68,7 @@ def modes(y, X, terms, factors, sigma, weights, beta):
     gain = G @ Z.T @ np.linalg.inv(V)
     cond, b = G - gain @ Z @ G, gain @ (y - X @ beta)
     found, at = [], 0
-    for own, _, J in terms:
+    for own, _, J, *_ in terms:
         q = own.shape[1]
         where = [slice(at + j * q, at + (j + 1) * q) for j in range(J)]
         found.append((np.stack([b[w] for w in where]), np.stack([cond[w, w] for w in where])))

@@ -1,0 +1,206 @@
+"""First estimates of the variances from moments: where a search starts.
+
+Sums of squares of Z'W r, r the least-squares residual, have expectations that are linear in the variances; equating
+both gives estimates without a single elimination. They are MINQUE with all prior variances zero: for balanced data
+the REML estimates themselves, otherwise unbiased but inefficient, and mostly a few Newton steps from the optimum.
+Source: Rao (1972), J. Am. Stat. Assoc. 67, 112, section 4.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hier.kernel.covariance import Terms, columns_of, n_columns, other_starts, theta_of
+from hier.kernel.crossproducts import CrossProducts
+
+SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
+QUICK = 20_000  # multiply-adds of an elimination that takes some ten microseconds
+LEAST_SIGMA = 0.05  # of the residual's spread; less means that the moments contradict each other
+
+
+class Moments(NamedTuple):
+    """First estimates in the kernel's units: the covariance (q, q) of each factor's deviations, relative to the
+    square of `sigma` ().
+    """
+
+    covariances: tuple[np.ndarray, ...]
+    sigma: np.ndarray
+
+
+class _Factor(NamedTuple):
+    """One factor's sums of squares, whose levels j are weighted by matrices T_j: `weight` (q, q, J), or None for I.
+
+    `rx` (q, J, p + 1): Z_j'W [X y]. `total` (q, q): the sum of Z_j'WZ_j. `weighted_rx` and `weighted_total`: the same
+    of T_j Z_j'W.
+    """
+
+    rx: np.ndarray
+    total: np.ndarray
+    weight: np.ndarray | None
+    weighted_rx: np.ndarray
+    weighted_total: np.ndarray
+
+
+def start_of(first: Moments, terms: Terms) -> np.ndarray:
+    """Where searches of theta and log sigma begin (s, m): one at the first estimates, and others where the likelihood
+    may well have several maxima.
+    """
+    begin = np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma))
+    return np.vstack([begin, other_starts(terms)])
+
+
+def moments(cross: CrossProducts, terms: Terms) -> Moments:
+    """First estimates of the covariances, each of the form that the blocks of its factor allow.
+
+    Where factors cross, so that a search's steps are dear, a second round weights each level by what the first says of
+    its precision: T_j = (I + Z_j'WZ_j Sigma)^-1. Where the moments contradict each other, and where a few steps more
+    cost less than the moments, all relative covariances are the identity.
+    """
+    columns = [columns_of(blocks) for blocks in terms]
+    first = None if _is_quick(cross) else _solved(cross, columns, _factors(cross, None))
+    if first is None:
+        return Moments(tuple(np.eye(n_columns(blocks)) for blocks in terms), np.float64(0.5))
+    second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None
+    return first if second is None else second
+
+
+def _is_quick(cross: CrossProducts) -> bool:
+    """Whether one factor with few levels is eliminated in less time than the moments take."""
+    q, c, J = cross.levels[0].right.shape
+    return len(cross.levels) == 1 and not cross.dense and J * q * q * (q + c) < QUICK
+
+
+def _solved(
+    cross: CrossProducts, columns: Sequence[Sequence[tuple[int, int]]], factors: list[_Factor]
+) -> Moments | None:
+    """The estimates from sums of squares with these weights; None where the moments contradict each other."""
+    p, n = cross.xx.shape[0] - 1, float(cross.nobs)
+    blocks = [(k, start, stop) for k, own in enumerate(columns) for start, stop in own]
+    entries = [(k, a, b) for k, start, stop in blocks for a in range(start, stop) for b in range(start, a + 1)]
+    size = len(entries)
+    system, right = np.zeros((size + 1, size + 1)), np.zeros(size + 1)
+    system[size, size], right[size] = n - p, n
+    every = range(len(factors))
+    expected = {(k, m): _expected(cross, factors, k, m, p) for k in every for m in every}
+    for i, (k, a, b) in enumerate(entries):
+        factor = factors[k]
+        x, y = factor.weighted_rx[:, :, :p], factor.weighted_rx[:, :, p]
+        right[i] = y[a] @ y[b]
+        system[i, size] = factor.weighted_total[a, b] - np.sum(x[a] * x[b]) / n
+        plain = factor.total[a, b] - np.sum(factor.rx[a, :, :p] * factor.rx[b, :, :p]) / n
+        system[size, i] = plain * (1.0 if a == b else 2.0)
+        for j, (m, c, d) in enumerate(entries):
+            tensor = expected[k, m]
+            system[i, j] = tensor[a, b, c, d] if c == d else tensor[a, b, c, d] + tensor[a, b, d, c]
+    solved = np.linalg.lstsq(system, right, rcond=1e-10)[0]
+    if not solved[size] > LEAST_SIGMA**2:
+        return None
+    covariances = [np.zeros(factor.total.shape) for factor in factors]
+    for value, (k, a, b) in zip(solved, entries, strict=False):
+        covariances[k][a, b] = covariances[k][b, a] = value / solved[size]
+    return Moments(tuple(map(_inside, covariances)), np.float64(np.sqrt(solved[size])))
+
+
+def _inside(covariance: np.ndarray) -> np.ndarray:
+    """The nearest covariance with no standard deviation of any combination below the smallest."""
+    values, directions = np.linalg.eigh(covariance)
+    return (directions * np.maximum(values, SMALLEST**2)) @ directions.T
+
+
+def _factors(cross: CrossProducts, weights: Moments | None) -> list[_Factor]:
+    p = cross.xx.shape[0] - 1
+    own = [level.zz for level in cross.levels]
+    rx = [np.moveaxis(level.right[:, -(p + 1) :], 1, 2) for level in cross.levels]
+    for dense in cross.dense:
+        own += dense.own
+        ends = np.cumsum([block.shape[0] * block.shape[2] for block in dense.own])
+        parts = np.split(dense.rx, ends[:-1])
+        rx += [part.reshape(len(block), -1, p + 1) for part, block in zip(parts, dense.own, strict=True)]
+    if weights is None:
+        return [_Factor(x, zz.sum(axis=2), None, x, zz.sum(axis=2)) for zz, x in zip(own, rx, strict=True)]
+    found = []
+    for zz, x, covariance in zip(own, rx, weights.covariances, strict=True):
+        inner = np.eye(len(zz)) + np.einsum("abj,bc->jac", zz, covariance)
+        T = np.moveaxis(np.linalg.inv(inner), 0, 2)
+        total = np.einsum("abj,bcj,dcj->ad", T, zz, T, optimize=True)
+        found.append(_Factor(x, zz.sum(axis=2), T, np.einsum("abj,bjp->ajp", T, x), total))
+    return found
+
+
+def _expected(cross: CrossProducts, factors: list[_Factor], k: int, m: int, p: int) -> np.ndarray:
+    """The sum of (T Z_k'MZ_m)[a, c] times the same at [b, d], M the projection off the fixed effects: (q_k, q_k, q_m,
+    q_m).
+    """
+    T, n = factors[k].weight, float(cross.nobs)
+    x, other = factors[k].weighted_rx[:, :, :p], factors[m].rx[:, :, :p]
+    if k >= len(cross.levels) and m >= len(cross.levels):
+        products = _dense_block(cross, k, m).swapaxes(1, 2)
+        if T is not None:
+            products = _from_left(T[:, :, :, None], products)
+        means = x[:, None] @ other[None].swapaxes(2, 3)
+    else:
+        if k >= m:
+            products, row, column = _cells(cross, k, m)
+        else:
+            products, column, row = _cells(cross, m, k)
+            products = products.swapaxes(0, 1)
+        if T is not None:
+            products = _from_left(T[:, :, row], products)
+        means = np.stack([[np.sum(one[row] * its[column], axis=1) for its in other] for one in x])
+    q, other_q = len(x), len(other)
+    flat, flat_means = products.reshape(q * other_q, -1), means.reshape(q * other_q, -1)
+    shape = (q, other_q, q, other_q)
+    squares = (flat @ flat.T).reshape(shape).swapaxes(1, 2)
+    mixed = (flat @ flat_means.T).reshape(shape).swapaxes(1, 2)
+    own, its = (np.einsum("arp,brq->abpq", part, part, optimize=True) for part in (x, other))
+    of_means = np.einsum("abpq,cdpq->abcd", own, its)
+    return squares - (mixed + mixed.transpose(1, 0, 3, 2)) / n + of_means / n**2
+
+
+def _from_left(T: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """T_j A_j of every level, for (q, q, ...) and (q, c, ...)."""
+    if len(T) == 1:
+        return T[0] * products
+    return np.stack([sum(T[a, b] * products[b] for b in range(len(T))) for a in range(len(T))])
+
+
+def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Z_k'WZ_m as its entries: values (q_k, q_m, E) at levels (E,) of factor k and (E,) of factor m."""
+    n_levels = len(cross.levels)
+    if k == m:
+        every = np.arange(cross.levels[k].zz.shape[2])
+        return cross.levels[k].zz, every, every
+    if k < n_levels:  # factor m is nested in factor k
+        level = cross.levels[m]
+        before = sum(cross.levels[i].zz.shape[0] for i in range(m + 1, k))
+        inside = level.right[:, before : before + cross.levels[k].zz.shape[0]]
+        return inside.swapaxes(0, 1), level.parents[k - m - 1], np.arange(inside.shape[2])
+    dense, coupling = cross.dense[0], cross.dense[0].coupling
+    start, own = _place(dense.own, k - n_levels), dense.own[k - n_levels]
+    q, _, J = own.shape
+    # the entries of each of its columns are the same cells, in the same order
+    edges = start + J * np.arange(q + 1)
+    at = [
+        np.flatnonzero((coupling.column >= low) & (coupling.column < high)) for low, high in itertools.pairwise(edges)
+    ]
+    cells = np.stack([coupling.value[:, one] for one in at])
+    return cells, coupling.column[at[0]] - start, coupling.group[at[0]]
+
+
+def _place(own: Sequence[np.ndarray], k: int) -> int:
+    return sum(block.shape[0] * block.shape[2] for block in own[:k])
+
+
+def _dense_block(cross: CrossProducts, k: int, m: int) -> np.ndarray:
+    """Z_k'WZ_m of two factors of the dense part: (q_k, J_k, q_m, J_m)."""
+    dense, n_levels = cross.dense[0], len(cross.levels)
+    places = []
+    for i in (k - n_levels, m - n_levels):
+        own = dense.own[i]
+        places.append((_place(dense.own, i), own.shape[0], own.shape[2]))
+    (row, q, J), (column, other_q, other_J) = places
+    return dense.rr[row : row + q * J, column : column + other_q * other_J].reshape(q, J, other_q, other_J)
