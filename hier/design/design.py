@@ -11,7 +11,7 @@ import pandas as pd
 
 from hier.design.encode import Encoder, encode, number
 from hier.design.groups import RandomEffects, random_effects
-from hier.design.rank import independent_columns
+from hier.design.rank import dependence, independent_columns
 from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
 from hier.formula import CBIND, Factor, Formula
@@ -26,6 +26,8 @@ class Design:
     `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column) and `unused_levels` (by factor) say what was
     left out. `fixed` is how the columns of X were made; of those, the ones that are in X are True in `kept`.
     `offset_given`: what stood beside the formula as the offset, a column's name or numbers, or None.
+    `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`: of each variable
+    of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
     """
 
     formula: Formula
@@ -44,6 +46,8 @@ class Design:
     fixed: Encoder
     kept: np.ndarray
     offset_given: Any
+    aliases: np.ndarray
+    variables: dict[str, float | pd.Index]
 
     @property
     def dropped_columns(self) -> tuple[str, ...]:
@@ -149,7 +153,19 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
         fixed=fixed,
         kept=kept,
         offset_given=offset,
+        aliases=dependence(X, kept),
+        variables=_summaries(formula, table),
     )
+
+
+def _summaries(formula: Formula, table: Table) -> dict[str, float | pd.Index]:
+    """The mean, or the levels in use, of each variable of the fixed effects."""
+    names = [*formula.fixed.variables, *(name for name in ("(offset)",) if name in table.columns)]
+    found = {name: table.columns[name] for name in names}
+    return {
+        name: in_use(values)[1] if isinstance(values, pd.Categorical) else float(values.mean())
+        for name, values in found.items()
+    }
 
 
 def _labels(formula: Formula) -> list[str]:

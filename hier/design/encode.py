@@ -40,6 +40,10 @@ class Encoder:
         values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
         return _assemble(self.part, self.codings, values, self.full, table.nobs)
 
+    def with_part(self, part: LinearPart, codings: Mapping[str, Coding], full: frozenset[tuple[int, str]]) -> Encoder:
+        """The encoder of some of the terms, each factor coded as it was."""
+        return Encoder(part, codings, full, _all_names(part, codings, full), self.offsets, self.text)
+
     def offset(self, table: Table) -> np.ndarray | None:
         """The sum of the offsets (n,), or None where there are none."""
         if not self.offsets:
@@ -62,9 +66,7 @@ def encode(
             if factor.text not in codings:
                 codings[factor.text], values[factor.text] = learn(factor, table, text)
     full = _coded_in_full(part, codings)
-    names = tuple(["Intercept"] if part.intercept else []) + tuple(
-        name for place, term in enumerate(part.terms) for name in _names(place, term, codings, full)
-    )
+    names = _all_names(part, codings, full)
     offsets = tuple(number(factor, table, text)[0] for factor in part.offsets)
     encoder = Encoder(part, codings, full, names, offsets, text)
     X = None if known is None else _shared(encoder, *known)
@@ -114,6 +116,12 @@ def _coded_in_full(part: LinearPart, codings: Mapping[str, Coding]) -> frozenset
         ]
         full.update(factors[:1])
     return frozenset(full)
+
+
+def _all_names(part: LinearPart, codings: Mapping[str, Coding], full: frozenset[tuple[int, str]]) -> tuple[str, ...]:
+    """Names of all columns of a linear part."""
+    own = [name for place, term in enumerate(part.terms) for name in _names(place, term, codings, full)]
+    return tuple((["Intercept"] if part.intercept else []) + own)
 
 
 def _names(place: int, term: Term, codings: Mapping[str, Coding], full: frozenset[tuple[int, str]]) -> list[str]:

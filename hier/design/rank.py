@@ -42,3 +42,11 @@ def independent_columns(X: np.ndarray) -> np.ndarray:
         if len(dependent) == 0 and len(diagonal) == len(where):
             return kept
         kept[where[dependent[0] if len(dependent) else len(diagonal)]] = False
+
+
+def dependence(X: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The columns that were not kept as combinations (p, d) of those that were."""
+    if kept.all():
+        return np.zeros((len(kept), 0))
+    R = triangular_factor(X)
+    return np.linalg.lstsq(R[:, kept], R[:, ~kept], rcond=None)[0]

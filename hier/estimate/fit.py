@@ -7,6 +7,7 @@ import numpy as np
 from hier.errors import FitError
 from hier.estimate.result import Arrays, Estimate, TermArrays
 from hier.kernel.covariance import n_variance_parameters
+from hier.kernel.crossproducts import Units
 from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
 from hier.kernel.moments import start_of
 from hier.model import Model
@@ -67,11 +68,8 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
     """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
     design, units = model.design, problem.units
     n = design.nobs
-    to_response = 2.0 * n * float(np.log(units.y))
-    objective = float(fit.value) + to_response
-    if method == "reml":
-        objective -= 2.0 * float(units.log_det_basis)
-    neg2_loglik = float(fit.neg2_loglik) + to_response if method == "map" else objective
+    objective = in_response_units(float(fit.value), units, n, reml=method == "reml")
+    neg2_loglik = in_response_units(float(fit.neg2_loglik), units, n) if method == "map" else objective
     n_parameters = len(design.names) + n_variance_parameters(terms_of(design, model.structure))
 
     back = np.argsort(problem.order)
@@ -82,6 +80,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
         variance_cov=2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True),
         terms=_terms_in_user_units(model, problem, fit),
+        theta=None if method == "map" else np.asarray(fit.x[:-1]),
     )
     is_singular = any((np.abs(np.diag(factor)) < BOUNDARY).any() for factor in fit.factors)
     return Estimate(
@@ -89,6 +88,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         method=method,
         objective=objective,
         loglik=-0.5 * neg2_loglik,
+        n_parameters=n_parameters,
         aic=neg2_loglik + 2.0 * n_parameters,
         bic=neg2_loglik + n_parameters * float(np.log(n)),
         nobs=n,
@@ -99,6 +99,14 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
+
+
+def in_response_units(value: float, units: Units, n: int, *, reml: bool = False) -> float:
+    """-2 log density of the response from that of the response in the kernel's units; `reml`: with the fixed effects
+    integrated out.
+    """
+    found = value + 2.0 * n * float(np.log(units.y))
+    return found - 2.0 * float(units.log_det_basis) if reml else found
 
 
 def _terms_in_user_units(model: Model, problem: Problem, fit: PointFit) -> tuple[TermArrays, ...]:

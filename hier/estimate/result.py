@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hier.estimate.satterthwaite import degrees_of_freedom, t_tests
+from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
+from hier.estimate.hypothesis import hypothesis
+from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
+from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.model import Model
@@ -32,7 +36,7 @@ class Arrays(NamedTuple):
     """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
 
     `variance_cov` (m, m) is the asymptotic covariance of the variance parameters in which `vcov_jacobian` (p, p, m)
-    differentiates `vcov`.
+    differentiates `vcov`. `theta`: the kernel's parameters of the covariances, from a fit by likelihood.
     """
 
     beta: np.ndarray  # (p,)
@@ -40,6 +44,7 @@ class Arrays(NamedTuple):
     vcov_jacobian: np.ndarray  # (p, p, m)
     variance_cov: np.ndarray  # (m, m)
     terms: tuple[TermArrays, ...]
+    theta: np.ndarray | None = None  # (t,)
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,17 @@ class Estimate:
     """Point estimates of a hierarchical model.
 
     `method`: "reml", "ml" or "map". `objective`: the REML criterion, -2 log-likelihood, or -2 log posterior density.
-    `loglik`: the restricted log-likelihood for REML, otherwise the log-likelihood. `aic`, `bic`: from it, as lme4 has
-    them. `nobs`, `df_resid`:
-    rows, and rows less parameters. `converged`, `message`: how the search ended. `is_singular`: a variance of some
-    combination of the deviations is estimated as zero. `sigma`: residual standard deviation.
+    `loglik`: the restricted log-likelihood for REML, otherwise the log-likelihood. `n_parameters`: fixed effects,
+    variances and covariances. `aic`, `bic`: from these, as lme4 has them. `nobs`, `df_resid`: rows, and rows less
+    parameters. `converged`, `message`: how the search ended. `is_singular`: a variance of some combination of the
+    deviations is estimated as zero. `sigma`: residual standard deviation.
     """
 
     model: Model = field(repr=False)
     method: str
     objective: float
     loglik: float
+    n_parameters: int
     aic: float
     bic: float
     nobs: int
@@ -84,14 +90,13 @@ class Estimate:
 
         Columns `estimate, std_error, df, statistic, p_value`; the p-values are two-sided.
         """
-        arrays = self.arrays
-        df = degrees_of_freedom(arrays.vcov, arrays.vcov_jacobian, arrays.variance_cov)
-        std_error = np.sqrt(np.diag(arrays.vcov))
-        statistic, p_value = t_tests(arrays.beta, std_error, df)
-        return pd.DataFrame(
-            {"estimate": arrays.beta, "std_error": std_error, "df": df, "statistic": statistic, "p_value": p_value},
-            index=list(self.model.design.names),
-        )
+        return self.tests()
+
+    @property
+    def aicc(self) -> float:
+        """AIC with its correction for few rows. Source: Hurvich and Tsai (1989), Biometrika 76, 297."""
+        k = self.n_parameters
+        return self.aic + 2.0 * k * (k + 1) / (self.nobs - k - 1) if self.nobs > k + 1 else np.inf
 
     @cached_property
     def varcorr(self) -> pd.DataFrame:
@@ -136,9 +141,97 @@ class Estimate:
         """Response less fitted value, on the data's index."""
         return pd.Series(self.model.design.y, index=self.model.design.index, name="residual") - self.fitted
 
-    def summary(self) -> str:
-        """The block that lme4 and lmerTest print."""
-        return summarise(self)
+    def summary(self, ddf: str = "satterthwaite") -> str:
+        """The block that lme4 and lmerTest print; `ddf` as in `tests`."""
+        return summarise(self, ddf)
+
+    @cached_property
+    def kenward_roger(self) -> KenwardRoger:
+        """Kenward and Roger's adjusted covariance of the fixed effects (`vcov`), and what gives degrees of freedom.
+
+        Raises FitError unless the fit is by REML.
+        """
+        return kenward_roger(self)
+
+    def tests(self, ddf: str = "satterthwaite") -> pd.DataFrame:
+        """t-tests of the fixed effects: columns `estimate, std_error, df, statistic, p_value`, two-sided.
+
+        `ddf`: the method of the degrees of freedom, "satterthwaite" or "kenward-roger"; the latter adjusts the standard
+        errors too, and needs a fit by REML. Raises FitError.
+        """
+        return coefficient_table(self, ddf)
+
+    def contrast(self, L: Any, *, ddf: str = "satterthwaite", level: float = 0.95) -> Contrasts:
+        """t-tests and intervals of linear functions of the fixed effects, and the F-test that all of them are zero.
+
+        `L`: an array (k, p) or (p,), text such as `"week - 2 * Intercept"`, a list of such texts, a mapping of labels
+        to texts, arrays or weights by coefficient, or a table with the coefficients as columns. `ddf` as in `tests`;
+        `level`: of the intervals. Raises FitError and FormulaError for what is no linear function of the coefficients.
+        """
+        return contrast(self, L, ddf=ddf, level=level)
+
+    def hypothesis(
+        self, hypotheses: str | Sequence[str], *, ddf: str = "satterthwaite", level: float = 0.95
+    ) -> pd.DataFrame:
+        """Tests of hypotheses such as `"week > 6"`, `"week = 6"` or `"a - b > 0.5"`, a row each.
+
+        `estimate` is the left side less the right. For `>` and `<` the p-value is that of the opposite being true, so a
+        small one speaks for the hypothesis, and the interval is open on one side; for `=` it is two-sided.
+        Columns `estimate, std_error, df, statistic, p_value, alternative, conf_low, conf_high`. Raises FormulaError.
+        """
+        return hypothesis(self, hypotheses, ddf=ddf, level=level)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        *,
+        at: Mapping[str, Any] | None = None,
+        ddf: str = "satterthwaite",
+        level: float = 0.95,
+    ) -> MarginalMeans:
+        """Estimated marginal means by one or several variables of the fixed effects; `.pairs()` compares them.
+
+        The model's predictions without group deviations on the grid of all factor levels, numeric variables at their
+        means or at the values in `at`, averaged with equal weights over the variables that are not in `specs`.
+        Transforms in the formula are applied to the values of the grid. Raises FitError for what is no such variable.
+        Source: Searle, Speed and Milliken (1980), Am. Stat. 34, 216.
+        """
+        return emmeans(self, specs, at=at, ddf=ddf, level=level)
+
+    def anova(self, *others: Estimate, type: int = 3, ddf: str = "satterthwaite", refit: bool = True) -> pd.DataFrame:
+        """Without `others`, F-tests of the terms of the fixed effects; with them, likelihood-ratio tests of nested
+        models.
+
+        F-tests: `type` 1 tests each term after those before it, 2 after all that do not contain it, 3 with all others
+        in the model, whatever the coding of the factors; `ddf` as in `tests`. Columns `sum_sq, mean_sq, num_df, den_df,
+        statistic, p_value`, a row a term.
+        Likelihood-ratio tests: each model against the next smaller one. REML fits are refitted by maximum likelihood,
+        unless `refit` is False, where all have the same fixed effects. Columns `npar, aic, bic, loglik, deviance,
+        chisq, df, p_value`, a row a model. `attrs["note"]` says what was done.
+
+        Raises FitError for another type or method, ModelError for models that cannot be compared.
+        Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).
+        """
+        from hier.estimate.anova import f_table, likelihood_ratio_table
+
+        if others:
+            return likelihood_ratio_table([self, *others], refit=refit)
+        return f_table(self, type=type, ddf=ddf)
+
+    def ranova(self) -> pd.DataFrame:
+        """Likelihood-ratio tests of the random effects: the model without each in turn.
+
+        Of `(1 + x | g)` the slope is left out, of `(1 | g)` the whole term; REML fits are compared by their restricted
+        likelihoods. Columns `npar, loglik, aic, lrt, df, p_value, p_boundary`. `p_value` is that of chi-squared on
+        `df`, too large since a variance of zero is on the boundary; `p_boundary` takes equal parts of chi-squared on
+        `df` and `df - 1`, right where one column is left out and still too large where several are.
+
+        Raises ModelError for a posterior mode.
+        Source: Stram and Lee (1994), Biometrics 50, 1171; Self and Liang (1987), J. Am. Stat. Assoc. 82, 605.
+        """
+        from hier.estimate.ranova import ranova
+
+        return ranova(self)
 
     def tidy(self) -> pd.DataFrame:
         """One row a parameter: `effect, group, term, estimate, std_error, df, statistic, p_value`."""

@@ -2,26 +2,107 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 import numpy as np
 
+SAME = 1e-8  # degrees of freedom that differ by less are one number
+VANISHING = float(np.sqrt(np.finfo(float).eps))  # of the largest variance: below it a combination is none of its own
 
-def degrees_of_freedom(vcov: np.ndarray, vcov_jacobian: np.ndarray, variance_cov: np.ndarray) -> np.ndarray:
-    """Degrees of freedom of the t-test of each fixed effect.
 
-    `vcov` (p, p); `vcov_jacobian` (p, p, m) its derivative in the m variance parameters; `variance_cov` (m, m) their
-    asymptotic covariance. A variance f with gradient g has 2 f^2 / (g' A g).
-    Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13), section 2.3 (Satterthwaite's method).
+class FTest(NamedTuple):
+    """An F-test: `statistic` on `num_df` and `den_df` degrees of freedom; `scale`: what the mean of squared t values
+    was multiplied by to give it.
     """
-    variance = np.diag(vcov)
-    gradient = np.einsum("iim->im", vcov_jacobian)
-    spread = np.einsum("im,mn,in->i", gradient, variance_cov, gradient)
-    with np.errstate(divide="ignore"):  # a variance that is known exactly has infinitely many
-        return 2.0 * variance**2 / spread
+
+    statistic: float
+    num_df: int
+    den_df: float
+    scale: float
+
+    @property
+    def p_value(self) -> float:
+        from scipy.special import fdtrc
+
+        if self.num_df == 0 or not np.isfinite(self.statistic):
+            return np.nan
+        if np.isinf(self.den_df):
+            from scipy.special import chdtrc
+
+            return float(chdtrc(self.num_df, self.num_df * self.statistic))
+        return float(fdtrc(self.num_df, self.den_df, self.statistic))
+
+
+NO_TEST = FTest(np.nan, 0, np.nan, 1.0)
+
+
+@dataclass(frozen=True)
+class Satterthwaite:
+    """Tests of linear functions of the fixed effects, their variances matched by multiples of chi-squared ones.
+
+    `vcov` (p, p) of the fixed effects; `jacobian` (p, p, m) its derivative in the m variance parameters;
+    `variance_cov` (m, m) their asymptotic covariance.
+    """
+
+    vcov: np.ndarray = field(repr=False)
+    jacobian: np.ndarray = field(repr=False)
+    variance_cov: np.ndarray = field(repr=False)
+
+    def df(self, rows: np.ndarray) -> np.ndarray:
+        """Degrees of freedom of the t-test of each row (k, p): a variance f with gradient g has 2 f^2 / (g' A g).
+
+        Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13), section 2.3.
+        """
+        variance = np.einsum("ki,ij,kj->k", rows, self.vcov, rows)
+        gradient = np.einsum("ki,ijm,kj->km", rows, self.jacobian, rows)
+        spread = np.einsum("km,mn,kn->k", gradient, self.variance_cov, gradient)
+        with np.errstate(divide="ignore"):  # a variance that is known exactly has infinitely many
+            return 2.0 * variance**2 / spread
+
+    def f_test(self, rows: np.ndarray, values: np.ndarray) -> FTest:
+        """The F-test that all rows (k, p) of linear functions, estimated as `values` (k,), are zero.
+
+        The functions are turned to uncorrelated ones, whose squared t statistics on nu_m degrees of freedom have the
+        means nu_m / (nu_m - 2); F takes the degrees of freedom that give the mean of their average.
+        Source: Fai and Cornelius (1996), J. Stat. Comput. Simul. 54, 363; Kuznetsova et al. (2017), section 2.3.
+        """
+        rows, values, variances = uncorrelated(rows, values, self.vcov)
+        count = len(rows)
+        if count == 0:
+            return NO_TEST
+        statistic = float(np.mean(values**2 / variances))
+        return FTest(statistic, count, _pooled(self.df(rows)), 1.0)
+
+
+def _pooled(df: np.ndarray) -> float:
+    """Denominator degrees of freedom from those of uncorrelated t-tests."""
+    if len(df) == 1:
+        return float(df[0])
+    if np.isinf(df).all():
+        return np.inf
+    if (np.abs(np.diff(df)) < SAME).all():
+        return float(df.mean())
+    if (df <= 2.0).any():
+        return 2.0
+    excess = float((2.0 / (df - 2.0)).sum())  # the sum of nu / (nu - 2), less their number
+    return 2.0 * (excess + len(df)) / excess
+
+
+def uncorrelated(rows: np.ndarray, values: np.ndarray, vcov: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Uncorrelated linear functions that span the same as `rows` (k, p), as many as are independent.
+
+    Returns them (r, p), their `values` (r,) and their variances (r,).
+    """
+    variances, turn = np.linalg.eigh(rows @ vcov @ rows.T)
+    kept = variances > VANISHING * max(variances.max(initial=0.0), 0.0)
+    return turn.T[kept] @ rows, turn.T[kept] @ values, variances[kept]
 
 
 def t_tests(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """t statistics and their two-sided p-values."""
     from scipy.special import stdtr
 
-    statistic = estimate / std_error
+    with np.errstate(invalid="ignore", divide="ignore"):  # what has no variance has no test
+        statistic = estimate / std_error
     return statistic, 2.0 * stdtr(df, -np.abs(statistic))

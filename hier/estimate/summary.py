@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hier.estimate import approximations
+
 if TYPE_CHECKING:
     from hier.design import Design
     from hier.estimate.result import Estimate
 
 TITLES = {
-    "reml": "Linear mixed model fit by REML; t-tests use Satterthwaite's method",
-    "ml": "Linear mixed model fit by maximum likelihood; t-tests use Satterthwaite's method",
-    "map": "Linear mixed model, posterior mode (MAP); t-tests use Satterthwaite's method",
+    "reml": "Linear mixed model fit by REML",
+    "ml": "Linear mixed model fit by maximum likelihood",
+    "map": "Linear mixed model, posterior mode (MAP)",
 }
 OBJECTIVES = {"reml": "REML criterion", "ml": "-2 log-likelihood", "map": "-2 log posterior density"}
 
 
-def summarise(estimate: Estimate) -> str:
+def summarise(estimate: Estimate, ddf: str) -> str:
     """Title, objective, scaled residuals, random effects, fixed effects and their correlations."""
     design = estimate.model.design
+    table = estimate.tests(ddf)
     parts = [
-        [TITLES[estimate.method], f"Formula: {estimate.model.formula}"],
+        [f"{TITLES[estimate.method]}; t-tests use {approximations.TITLES[ddf]}", f"Formula: {estimate.model.formula}"],
         [
             f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
@@ -36,7 +39,7 @@ def summarise(estimate: Estimate) -> str:
         ],
     ]
     if design.names:
-        parts.append(["Fixed effects:", *fixed_effects_lines(estimate.coefficients)])
+        parts.append(["Fixed effects:", *fixed_effects_lines(table)])
     if len(design.names) > 1:
         parts.append(["Correlation of fixed effects:", *_correlations(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])

@@ -238,41 +238,75 @@ class _Sums:
         return tuple(found)
 
 
+class _Classes(NamedTuple):
+    """Levels with equal Z_j'WZ_j: `used` (J,) whether a level has any product, `place` of each used level among the
+    classes, their `zz` (q, q, k) and `counts` (k,), and how many entries are `kept` (k,) of each.
+    """
+
+    used: np.ndarray
+    place: np.ndarray
+    zz: np.ndarray
+    counts: np.ndarray
+    kept: np.ndarray
+
+
+def _classes(level: Level) -> _Classes | None:
+    """The classes of equal levels; None where taking them together saves little."""
+    q, c, J = level.right.shape
+    used = level.zz.any(axis=(0, 1)) | level.right.any(axis=(0, 1))
+    keys = level.zz[:, :, used].reshape(q * q, -1).T
+    # equal products have equal sums with any weights, and one number a level is quick to compare
+    sums = keys @ np.cos(np.arange(1.0, q * q + 1.0))
+    some = sums[:: max(1, len(sums) // 500)]
+    if len(np.unique(some)) * q * c > len(some) // 2:
+        return None
+    _, first, place, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
+    kept = np.minimum(counts, q * c)
+    if not np.array_equal(keys[first][place], keys) or 2 * ladder(int(kept.sum())) > J:
+        return None
+    return _Classes(used, place, keys[first].T.reshape(q, q, -1), counts, kept)
+
+
 def merge_equal(level: Level) -> tuple[Level, ...]:
     """The same sums over levels from fewer entries, where many levels have the same Z_j'WZ_j: empty where few have.
 
     With that product equal, the likelihood knows of the levels' Z_j'W[X y]_j only the sum of their outer products,
     whose eigenvectors serve as well: as many as they have entries, however many levels there are.
     """
-    q, c, J = level.right.shape
-    used = level.zz.any(axis=(0, 1)) | level.right.any(axis=(0, 1))
-    zz, right = level.zz[:, :, used], level.right[:, :, used]
-    keys = zz.reshape(q * q, -1).T
-    # equal products have equal sums with any weights, and one number a level is quick to compare
-    sums = keys @ np.cos(np.arange(1.0, q * q + 1.0))
-    some = sums[:: max(1, len(sums) // 500)]
-    if len(np.unique(some)) * q * c > len(some) // 2:
+    classes = _classes(level)
+    if classes is None:
         return ()
-    _, first, place, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
-    classes = keys[first]
-    if not np.array_equal(classes[place], keys):
-        return ()
-    kept = np.minimum(counts, q * c)
-    total = ladder(int(kept.sum()))
-    if 2 * total > J:
-        return ()
-    new_zz, new_right, count = np.zeros((q, q, total)), np.zeros((q, c, total)), np.zeros(total)
-    flat, at = right.reshape(q * c, -1), 0
-    for k, n_kept in enumerate(kept):
-        stacked = flat[:, place == k]
-        values, vectors = np.linalg.eigh(stacked @ stacked.T)
-        values, vectors = values[::-1][:n_kept], vectors[:, ::-1][:, :n_kept]
-        here = slice(at, at + n_kept)
-        new_zz[:, :, here] = classes[k].reshape(q, q)[:, :, None]
-        new_right[:, :, here] = (vectors * np.sqrt(np.maximum(values, 0.0))).reshape(q, c, n_kept)
-        count[at] = counts[k]
-        at += n_kept
-    return (Level(new_zz, new_right, count),)
+    q = level.zz.shape[0]
+    total = ladder(int(classes.kept.sum()))
+    zz, count = np.zeros((q, q, total)), np.zeros(total)
+    starts = np.cumsum(classes.kept) - classes.kept
+    zz[:, :, : int(classes.kept.sum())] = np.repeat(classes.zz, classes.kept, axis=2)
+    count[starts] = classes.counts
+    return (Level(zz, _merged_right(classes, level.right[None], total)[0], count),)
+
+
+def merge_responses(level: Level, zy: np.ndarray) -> np.ndarray:
+    """The merged Z'W[X y] (B, q, p + 1, J') of a level's products with other responses, `zy` (B, q, J)."""
+    classes = _classes(level)
+    assert classes is not None
+    shape = (len(zy), *level.right.shape)
+    right = np.broadcast_to(level.right, shape).copy()
+    right[:, :, -1] = zy
+    return _merged_right(classes, right, ladder(int(classes.kept.sum())))
+
+
+def _merged_right(classes: _Classes, right: np.ndarray, total: int) -> np.ndarray:
+    """Columns with the same sums of outer products in each class, (B, q, c, total) of (B, q, c, J)."""
+    B, q, c, _ = right.shape
+    flat, found = right[:, :, :, classes.used].reshape(B, q * c, -1), np.zeros((B, q, c, total))
+    at = 0
+    for k, kept in enumerate(classes.kept):
+        stacked = flat[:, :, classes.place == k]
+        values, vectors = np.linalg.eigh(stacked @ stacked.swapaxes(1, 2))
+        columns = vectors * np.sqrt(np.maximum(values, 0.0))[:, None]
+        found[..., at : at + kept] = columns[:, :, ::-1][:, :, :kept].reshape(B, q, c, kept)
+        at += kept
+    return found
 
 
 def _dense(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-BLOCK = 192  # rows that LAPACK factorises at a time
+BLOCK = 400  # rows that LAPACK factorises at a time
 MOST_BLOCKS = 24  # more would take long to compile
 
 

@@ -139,23 +139,44 @@ def left_behind(cross: CrossProducts) -> float:
     return 3e-10 if cross.dense else 0.0
 
 
-def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
-    flat = flat_prior(cross.xx.shape[0] - 1)
+def _covariance(x: jax.Array, terms: Terms) -> tuple[Factors, jax.Array]:
+    return relative_factors(x[:-1], terms), jnp.exp(x[-1])
 
-    def covariance(x: jax.Array) -> tuple[Factors, jax.Array]:
-        return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+
+def _likelihood(
+    x: jax.Array, integrate: Callable[[Factors], Marginal], cross: CrossProducts, terms: Terms, *, reml: bool
+) -> jax.Array:
+    """The REML criterion or -2 log-likelihood at theta and log sigma."""
+    factors, sigma = _covariance(x, terms)
+    flat = flat_prior(cross.xx.shape[0] - 1)
+    return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
+
+
+def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
+    """The search for REML or maximum-likelihood estimates; `x` is canonical, and on the boundary where it is near."""
 
     def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
-        factors, sigma = covariance(x)
-        return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
+        return _likelihood(x, integrate, cross, terms, reml=reml)
 
-    search = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), start, left_behind(cross))
+    search = minimise(evaluator(objective, lambda x: _covariance(x, terms)[0], cross), start, left_behind(cross))
     x = search.x.at[:-1].set(canonical(search.x[:-1], terms))
     x = _settle(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), x, terms)
     # the parameters may have changed direction, and the Hessian's rows with them
     sign = jnp.append(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:-1]), 1.0)
-    search = search._replace(hessian=search.hessian * sign[:, None] * sign[None, :])
-    return (_pack(_at_optimum(objective, covariance, x, cross, flat, search)),)
+    return search._replace(x=x, hessian=search.hessian * sign[:, None] * sign[None, :])
+
+
+def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
+    search = search_likelihood(start, cross, terms, reml=reml)
+    fit = _at_optimum(
+        objective=lambda x, integrate: _likelihood(x, integrate, cross, terms, reml=reml),
+        covariance=lambda x: _covariance(x, terms),
+        x=search.x,
+        cross=cross,
+        prior=flat_prior(cross.xx.shape[0] - 1),
+        search=search,
+    )
+    return (_pack(fit),)
 
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:

@@ -178,7 +178,7 @@ def crossed_scores(factors: Factors, level: Level, dense: Dense, found: Crossed)
     size, others = sizes_of(dense), factors[1:]
     deviations = from_left(others, size, solve_upper(found.lower, found.reduced))  # of the dense part: F S^-1 F' K_x
     rest = level.right - dense.coupling.times(deviations)
-    scores: list[jax.Array] = [rest - times(level.zz, times(found.gain, rest))]
+    scores = [jnp.subtract(rest, times(level.zz, times(found.gain, rest)))]
     dense_scores = found.kept_x - found.kept @ deviations
     at = 0
     for factor, levels in zip(others, size, strict=True):

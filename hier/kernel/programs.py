@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -143,6 +144,14 @@ def _write(path: Path, content: bytes) -> None:
 
 def _folder() -> Path:
     return cache_folder().with_name("traced")
+
+
+def cores() -> int:
+    """Threads that can run a program each at the same time: the cores of a CPU, and one for a GPU."""
+    device = jax.config.jax_default_device
+    if device is not None and device.platform != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import Any
 
 import jax
@@ -55,14 +54,6 @@ def _choose(device: str, size: int) -> Any:
     if device == "auto" and size >= WORTH_A_GPU and _gpus():
         return _gpus()[0]
     return jax.local_devices(backend="cpu")[0]
-
-
-def cores() -> int:
-    """Threads that can run a program each at the same time: the cores of a CPU, and one for a GPU."""
-    device = jax.config.jax_default_device
-    if device is not None and device.platform != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> list[Any]:

@@ -14,10 +14,9 @@ import numpy as np
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.marginal import fixed_effects_form, split_form
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.programs import Program, cores
 from hier.model.density import Density
 from hier.model.problem import Problem
-from hier.posterior.devices import cores
 from hier.posterior.seeds import key_of, seed_bits
 
 DRAWS_AT_ONCE = 1000

@@ -20,10 +20,9 @@ import numpy as np
 
 from hier.kernel.optimise import minimise
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, together
+from hier.kernel.programs import Program, cores, together
 from hier.model.density import Density
 from hier.model.problem import Problem
-from hier.posterior.devices import cores
 from hier.posterior.seeds import key_of, seed_bits
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for

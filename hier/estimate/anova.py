@@ -1,0 +1,171 @@
+"""Analysis of variance tables: F-tests of the terms of the fixed effects, and likelihood-ratio tests between models."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import FitError, ModelError
+from hier.estimate.approximations import TITLES, find_approximation
+from hier.estimate.term_hypotheses import TYPES
+
+if TYPE_CHECKING:
+    from hier.design import Design
+    from hier.estimate.result import Estimate
+
+ROMAN = {1: "I", 2: "II", 3: "III"}
+SPANNED = 1e-7  # relative: columns whose rest is smaller lie in the space of the others
+WORSE = 1e-4  # on the scale of the log-likelihood: a larger model that fits worse by more does not hold the smaller one
+
+
+def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
+    """The table of F-tests that `Estimate.anova` describes."""
+    if type not in TYPES:
+        raise FitError(f"there is no analysis of variance of type {type}", expected="1, 2 or 3")
+    approximation = find_approximation(estimate, ddf)
+    rows = {}
+    for label, functions in TYPES[type](estimate.model.design).items():
+        test = approximation.f_test(functions, functions @ estimate.arrays.beta)
+        mean_sq = test.statistic / test.scale * estimate.sigma**2
+        rows[label] = (mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, test.p_value)
+    columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
+    table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
+    table = table.astype(dict.fromkeys(columns, np.float64) | {"num_df": np.int64})
+    table.attrs["note"] = f"type {ROMAN[type]} tests with {TITLES[ddf]}"
+    return table
+
+
+def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.DataFrame:
+    """The table of likelihood-ratio tests that `Estimate.anova` describes."""
+    from hier.estimate.fit import estimate as fit
+
+    _refuse_incomparable(estimates)
+    note = "log-likelihoods at the maximum-likelihood estimates"
+    if any(each.method == "reml" for each in estimates):
+        if refit:
+            count = sum(each.method == "reml" for each in estimates)
+            estimates = [fit(each.model, "ml") if each.method == "reml" else each for each in estimates]
+            note = (
+                f"{count} of {len(estimates)} models were fitted by REML and have been refitted by maximum likelihood"
+            )
+        else:
+            _refuse_restricted(estimates)
+            note = "restricted log-likelihoods, of models with the same fixed effects"
+    stray = [str(each.model.formula) for each in estimates if not each.converged]
+    if stray:
+        note += f"; no convergence: {', '.join(f'`{text}`' for text in stray)}"
+    ordered = sorted(estimates, key=lambda each: each.n_parameters)
+    for smaller, larger in itertools.pairwise(ordered):
+        _refuse_not_nested(smaller, larger)
+    table = pd.DataFrame(
+        {
+            "npar": [each.n_parameters for each in ordered],
+            "aic": [each.aic for each in ordered],
+            "bic": [each.bic for each in ordered],
+            "loglik": [each.loglik for each in ordered],
+            "deviance": [-2.0 * each.loglik for each in ordered],
+        },
+        index=[str(each.model.formula) for each in ordered],
+    )
+    chisq = np.maximum(2.0 * np.diff(table["loglik"], prepend=np.nan), 0.0)
+    df = np.diff(table["npar"].to_numpy(dtype=float), prepend=np.nan)
+    table = table.assign(chisq=chisq, df=df, p_value=chi_squared_p(chisq, df))
+    table.attrs["note"] = note
+    return table
+
+
+def chi_squared_p(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Upper tail of chi-squared variables; one on no degrees of freedom is zero."""
+    from scipy.special import chdtrc
+
+    of_zero = np.where(np.isnan(df), np.nan, np.where(statistic > 0, 0.0, 1.0))
+    return np.where(df > 0, chdtrc(np.maximum(df, 1.0), statistic), of_zero)
+
+
+def _refuse_incomparable(estimates: Sequence[Estimate]) -> None:
+    """Likelihoods compare where they are those of the same numbers, and at their maximum."""
+    first = estimates[0].model.design
+    for each in estimates:
+        if each.method == "map":
+            raise ModelError(
+                "a posterior mode has no likelihood-ratio test",
+                found='a fit with method="map"',
+                expected='method="ml" or "reml"',
+            )
+        differs = _difference(first, each.model.design)
+        if differs is not None:
+            raise ModelError(
+                "these models are not of the same data, so their likelihoods do not compare",
+                found=differs,
+                expected="the same response, rows and weights in every model",
+                hint="fit all of them to the rows that are complete in every variable",
+            )
+
+
+def _difference(one: Design, other: Design) -> str | None:
+    """In what two designs differ that likelihood ratios need to be equal."""
+    if one.formula.response.text != other.formula.response.text:
+        return f"the responses `{one.formula.response.text}` and `{other.formula.response.text}`"
+    if one.nobs != other.nobs:
+        return f"{one.nobs} rows and {other.nobs} rows"
+    if not np.array_equal(one.y, other.y):
+        return "other values of the response, or in another order"
+    parts = (("weights", one.weights, other.weights, 1.0), ("offsets", one.offset, other.offset, 0.0))
+    for name, left, right, default in parts:
+        left = np.full(one.nobs, default) if left is None else left
+        right = np.full(one.nobs, default) if right is None else right
+        if not np.array_equal(left, right):
+            return f"other {name}"
+    return None
+
+
+def _refuse_restricted(estimates: Sequence[Estimate]) -> None:
+    """Restricted likelihoods are of contrasts of the response that are free of the fixed effects."""
+    methods = {each.method for each in estimates}
+    first = estimates[0].model.design.X
+    for each in estimates:
+        X = each.model.design.X
+        if len(methods) > 1 or not (_spans(first, X) and _spans(X, first)):
+            raise ModelError(
+                "restricted likelihoods compare only between REML fits with the same fixed effects",
+                found="fits by REML and by ML" if len(methods) > 1 else "other fixed effects",
+                hint="leave refit=True, which refits by maximum likelihood",
+            )
+
+
+def _refuse_not_nested(smaller: Estimate, larger: Estimate) -> None:
+    """The larger model must hold the smaller one."""
+    names = f"`{smaller.model.formula}` and `{larger.model.formula}`"
+    if smaller.n_parameters == larger.n_parameters:
+        raise ModelError(
+            "two models with equally many parameters are not nested, so there is no likelihood-ratio test",
+            found=f"{names}, {larger.n_parameters} parameters each",
+            hint="compare their aic and bic",
+        )
+    if not _spans(larger.model.design.X, smaller.model.design.X):
+        raise ModelError(
+            "the fixed effects of the smaller model are not among those of the larger one",
+            found=names,
+            hint="compare their aic and bic",
+        )
+    if larger.converged and smaller.converged and larger.loglik < smaller.loglik - WORSE:
+        raise ModelError(
+            "the model with more parameters has the lower likelihood, so it does not hold the smaller one",
+            found=f"{names}, log-likelihoods {smaller.loglik:.4f} and {larger.loglik:.4f}",
+            hint="compare their aic and bic",
+        )
+
+
+def _spans(X: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether all columns lie in the space of those of X."""
+    if columns.shape[1] == 0:
+        return True
+    lengths = np.linalg.norm(columns, axis=0)
+    if X.shape[1] == 0:
+        return bool((lengths == 0).all())
+    rest = columns - X @ np.linalg.lstsq(X, columns, rcond=None)[0]
+    return bool((np.linalg.norm(rest, axis=0) <= SPANNED * lengths).all())

@@ -1,0 +1,54 @@
+"""By what approximation fixed effects are tested: an entry in a table for each, by the name that a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from hier.errors import FitError, did_you_mean
+from hier.estimate.satterthwaite import FTest, Satterthwaite
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+
+class Approximation(Protocol):
+    """A covariance of the fixed effects, and degrees of freedom for what is tested with it."""
+
+    @property
+    def vcov(self) -> np.ndarray: ...
+
+    def df(self, rows: np.ndarray) -> np.ndarray:
+        """Degrees of freedom (k,) of t-tests of linear functions (k, p)."""
+        ...
+
+    def f_test(self, rows: np.ndarray, values: np.ndarray) -> FTest:
+        """The F-test that all linear functions (k, p), estimated as `values` (k,), are zero."""
+        ...
+
+
+def satterthwaite(estimate: Estimate) -> Satterthwaite:
+    """Satterthwaite's approximation for a fit by any method."""
+    arrays = estimate.arrays
+    return Satterthwaite(arrays.vcov, arrays.vcov_jacobian, arrays.variance_cov)
+
+
+BY_NAME: dict[str, Callable[[Estimate], Approximation]] = {
+    "satterthwaite": satterthwaite,
+    "kenward-roger": lambda estimate: estimate.kenward_roger,
+}
+TITLES = {"satterthwaite": "Satterthwaite's method", "kenward-roger": "Kenward and Roger's method"}
+
+
+def find_approximation(estimate: Estimate, ddf: str) -> Approximation:
+    """The approximation of that name. Raises FitError for another name, and where the fit does not allow it."""
+    make = BY_NAME.get(ddf)
+    if make is None:
+        raise FitError(
+            f"there is no method `{ddf}` for degrees of freedom",
+            expected=", ".join(f'"{name}"' for name in BY_NAME),
+            hint=did_you_mean(str(ddf), BY_NAME),
+        )
+    return make(estimate)

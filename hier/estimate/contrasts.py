@@ -1,0 +1,167 @@
+"""Tests of linear functions of the fixed effects: one by one, and together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import FitError, did_you_mean
+from hier.estimate.approximations import TITLES, Approximation, find_approximation
+from hier.estimate.expressions import read_linear, written
+from hier.estimate.satterthwaite import t_tests
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+
+class Functions(NamedTuple):
+    """Linear functions of the fixed effects: `rows` (k, p), `constants` (k,) that are added, and their `labels`."""
+
+    rows: np.ndarray
+    constants: np.ndarray
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Tests of linear functions of the fixed effects.
+
+    `table`: a row a function, with columns `estimate, std_error, df, statistic, p_value, conf_low, conf_high`; the
+    p-values are two-sided. `joint`: the F-test that all of them are zero, `num_df, den_df, statistic, p_value`.
+    `ddf`: the method of the degrees of freedom.
+    """
+
+    table: pd.DataFrame
+    joint: pd.Series
+    ddf: str
+
+    def __repr__(self) -> str:
+        f = self.joint
+        return (
+            f"{self.table}\n\nAll zero: F = {f['statistic']:.4f} on {f['num_df']:g} and {f['den_df']:.2f} df, "
+            f"p = {f['p_value']:.4g} ({TITLES[self.ddf]})"
+        )
+
+
+def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts:
+    """The tests that `Estimate.contrast` describes."""
+    approximation = find_approximation(estimate, ddf)
+    functions = read_functions(L, estimate.model.design.names)
+    table = function_table(estimate, approximation, functions, level)
+    test = approximation.f_test(functions.rows, table["estimate"].to_numpy())
+    joint = pd.Series(
+        {"num_df": test.num_df, "den_df": test.den_df, "statistic": test.statistic, "p_value": test.p_value},
+        name="joint",
+    )
+    return Contrasts(table, joint, ddf)
+
+
+def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
+    """Every fixed effect with its standard error and t-test."""
+    approximation = find_approximation(estimate, ddf)
+    names = list(estimate.model.design.names)
+    functions = Functions(np.eye(len(names)), np.zeros(len(names)), names)
+    return t_table(estimate, approximation, functions)
+
+
+def t_table(estimate: Estimate, approximation: Approximation, functions: Functions) -> pd.DataFrame:
+    """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
+    rows, constants, labels = functions
+    value = rows @ estimate.arrays.beta + constants
+    std_error = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows), 0.0))
+    df = approximation.df(rows)
+    statistic, p_value = t_tests(value, std_error, df)
+    return pd.DataFrame(
+        {"estimate": value, "std_error": std_error, "df": df, "statistic": statistic, "p_value": p_value}, index=labels
+    )
+
+
+def function_table(
+    estimate: Estimate, approximation: Approximation, functions: Functions, level: float
+) -> pd.DataFrame:
+    """The t-tests of linear functions, and intervals at a confidence level."""
+    from scipy.special import stdtrit
+
+    check_level(level)
+    table = t_table(estimate, approximation, functions)
+    reach = stdtrit(table["df"], 0.5 + 0.5 * level) * table["std_error"]
+    return table.assign(conf_low=table["estimate"] - reach, conf_high=table["estimate"] + reach)
+
+
+def check_level(level: float) -> None:
+    """Raise FitError unless this is a confidence level."""
+    if not 0.0 < level < 1.0:
+        raise FitError("a confidence level lies between 0 and 1", found=f"level={level}", hint="level=0.95")
+
+
+def read_functions(L: Any, names: Sequence[str]) -> Functions:
+    """Linear functions from what a user gives: an array (k, p) or (p,), a table with coefficients as columns, text such
+    as `week - 2 * Intercept`, a list of such texts, or a mapping of labels to texts, to arrays (p,) or to weights by
+    name.
+
+    Raises FitError where shape or names do not fit, FormulaError for text that cannot be read.
+    """
+    if isinstance(L, str):
+        L = [L]
+    if isinstance(L, Mapping):
+        given = {str(label): _one(own, names) for label, own in L.items()}
+    elif isinstance(L, pd.DataFrame):
+        given = {str(label): _by_name(dict(row), names) for label, row in L.iterrows()}
+    elif isinstance(L, Sequence) and len(L) and all(isinstance(own, str) for own in L):
+        given = {own: _one(own, names) for own in L}
+    else:
+        rows = np.atleast_2d(_numbers(L))
+        _check_width(rows, names)
+        return Functions(rows, np.zeros(len(rows)), [written(row, names) for row in rows])
+    if not given:
+        raise FitError("there is no linear function to test", expected="one or more")
+    return Functions(
+        np.stack([row for row, _ in given.values()]), np.array([c for _, c in given.values()]), list(given)
+    )
+
+
+def _one(own: Any, names: Sequence[str]) -> tuple[np.ndarray, float]:
+    if isinstance(own, str):
+        linear = read_linear(own, names)
+        if linear.is_number:
+            raise FitError("there is no coefficient in this linear function", where=f"`{own}`")
+        return linear.weights, linear.constant
+    if isinstance(own, Mapping | pd.Series):
+        return _by_name(dict(own), names)
+    row = np.atleast_2d(_numbers(own))
+    _check_width(row, names)
+    return row[0], 0.0
+
+
+def _by_name(weights: dict[Any, Any], names: Sequence[str]) -> tuple[np.ndarray, float]:
+    for name in weights:
+        if name not in names:
+            raise FitError(f"there is no coefficient `{name}`", hint=did_you_mean(str(name), names))
+    return _numbers([weights.get(name, 0.0) for name in names]), 0.0
+
+
+def _numbers(values: Any) -> np.ndarray:
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FitError(
+            "this is no linear function of the fixed effects",
+            found=type(values).__name__,
+            expected="numbers, text such as `week - 2 * Intercept`, or weights by the coefficients' names",
+        ) from error
+    if not np.isfinite(found).all():
+        raise FitError("the weights of a linear function must be finite numbers")
+    return found
+
+
+def _check_width(rows: np.ndarray, names: Sequence[str]) -> None:
+    if rows.ndim != 2 or rows.shape[1] != len(names) or len(rows) == 0:
+        raise FitError(
+            "the linear functions do not match the fixed effects",
+            found=f"an array of shape {rows.shape}",
+            expected=f"{len(names)} columns: {', '.join(names)}",
+        )

@@ -1,0 +1,47 @@
+"""Hypotheses about the fixed effects in words: `week > 6`, `a - b = 0`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from hier.estimate.approximations import find_approximation
+from hier.estimate.contrasts import Functions, check_level, t_table
+from hier.estimate.expressions import Comparison, read_comparison
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+
+def read_hypotheses(hypotheses: str | Sequence[str], names: Sequence[str]) -> dict[str, Comparison]:
+    """One or several hypotheses, by their text. Raises FormulaError."""
+    given = [hypotheses] if isinstance(hypotheses, str) else list(hypotheses)
+    return {text: read_comparison(text, names) for text in given}
+
+
+def hypothesis(estimate: Estimate, hypotheses: str | Sequence[str], *, ddf: str, level: float) -> pd.DataFrame:
+    """The table that `Estimate.hypothesis` describes."""
+    from scipy.special import stdtr, stdtrit
+
+    check_level(level)
+    found = read_hypotheses(hypotheses, estimate.model.design.names)
+    functions = Functions(
+        np.stack([each.difference.weights for each in found.values()]),
+        np.array([each.difference.constant for each in found.values()]),
+        list(found),
+    )
+    table = t_table(estimate, find_approximation(estimate, ddf), functions)
+    alternative = np.array([each.alternative for each in found.values()])
+    t, df = table["statistic"].to_numpy(), table["df"].to_numpy()
+    two_sided = alternative == "two-sided"
+    p_value = np.where(two_sided, table["p_value"], stdtr(df, np.where(alternative == "greater", -t, t)))
+    reach = stdtrit(df, np.where(two_sided, 0.5 + 0.5 * level, level)) * table["std_error"]
+    return table.assign(
+        p_value=p_value,
+        alternative=alternative,
+        conf_low=np.where(alternative == "less", -np.inf, table["estimate"] - reach),
+        conf_high=np.where(alternative == "greater", np.inf, table["estimate"] + reach),
+    )

@@ -1,0 +1,98 @@
+"""Tests of the random effects: each left out in turn, and the likelihood compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hier.design import Design
+from hier.design.rank import triangular_factor
+from hier.design.reduced import deletions
+from hier.errors import ModelError
+from hier.estimate.anova import chi_squared_p
+from hier.estimate.fit import in_response_units
+from hier.kernel.covariance import n_variance_parameters
+from hier.kernel.fit import fit_likelihood
+from hier.kernel.marginal import LOG_2PI
+from hier.kernel.moments import start_of
+from hier.model.problem import likelihood_problem, structure_of, terms_of
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+
+class _Fit(NamedTuple):
+    """A reduced model's log-likelihood, its number of parameters, and whether the search converged."""
+
+    loglik: float
+    n_parameters: int
+    converged: bool
+
+
+def ranova(estimate: Estimate) -> pd.DataFrame:
+    """The table that `Estimate.ranova` describes."""
+    if estimate.method == "map":
+        raise ModelError(
+            "a posterior mode has no likelihood-ratio test",
+            found='a fit with method="map"',
+            expected='method="reml" or "ml"',
+        )
+    reml = estimate.method == "reml"
+    design = estimate.model.design
+    fits = {"<none>": _Fit(estimate.loglik, estimate.n_parameters, estimate.converged)}
+    for deletion in deletions(design):
+        fits[deletion.label] = _fit(replace(design, random_effects=deletion.random_effects), reml=reml)
+    loglik = np.array([fit.loglik for fit in fits.values()])
+    npar = np.array([fit.n_parameters for fit in fits.values()])
+    # a smaller model fits no better; a difference below zero is the search's last digits
+    lrt = np.maximum(2.0 * (loglik[0] - loglik), 0.0)
+    df = (npar[0] - npar).astype(float)
+    lrt[0] = df[0] = np.nan
+    table = pd.DataFrame(
+        {
+            "npar": npar,
+            "loglik": loglik,
+            "aic": 2.0 * npar - 2.0 * loglik,
+            "lrt": lrt,
+            "df": df,
+            "p_value": chi_squared_p(lrt, df),
+            "p_boundary": 0.5 * (chi_squared_p(lrt, df) + chi_squared_p(lrt, df - 1.0)),
+        },
+        index=list(fits),
+    )
+    stray = [label for label, fit in fits.items() if not fit.converged]
+    table.attrs["note"] = (
+        ("restricted " if reml else "") + "log-likelihoods" + (f"; no convergence: {', '.join(stray)}" if stray else "")
+    )
+    return table
+
+
+def _fit(design: Design, *, reml: bool) -> _Fit:
+    """The fit of a design; without random effects it is least squares."""
+    p = len(design.names)
+    if not design.random_effects:
+        return _Fit(-0.5 * _least_squares(design, reml=reml), p + 1, True)
+    structure = structure_of(design)
+    terms = terms_of(design, structure)
+    problem = likelihood_problem(design, structure)
+    fit = fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=reml)
+    objective = in_response_units(float(fit.value), problem.units, design.nobs, reml=reml)
+    return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))
+
+
+def _least_squares(design: Design, *, reml: bool) -> float:
+    """-2 log (restricted) likelihood of the linear model, the variance at its best.
+
+    Source: Harville (1974), Biometrika 61, 383, equation 2, at sigma^2 = RSS / (n - p), or RSS / n for ML.
+    """
+    n, p = design.X.shape
+    y = design.y if design.offset is None else design.y - design.offset
+    R = np.abs(np.diag(triangular_factor(design.X, y, weights=design.weights)))
+    df = n - p if reml else n
+    value = df * (LOG_2PI + 2.0 * np.log(R[p]) - np.log(df) + 1.0)
+    if reml:
+        value += 2.0 * float(np.log(R[:p]).sum())
+    return float(value - (0.0 if design.weights is None else np.log(design.weights).sum()))
