@@ -23,11 +23,18 @@ def library() -> Any:
 
 def estimate_facts(estimate: Any) -> dict[str, Any]:
     """The figures by which the fits of different programs are compared."""
-    return {"fixef": [float(value) for value in estimate.fixef], "sigma": float(estimate.sigma)}
+    figures = {"fixef": [float(value) for value in estimate.fixef], "sigma": float(estimate.sigma)}
+    return figures | {"objective": float(estimate.objective)}
+
+
+def facts_df(estimate: Any) -> dict[str, Any]:
+    """The same with the degrees of freedom."""
+    return estimate_facts(estimate) | {"df": [float(value) for value in estimate.coefficients["df"]]}
 
 
 def modes(hier: Any, options: Any) -> dict[str, Mode]:
-    """`estimate`, `estimate_df`, `sample` (the model stands already) and `sample_whole` (from the data frame)."""
+    """`estimate`, `estimate_df`, `bootstrap` (of an estimate), `sample` (the model stands already) and `sample_whole`
+    (from the data frame)."""
     import pandas as pd
 
     data = pd.read_csv(options.data)
@@ -42,6 +49,12 @@ def modes(hier: Any, options: Any) -> dict[str, Mode]:
         found = estimate()
         np.asarray(found.coefficients["df"])
         return found
+
+    def bootstrap(seed: int) -> Timed:
+        fitted = model.estimate()
+        if not hasattr(fitted, "bootstrap"):
+            raise NotImplementedError("absent: estimates of this version have no bootstrap()")
+        return timed(lambda: fitted.bootstrap(options.refits, seed=seed), lambda _: {"refits": options.refits})
 
     def sample(seed: int, fresh: bool) -> Timed:
         start = time.perf_counter()
@@ -58,7 +71,8 @@ def modes(hier: Any, options: Any) -> dict[str, Mode]:
 
     return {
         "estimate": lambda seed: timed(estimate, estimate_facts),
-        "estimate_df": lambda seed: timed(estimate_df, estimate_facts),
+        "estimate_df": lambda seed: timed(estimate_df, facts_df),
+        "bootstrap": bootstrap,
         "sample": lambda seed: sample(seed, fresh=False),
         "sample_whole": lambda seed: sample(seed, fresh=True),
     }

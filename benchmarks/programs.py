@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Reply, Task, TaskError
 from benchmarks.modelfile import Problem
-from benchmarks.worker import ROOT, Worker
+from benchmarks.worker import LIMIT_S, ROOT, Worker
 
 HIER = "hier"
 
@@ -22,6 +22,10 @@ TARGETS = {
 }
 
 
+# Refits of a parametric bootstrap; the peers' times are scaled per refit.
+REFITS = {HIER: 1000, "mixedlm": 100, "lme4": 100}
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all parts of a run share: the problem, the interpreters, the sizes, and a folder for scratch."""
@@ -32,6 +36,7 @@ class Setting:
     chains: int
     draws: int
     blas_threads: int
+    limit_s: float = LIMIT_S
 
     def changes(self, cache: Path) -> dict[str, str]:
         """Settings that every program gets, hier's cache folder among them.
@@ -48,17 +53,17 @@ class Setting:
 
     def command(self, name: str) -> list[str]:
         """The words that start a program under the line protocol."""
-        sizes = ["--chains", str(self.chains), "--draws", str(self.draws)]
+        sizes = ["--chains", str(self.chains), "--draws", str(self.draws), "--refits", str(REFITS.get(name, 1))]
         if name == "lme4":
             script = str(ROOT / "benchmarks" / "peers" / "lme4.R")
-            return [shutil.which("Rscript") or "Rscript", "--vanilla", script, *self.problem.arguments()]
+            return [shutil.which("Rscript") or "Rscript", "--vanilla", script, *self.problem.arguments(), *sizes]
         if name == HIER:
             return [sys.executable, "-m", "benchmarks.hier_pigs", *self.problem.arguments(), *sizes]
         return [self.peers, "-m", f"benchmarks.peers.{name}", *self.problem.arguments(), *sizes]
 
     def start(self, name: str) -> Worker:
         """Start a program; hier keeps what it compiles in a folder of this run."""
-        return Worker(self.command(name), self.changes(self.scratch / "cache"))
+        return Worker(self.command(name), self.changes(self.scratch / "cache"), self.limit_s)
 
 
 @dataclass

@@ -69,9 +69,21 @@ def compare(
 
 def answer(name: str, reply: Reply) -> str:
     """The figures that one program found, so that a reader sees that all fitted the same model."""
-    found = "  ".join(f"{value:.5f}" for value in reply["fixef"])
-    smallest = f"  smallest ESS {reply['ess']:.0f} ({reply['ess_of']})" if "ess" in reply else ""
-    return f"{name}: fixed effects {found}  sigma {reply['sigma']:.5f}{smallest}"
+    said = []
+    if "fixef" in reply:
+        said.append("fixed effects " + "  ".join(f"{value:.5f}" for value in reply["fixef"]))
+        said.append(f"sigma {reply['sigma']:.5f}")
+    if "objective" in reply:
+        said.append(f"criterion {reply['objective']:.4f}")
+    if "df" in reply:
+        said.append("df " + "  ".join(f"{value:.2f}" for value in reply["df"]))
+    if "boot_sd" in reply:
+        said.append("sds of the refits " + "  ".join(f"{value:.4f}" for value in reply["boot_sd"]))
+    if "ess" in reply:
+        said.append(f"smallest ESS {reply['ess']:.0f} ({reply['ess_of']})")
+    if "peak_mb" in reply:
+        said.append(f"memory {reply['peak_mb']:.0f} MB at the most, {reply['held_mb']:.0f} before the call")
+    return f"{name}: {'  '.join(said)}"
 
 
 def text(part: Part) -> str:

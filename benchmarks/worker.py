@@ -30,8 +30,9 @@ def environment(changes: Mapping[str, str]) -> dict[str, str]:
 class Worker:
     """A started program; `ready` is its first line, and `missing` names what it needs and does not find."""
 
-    def __init__(self, command: Sequence[str], changes: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], changes: Mapping[str, str], limit_s: float = LIMIT_S) -> None:
         self.started = time.perf_counter()
+        self._limit_s = limit_s
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - open as long as the program
         try:
             self._process = subprocess.Popen(
@@ -87,14 +88,20 @@ class Worker:
 
     def _read(self) -> Reply:
         """The next answer; a program that takes longer than the limit is ended."""
-        alarm = threading.Timer(LIMIT_S, self._process.kill)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        alarm = threading.Timer(self._limit_s, end)
         alarm.start()
         try:
             line = self._pipe("stdout").readline()
         finally:
             alarm.cancel()
         if not line:
-            raise TaskError(self._last_words())
+            raise TaskError(f"took longer than {self._limit_s:.0f} s" if late.is_set() else self._last_words())
         reply: Reply = json.loads(line)
         return reply
 

@@ -19,11 +19,15 @@ def modes(glmm: Any, options: Any) -> dict[str, Mode]:
     data = pd.read_csv(options.data)
 
     def facts(fit: Any) -> dict[str, Any]:
-        return {"fixef": [float(value) for value in fit.beta], "sigma": float(fit.dispersion) ** 0.5}
+        figures = {"fixef": [float(value) for value in fit.beta], "sigma": float(fit.dispersion) ** 0.5}
+        return figures | {"objective": -2.0 * float(fit.loglik)}
+
+    def facts_df(fit: Any) -> dict[str, Any]:
+        return facts(fit) | {"df": [float(value) for value in fit.coef_df]}
 
     return {
         "estimate": lambda seed: timed(lambda: glmm.fit(data, options.formula, satterthwaite=False), facts),
-        "estimate_df": lambda seed: timed(lambda: glmm.fit(data, options.formula), facts),
+        "estimate_df": lambda seed: timed(lambda: glmm.fit(data, options.formula), facts_df),
     }
 
 

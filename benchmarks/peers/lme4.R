@@ -1,4 +1,5 @@
-# lme4 and lmerTest: `estimate` is lmer of lme4, `estimate_df` is lmer of lmerTest with its table of coefficients.
+# lme4 and lmerTest: `estimate` is lmer of lme4, `estimate_df` is lmer of lmerTest with its table of coefficients,
+# `bootstrap` is bootMer on one lmer.
 # The line protocol is that of protocol.py; only base R writes the JSON.
 
 given <- commandArgs(trailingOnly = TRUE)
@@ -22,15 +23,27 @@ if (!loaded) {
 formula <- as.formula(option("formula"))
 data <- read.csv(option("data"))
 
-fit <- function(mode) {
+work <- function(mode) {
   if (mode == "estimate") {
-    return(lme4::lmer(formula, data))
+    return(list(model = lme4::lmer(formula, data)))
+  }
+  if (mode == "bootstrap") {
+    return(list(draws = lme4::bootMer(boot_model, lme4::fixef, nsim = as.integer(option("refits")))))
   }
   if (mode != "estimate_df") stop("no such mode: ", mode)
   if (!with_df) stop("lmerTest is not installed")
   model <- lmerTest::lmer(formula, data)
-  coef(summary(model))
-  model
+  list(model = model, df = coef(summary(model))[, "df"])
+}
+facts <- function(found) {
+  if (!is.null(found$draws)) {
+    return(sprintf("\"refits\": %d, \"boot_sd\": %s", found$draws$R, list_of(apply(found$draws$t, 2, sd))))
+  }
+  df <- if (!is.null(found$df)) sprintf(", \"df\": %s", list_of(found$df)) else ""
+  sprintf(
+    "\"fixef\": %s, \"sigma\": %.10g, \"objective\": %.10g%s",
+    list_of(fixef(found$model)), sigma(found$model), REMLcrit(found$model), df
+  )
 }
 
 version <- as.character(packageVersion("lme4"))
@@ -41,15 +54,13 @@ while (length(line <- readLines(input, n = 1)) > 0) {
   reply <- tryCatch(
     {
       seconds <- numeric(0)
+      if (words[2] == "bootstrap") boot_model <- lme4::lmer(formula, data)
       for (call in seq_len(as.integer(words[4]))) {
         start <- now()
-        model <- fit(words[2])
+        found <- work(words[2])
         seconds <- c(seconds, now() - start)
       }
-      sprintf(
-        "{\"seconds\": %s, \"fixef\": %s, \"sigma\": %.10g}",
-        list_of(seconds), list_of(fixef(model)), sigma(model)
-      )
+      sprintf("{\"seconds\": %s, %s}", list_of(seconds), facts(found))
     },
     error = function(problem) sprintf("{\"error\": %s}", quoted(conditionMessage(problem)))
   )

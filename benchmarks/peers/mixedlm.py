@@ -1,8 +1,8 @@
-"""The mixedlm package: `lmer`, and `lmer` followed by Satterthwaite degrees of freedom."""
+"""The mixedlm package: `lmer`, `lmer` followed by Satterthwaite degrees of freedom, and a parametric bootstrap."""
 
 from typing import Any
 
-from benchmarks.peers.protocol import Mode, serve, timed
+from benchmarks.peers.protocol import Mode, Timed, serve, timed
 
 
 def library() -> Any:
@@ -15,7 +15,8 @@ def library() -> Any:
 
 
 def modes(mixedlm: Any, options: Any) -> dict[str, Mode]:
-    """`estimate` is one call of `lmer`; `estimate_df` adds the degrees of freedom of every fixed effect."""
+    """`estimate` is one call of `lmer`; `estimate_df` adds the degrees of freedom of every fixed effect; `bootstrap`
+    refits one `lmer`."""
     import pandas as pd
     from mixedlm.inference import satterthwaite_df
 
@@ -23,15 +24,27 @@ def modes(mixedlm: Any, options: Any) -> dict[str, Mode]:
 
     def with_df() -> Any:
         fit = mixedlm.lmer(options.formula, data)
-        satterthwaite_df(fit)
-        return fit
+        return fit, satterthwaite_df(fit)
 
     def facts(fit: Any) -> dict[str, Any]:
-        return {"fixef": [float(value) for value in fit.fixef().values()], "sigma": float(fit.sigma)}
+        figures = {"fixef": [float(value) for value in fit.fixef().values()], "sigma": float(fit.sigma)}
+        return figures | {"objective": float(fit.REMLcrit())}
+
+    def facts_df(found: Any) -> dict[str, Any]:
+        fit, table = found
+        return facts(fit) | {"df": [float(value) for value in table.df]}
+
+    def bootstrap(seed: int) -> Timed:
+        fit = mixedlm.lmer(options.formula, data)
+        return timed(
+            lambda: mixedlm.bootMer(fit, nsim=options.refits, seed=seed),
+            lambda found: {"refits": options.refits, "boot_sd": [float(sd) for sd in found.beta_samples.std(axis=0)]},
+        )
 
     return {
         "estimate": lambda seed: timed(lambda: mixedlm.lmer(options.formula, data), facts),
-        "estimate_df": lambda seed: timed(with_df, facts),
+        "estimate_df": lambda seed: timed(with_df, facts_df),
+        "bootstrap": bootstrap,
     }
 
 

@@ -3,7 +3,8 @@
 A program starts, imports its library, and writes one JSON line: `{"ready": true, "import_s": ..., "version": ...}`,
 or `{"missing": NAME}` when the library is not installed. Then it reads lines `go MODE SEED CALLS`; for each it does
 the work of MODE that often and writes one JSON line: `{"seconds": [...], ...}`, or `{"error": ...}`. It ends at the
-end of its input. Because it waits between the lines, several programs can take turns in one measurement.
+end of its input. Because it waits between the lines, several programs can take turns in one measurement. On Linux an
+answer has the process's memory too, `held_mb` before the work and `peak_mb` at the most.
 
 Only the standard library is used here, so that the file runs in any peer's environment.
 """
@@ -15,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 Timed = tuple[float, dict[str, Any]]
@@ -28,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="CSV file")
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--refits", type=int, default=1000)
     return parser.parse_args()
 
 
@@ -66,10 +69,29 @@ def _answer(table: Mapping[str, Mode], words: list[str]) -> dict[str, Any]:
     """Do what one line asks for; trouble is an answer too."""
     try:
         _, name, seed, calls = words
+        _forget_peak()
+        held = _memory("VmRSS", "held_mb")
         runs = [table[name](int(seed)) for _ in range(int(calls))]
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    return {"seconds": [run[0] for run in runs]} | runs[-1][1]
+    return {"seconds": [run[0] for run in runs]} | held | _memory("VmHWM", "peak_mb") | runs[-1][1]
+
+
+def _memory(what: str, name: str) -> dict[str, float]:
+    """One of the kernel's figures of this process's memory, in megabytes; nothing where there is no such kernel."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return {}
+    line = next(line for line in status.read_text().splitlines() if line.startswith(what))
+    return {name: int(line.split()[1]) * 1024 / 1e6}
+
+
+def _forget_peak() -> None:
+    """Have the peak count from now on: reading the data is no part of the work."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
 
 
 def _version(module: Any) -> str:

@@ -16,7 +16,7 @@ def library() -> Any:
 
 def split(formula: str) -> tuple[str, str, str]:
     """The fixed part, the random part and the grouping factor of a formula with one random term in brackets."""
-    found = re.fullmatch(r"(.*)\+\s*\(([^|]*)\|\s*(\w+)\s*\)\s*", formula)
+    found = re.fullmatch(r"([^|]*)\+\s*\(([^|]*)\|\s*(\w+)\s*\)\s*", formula)
     if found is None:
         raise ValueError(f"MixedLM takes one random term; the formula is {formula!r}")
     fixed, random, group = (part.strip() for part in found.groups())
@@ -32,7 +32,8 @@ def modes(statsmodels: Any, options: Any) -> dict[str, Mode]:
     mixedlm = statsmodels.formula.api.mixedlm
 
     def facts(fit: Any) -> dict[str, Any]:
-        return {"fixef": [float(value) for value in fit.fe_params], "sigma": float(fit.scale) ** 0.5}
+        figures = {"fixef": [float(value) for value in fit.fe_params], "sigma": float(fit.scale) ** 0.5}
+        return figures | {"objective": -2.0 * float(fit.llf)}
 
     def fit() -> Any:
         return mixedlm(fixed, data, groups=data[group], re_formula=random).fit(reml=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from hier.estimate import Estimate
 from hier.plots import style
 from hier.plots.factors import find_factor
-from hier.plots.lines import covariate, hold, hold_levels, level_means, others_at_means, path, paths
+from hier.plots.lines import covariate, hold, hold_levels, level_means, path, paths
 from hier.pooling import Comparison
 
 POPULATION_POINTS = 60
@@ -48,7 +48,10 @@ def _draw_lines(axes: Axes, estimate: Estimate, k: int, column: str, shown: np.n
     design, random = model.design, model.design.random_effects[k]
     held = hold_levels(model, column, k)
     x, rows = held.fixed.x, np.isin(random.codes, shown)
-    fitted = held.predict(arrays.beta, arrays.terms[k].deviations) + others_at_means(estimate, column, k)
+    modes = [term.deviations for term in arrays.terms]
+    fitted = held.predict(arrays.beta, modes[k])
+    for level in shown:
+        fitted[random.codes == level] += held.around(level, modes)
     method, group = estimate.method.upper(), style.name(random.group)
     axes.scatter(x[rows], design.y[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
     thin = LineCollection(

@@ -15,7 +15,6 @@ from hier.plots.factors import by_level, find_factor
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
 from hier.pooling import Comparison
 from hier.pooling.least_squares import explained_by_others
-from hier.posterior import Posterior
 
 ACROSS = 4
 DRAWS_FOR_BAND = 1000
@@ -27,8 +26,9 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
 
     Up to `n` levels (12 at most), evenly chosen from the one whose line pooling moves most to the one that it moves
     least. The band is the central 95 percent of the posterior of the level's line, without the residual scatter.
-    With several grouping factors the levels are those of `group`, by default of the one with the most, and the other
-    factors' deviations, at their conditional modes, are taken off the data.
+    With several grouping factors the levels are those of `group`, by default of the one with the most. The other
+    factors' deviations, at their conditional modes, are then taken off the data; the posterior's line has them at their
+    means over the level's rows, less the same of the modes.
     Raises ModelError where the model has no numeric covariate, and for a grouping factor that it does not have.
     """
     model = comparison.estimate.model
@@ -42,7 +42,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
             expected="a numeric column, such as `week` in `weight ~ week + (week | id)`",
             hint="use plot_data, which shows the response by level",
         )
-    found = _differences(comparison, hold_levels(model, column, k), k)
+    found = _differences(comparison, column, k)
     shown = style.spread(np.argsort(-found.moved(random), kind="stable"), max(1, min(n, 12)))
     across = min(ACROSS, len(shown))
     down = -(-len(shown) // across)
@@ -53,7 +53,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
         _draw_level(axes, comparison, found, random, int(level))
         axes.set_title(style.name(random.levels[level]))
     style.legend(figure, *panels)
-    others = " − other factors" if len(model.design.random_effects) > 1 else ""
+    others = "\n− other factors" if len(model.design.random_effects) > 1 else ""
     difference = f"{style.name(model.design.response, 30)} − population{others}"
     style.outer_labels(panels, across, style.name(column, 60), difference)
     return figure
@@ -81,9 +81,10 @@ class Differences(NamedTuple):
         return np.sqrt(np.where(np.isnan(square), np.inf, square))
 
 
-def _differences(comparison: Comparison, held: HeldLevels, k: int) -> Differences:
-    design, arrays = comparison.estimate.model.design, comparison.estimate.arrays
-    modes = [term.deviations for term in arrays.terms]
+def _differences(comparison: Comparison, column: str, k: int) -> Differences:
+    model, arrays = comparison.estimate.model, comparison.estimate.arrays
+    design, modes = model.design, [term.deviations for term in arrays.terms]
+    held = hold_levels(model, column, k)
     coefficients = by_level(comparison.table, "least_squares", design.random_effects[k])
     population = held.fixed.population(arrays.beta)
     return Differences(
@@ -98,7 +99,7 @@ def _differences(comparison: Comparison, held: HeldLevels, k: int) -> Difference
 def _draw_level(axes: Axes, comparison: Comparison, found: Differences, random: RandomEffects, level: int) -> None:
     rows = random.codes == level
     x, own = found.held.fixed.x[rows], found.own[rows]
-    draws = _line_draws(comparison.posterior, found.held, random.group, level) - found.population[rows]
+    draws = _line_draws(comparison, found, random.group, level)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     band = np.column_stack([path(x, low), path(x, high)[:, 1]])
     axes.axhline(0.0, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
@@ -112,10 +113,18 @@ def _draw_level(axes: Axes, comparison: Comparison, found: Differences, random: 
     axes.fill_between(*band.T, color=style.POSTERIOR, alpha=0.28, linewidth=width, label="posterior, 95%")
 
 
-def _line_draws(posterior: Posterior, held: HeldLevels, group: str, level: int) -> np.ndarray:
-    """Draws (S, rows) of one level's line, evenly thinned."""
-    rows = held.codes == level
-    beta = posterior.draws["beta"].reshape(-1, len(posterior.coef_names))
-    deviations = posterior.draws[f"b_{group}"][:, :, level].reshape(len(beta), -1)
-    keep = style.spread(np.arange(len(beta)), DRAWS_FOR_BAND)
-    return beta[keep] @ held.fixed.X[rows].T + deviations[keep] @ held.Z[rows].T + held.fixed.offset[rows]
+def _line_draws(comparison: Comparison, found: Differences, group: str, level: int) -> np.ndarray:
+    """Draws (S, rows) of one level's line less the population and the other factors, evenly thinned."""
+    posterior, held = comparison.posterior, found.held
+    rows, beta = held.codes == level, _thinned(posterior.draws["beta"])
+    deviations = [_thinned(posterior.draws[f"b_{other.name}"]) for other in posterior.groups]
+    own = next(b for b, other in zip(deviations, posterior.groups, strict=True) if other.name == group)[:, level]
+    modes = [term.deviations for term in comparison.estimate.arrays.terms]
+    line = beta @ held.fixed.X[rows].T + held.fixed.offset[rows] + own @ held.Z[rows].T
+    return line - found.population[rows] + (held.around(level, deviations) - held.around(level, modes))
+
+
+def _thinned(draws: np.ndarray) -> np.ndarray:
+    """Draws (C, D, ...) as (S, ...), evenly thinned; a view, since the deviations of many levels are large."""
+    flat = draws.reshape(-1, *draws.shape[2:])
+    return flat[:: -(-len(flat) // DRAWS_FOR_BAND)]

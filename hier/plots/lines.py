@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +35,15 @@ class HeldLevels(NamedTuple):
     """The same for the levels of one grouping factor: columns are at their means over the level's rows.
 
     `fixed`; the factor's columns `Z` (n, q) and each row's level `codes` (n,); `varies` (p,): which of the fixed
-    columns vary by level too.
+    columns vary by level too. `others`: of every other grouping factor its position in the design, its columns (n, q),
+    held likewise, and its codes (n,).
     """
 
     fixed: Held
     Z: np.ndarray
     codes: np.ndarray
     varies: np.ndarray
+    others: tuple[tuple[int, np.ndarray, np.ndarray], ...]
 
     def predict(self, beta: np.ndarray, deviations: np.ndarray) -> np.ndarray:
         """The fitted values (n,) of fixed effects (p,) and the deviations (J, q) of each row's own level."""
@@ -49,6 +52,20 @@ class HeldLevels(NamedTuple):
     def own(self, beta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """No pooling: each level's own coefficients (J, q), and `beta` for the columns that do not vary by level."""
         return self.predict(np.where(self.varies, 0.0, beta), coefficients)
+
+    def around(self, level: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
+        """What all other grouping factors add to the rows of one level (..., rows), their deviations (..., J, q), given
+        in the design's order, at their means over these rows.
+
+        Where the factor is nested in another, this is what the level that it belongs to adds.
+        """
+        rows = np.flatnonzero(self.codes == level)
+        total: np.ndarray | float = 0.0
+        for k, columns, codes in self.others:
+            found, count = np.unique(codes[rows], return_counts=True)
+            mean = np.einsum("j,...jq->...q", count / len(rows), deviations[k][..., found, :])
+            total = total + mean @ columns[rows].T
+        return np.asarray(total)
 
 
 def covariate(model: Model, group: str | None = None) -> str | None:
@@ -87,31 +104,17 @@ def hold(model: Model, column: str | None, codes: np.ndarray | None = None) -> H
 
 
 def hold_levels(model: Model, column: str | None, k: int) -> HeldLevels:
-    """The columns of the fixed effects and of grouping factor `k`, held by its levels."""
-    random = model.design.random_effects[k]
+    """The columns of the fixed effects and of all grouping factors, held by the levels of grouping factor `k`."""
+    factors = model.design.random_effects
+    codes = factors[k].codes
+    columns = [_held(model, column, codes, random.Z, random.names) for random in factors]
     return HeldLevels(
-        fixed=hold(model, column, random.codes),
-        Z=_held(model, column, random.codes, random.Z, random.names),
-        codes=random.codes,
-        varies=np.array([name in random.names for name in model.design.names], dtype=bool),
+        fixed=hold(model, column, codes),
+        Z=columns[k],
+        codes=codes,
+        varies=np.array([name in factors[k].names for name in model.design.names], dtype=bool),
+        others=tuple((at, columns[at], factors[at].codes) for at in range(len(factors)) if at != k),
     )
-
-
-def others_at_means(estimate: Estimate, column: str | None, k: int) -> np.ndarray:
-    """What the grouping factors other than `k` add to each row (n,), their conditional modes and columns held at their
-    means over the rows of a level of `k`.
-
-    Where `k` is nested in another factor, these are the deviations of the level that it belongs to.
-    """
-    model, total = estimate.model, np.zeros(estimate.nobs)
-    codes = model.design.random_effects[k].codes
-    for at, (random, own) in enumerate(zip(model.design.random_effects, estimate.arrays.terms, strict=True)):
-        if at != k:
-            columns = _held(model, column, codes, random.Z, random.names)
-            modes = own.deviations[random.codes]
-            for z, mode in zip(columns.T, modes.T, strict=True):
-                total += z * _mean(codes, mode)[codes]
-    return total
 
 
 def _held(

@@ -31,11 +31,13 @@ def parameters(posterior: Posterior) -> list[Parameter]:
     found = [Parameter(name(column, 34), beta[:, :, k]) for k, column in enumerate(posterior.coef_names)]
     several = len(posterior.groups) > 1
     for group in largest_first(posterior.groups):
-        bar, long, short = (f" | {name(group.name, 12)}", 20, 9) if several else ("", 30, 14)
+        long, short = (16, 9) if several else (30, 14)
         sd, columns = posterior.draws[f"sd_{group.name}"], group.names
         for k, column in enumerate(columns):
+            bar = f" | {name(group.name, 14)}" if several else ""
             found.append(Parameter(f"sd({name(column, long)}{bar})", sd[:, :, k], low=0.0))
         for i, j in correlated_pairs(group.blocks):
+            bar = f" | {name(group.name, 9)}" if several else ""
             label = f"cor({name(columns[i], short)}, {name(columns[j], short)}{bar})"
             found.append(Parameter(label, posterior.draws[f"cor_{group.name}"][:, :, i, j], -1.0, 1.0))
     return [*found, Parameter("sigma", posterior.draws["sigma"], low=0.0)]

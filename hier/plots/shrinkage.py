@@ -14,7 +14,7 @@ from hier.plots.factors import by_level, find_factor
 from hier.pooling import Comparison
 
 LABELS = 6  # extreme levels named in a panel
-LONGEST = 14  # letters of a name beside a panel
+LONGEST = 14  # letters of a name beside one of several panels
 FAR = 3.0  # own least squares further out than so many interquartile ranges are left outside
 
 
@@ -91,7 +91,7 @@ def _draw_ladder(axes: Axes, comparison: Comparison, at: int, pooled: Pooled, k:
     _points(axes, posterior, rows, "posterior mean", "posterior")
     axes.axvline(pooled.population[k], color=style.POPULATION, linewidth=1.3, label="population", zorder=1)
     outside = _frame(axes.set_xlim, own, np.append(np.concatenate([estimate, posterior]), pooled.population[k]))
-    labels = style.names(random.levels[order], LONGEST)
+    labels = style.names(random.levels[order], LONGEST if len(random.names) > 1 else style.LONGEST_NAME)
     style.level_axis(axes, labels, style.name(random.group) if k == 0 or small else "")
     axes.set_xlabel(style.name(random.names[k], 18) + outside)
     if small:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Block, Design
+from hier.kernel.covariance import correlation_blocks
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Group:
     @property
     def is_correlated(self) -> bool:
         """Whether any two of its columns have a correlation."""
-        return any(block.size > 1 for block in self.blocks)
+        return bool(correlation_blocks(self.blocks))
 
 
 def groups_of(design: Design) -> tuple[Group, ...]:

@@ -100,7 +100,7 @@ def test_the_order_of_a_categorical_is_kept():
     data = frame()
     assert design_of(data).names == ("Intercept", "x", "f[T.mid]", "f[T.hi]")
     turned = data.assign(g=pd.Categorical(data["g"], categories=range(20, 5, -1)))
-    random = design_of(turned).random
+    random = design_of(turned).random_effects[0]
     assert list(random.levels) == [15, 14, 13, 12, 11, 10]
     assert design_of(turned).unused_levels == {"g": 9}
 
@@ -133,7 +133,7 @@ LEVELS = {
 def test_a_grouping_factor_of_any_hashable_kind(kind):
     values = LEVELS[kind]
     labels = pd.Series([values[k % 3] for k in range(60)], dtype=object)
-    random = design_of(frame().assign(g=labels)).random
+    random = design_of(frame().assign(g=labels)).random_effects[0]
     assert set(random.levels) == set(values)
     assert [random.levels[code] for code in random.codes] == list(labels)
 
@@ -206,7 +206,8 @@ def test_many_rows_and_levels_take_less_than_four_times_the_columns():
     design_of(data.head(1000).assign(g=np.arange(1000) % 20))  # what is imported on first use is not counted
     tracemalloc.start()
     try:
-        likelihood_problem(hier.Model(FORMULA, data).design)
+        model = hier.Model(FORMULA, data)
+        likelihood_problem(model.design, model.structure)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -221,7 +222,7 @@ def test_an_xarray_dataset_of_two_dimensions_is_a_row_for_each_pair():
     )
     design = design_of(table, "y ~ x + (1 | school)")
     assert design.nobs == 20
-    assert list(design.random.levels) == list("abcd")
+    assert list(design.random_effects[0].levels) == list("abcd")
 
 
 @pytest.mark.parametrize("kind", [np.int64, "Int64"])
@@ -231,17 +232,17 @@ def test_large_whole_numbers_stay_apart(kind):
         labels[0] = pd.NA
     data = frame().assign(g=labels, t=np.tile(2**60 + np.arange(4), 15))
     design = design_of(data, "y ~ factor(t) + (1 | g)")
-    assert design.random.n_levels == 6
+    assert design.random_effects[0].n_levels == 6
     assert design.names[-1] == f"factor(t)[T.{2**60 + 3}]"
     unsigned = frame().assign(g=np.repeat(np.uint64(2**63) + np.arange(6).astype(np.uint64), 10))
-    assert design_of(unsigned).random.n_levels == 6
+    assert design_of(unsigned).random_effects[0].n_levels == 6
 
 
 def test_columns_that_share_a_name_are_not_confused():
     data = frame().assign(x=lambda d: np.exp(d["x"]))
     data["log(x)"] = 50.0
     data["log(x)"] += np.arange(60)
-    random = design_of(data, "y ~ `log(x)` + (0 + log(x) | g)").random
+    random = design_of(data, "y ~ `log(x)` + (0 + log(x) | g)").random_effects[0]
     np.testing.assert_allclose(random.Z[:, 0], np.log(data["x"]))
     with pytest.raises(hier.FormulaError, match=r"two columns of the design are named `log\(x\)`"):
         design_of(data, "y ~ `log(x)` + log(x) + (1 | g)")
@@ -251,11 +252,11 @@ def test_columns_that_share_a_name_are_not_confused():
 
 def test_shared_columns_are_those_of_the_bar():
     design = design_of(frame(), "y ~ f + x + (f + x | g)")
-    np.testing.assert_array_equal(design.random.Z, design.X)
-    assert np.shares_memory(design.random.Z, design.X)
+    np.testing.assert_array_equal(design.random_effects[0].Z, design.X)
+    assert np.shares_memory(design.random_effects[0].Z, design.X)
     other = design_of(frame(), "y ~ 0 + f + x + (0 + x + f | g)")
-    assert other.random.names == ("x", "f[lo]", "f[mid]", "f[hi]")
-    np.testing.assert_array_equal(other.random.Z[:, 0], frame()["x"])
+    assert other.random_effects[0].names == ("x", "f[lo]", "f[mid]", "f[hi]")
+    np.testing.assert_array_equal(other.random_effects[0].Z[:, 0], frame()["x"])
 
 
 @pytest.mark.parametrize(

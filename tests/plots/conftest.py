@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.estimate.result import Arrays, Estimate
+from hier.estimate.result import Arrays, Estimate, TermArrays
 from hier.pooling.least_squares import own_least_squares
+from hier.posterior.groups import groups_of
 from hier.posterior.result import Posterior, Settings
 
 
@@ -38,23 +39,27 @@ def table(levels: int, rows: int, seed: int = 0) -> pd.DataFrame:
 
 
 def made_up_estimate(model: hier.Model) -> hier.Estimate:
-    """Least squares for all rows, and deviations that are 0.8 times those of each level's own least squares."""
+    """Least squares for all rows, and deviations that are 0.8 times those of each level's own least squares, of one
+    grouping factor after the other.
+    """
     design = model.design
     y = design.y - (0.0 if design.offset is None else design.offset)
     beta = np.linalg.lstsq(design.X, y, rcond=None)[0]
-    own, information = own_least_squares(design, beta)
-    population = pd.Series(beta, index=list(design.names)).reindex(list(design.random.names)).fillna(0.0).to_numpy()
-    deviations = np.nan_to_num(0.8 * (own - population))
-    q, p = len(population), len(beta)
-    factor = np.linalg.cholesky(np.atleast_2d(np.cov(deviations.T)) + 0.01 * np.eye(q))
+    fixed, p = pd.Series(beta, index=list(design.names)), len(beta)
+    deviations = [np.zeros((random.n_levels, len(random.names))) for random in design.random_effects]
+    terms = []
+    for k, random in enumerate(design.random_effects):
+        own, information = own_least_squares(design, k, beta, deviations)
+        deviations[k] = np.nan_to_num(0.8 * (own - fixed.reindex(list(random.names)).fillna(0.0).to_numpy()))
+        q = len(random.names)
+        factor = np.linalg.cholesky(np.atleast_2d(np.cov(deviations[k].T)) + 0.01 * np.eye(q))
+        terms.append(TermArrays(factor, deviations[k], np.linalg.inv(information + np.eye(q))))
     arrays = Arrays(
         beta=beta,
         vcov=np.linalg.inv(design.X.T @ design.X),
         vcov_jacobian=np.broadcast_to(0.1 * np.eye(p)[:, :, None], (p, p, 1)),
         variance_cov=np.eye(1),
-        factor=factor,
-        deviations=deviations,
-        deviations_cov=np.linalg.inv(information + np.eye(q)),
+        terms=tuple(terms),
     )
     return Estimate(
         model, "reml", 1.0, -0.5, 3.0, 5.0, design.nobs, design.nobs - p, True, False, "made up", 1.0, arrays
@@ -63,36 +68,35 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
 
 def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: int = 60) -> Posterior:
     """A posterior around the estimate, of the right shapes and names."""
-    random, design = np.random.default_rng(1), model.design
-    q, group, shape = len(design.random.names), design.random.group, (chains, draws)
-    deviations = estimate.arrays.deviations
-    cor = np.broadcast_to(np.eye(q), (*shape, q, q)).copy()
-    for i, j in np.argwhere(np.tri(q, k=-1)):
-        cor[..., i, j] = cor[..., j, i] = random.uniform(-0.9, 0.9, shape)
+    random, design, shape = np.random.default_rng(1), model.design, (chains, draws)
+    groups = groups_of(design)
     values = {
         "beta": estimate.arrays.beta + 0.1 * random.normal(size=(*shape, len(design.names))),
-        f"sd_{group}": np.abs(random.normal(size=(*shape, q))) + 0.1,
-        **({f"cor_{group}": cor} if max(block.size for block in design.random.blocks) > 1 else {}),
         "sigma": estimate.sigma * np.exp(0.05 * random.normal(size=shape)),
-        f"b_{group}": deviations + 0.3 * random.normal(size=(*shape, *deviations.shape)),
     }
+    for group, term in zip(groups, estimate.arrays.terms, strict=True):
+        q = len(group.names)
+        values[f"sd_{group.name}"] = np.abs(random.normal(size=(*shape, q))) + 0.1
+        if group.is_correlated:
+            cor = np.broadcast_to(np.eye(q), (*shape, q, q)).copy()
+            for i, j in np.argwhere(np.tri(q, k=-1)):
+                cor[..., i, j] = cor[..., j, i] = random.uniform(-0.9, 0.9, shape)
+            values[f"cor_{group.name}"] = cor
+        noise = 0.3 * random.normal(size=(*shape, *term.deviations.shape))
+        values[f"b_{group.name}"] = term.deviations + noise
     stats = {name: np.zeros(shape, dtype=int) for name in ("tree_depth", "n_steps")}
     return Posterior(
         formula=str(model.formula),
         family=model.family.name,
         response=design.response,
-        group=group,
-        levels=design.random.levels,
         coef_names=design.names,
-        group_names=design.random.names,
-        blocks=design.random.blocks,
+        groups=groups,
         settings=Settings(chains, draws, 20, 1, 10),
         priors={},
         notes=(),
         draws=values,
         stats={**stats, "diverging": random.uniform(size=shape) < 0.05, "energy": random.normal(size=shape)},
         observed=design.y,
-        codes=design.random.codes,
     )
 
 
@@ -100,6 +104,14 @@ def _gaps() -> pd.DataFrame:
     """The first level has one row, and the second has two."""
     data = table(12, 6)
     return data.drop(index=[1, 2, 3, 4, 5, 8, 9, 10, 11])
+
+
+def crossed() -> pd.DataFrame:
+    """The same with a second factor h of four levels, crossed with g, whose deviations have a slope in x too."""
+    data, random = table(9, 12), np.random.default_rng(2)
+    h = random.integers(0, 4, len(data))
+    b = random.normal(size=(4, 2)) * [2.0, 0.5]
+    return data.assign(h=h + 10, y=data["y"] + b[h, 0] + b[h, 1] * data["x"])
 
 
 KINDS: dict[str, Callable[[], tuple[str, pd.DataFrame, dict[str, str]]]] = {
@@ -115,11 +127,14 @@ KINDS: dict[str, Callable[[], tuple[str, pd.DataFrame, dict[str, str]]]] = {
     "curve": lambda: ("y ~ x + I(x**2) + a + x:a + (x | g)", table(9, 12), {}),
     "many": lambda: ("y ~ x + (x | g)", table(150, 4), {}),
     "many, no covariate": lambda: ("y ~ 1 + (1 | g)", table(150, 4), {}),
+    "crossed": lambda: ("y ~ x + a + (x | g) + (x || h)", crossed(), {}),
+    "crossed intercepts": lambda: ("y ~ 1 + (1 | h) + (1 | g)", crossed(), {}),
+    "nested": lambda: ("y ~ x + (1 | h/g) + (0 + x | h)", crossed(), {"weights": "w"}),
     "singular": lambda: ("Y ~ X + (X | Group)", hier.load_dataset("sim757"), {}),
 }
 
 
-ESTIMATED = ("slopes", "singular")
+ESTIMATED = ("slopes", "singular", "crossed")
 
 
 @cache

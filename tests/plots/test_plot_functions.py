@@ -8,8 +8,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
@@ -19,6 +18,7 @@ from hier.plots import style
 from hier.plots.lines import hold
 from hier.plots.parameters import parameters
 from hier.plots.shrinkage import _frame
+from tests.plots.drawn import line, points
 
 OF_COMPARISON = ("plot_data", "plot_shrinkage", "plot_parameters", "plot_group_effects", "plot_group_fits")
 OF_POSTERIOR = ("plot_ranks", "plot_trace")
@@ -26,16 +26,6 @@ OF_POSTERIOR = ("plot_ranks", "plot_trace")
 
 def drawn(name: str, comparison) -> Figure:
     return getattr(plots, name)(comparison.posterior if name in OF_POSTERIOR else comparison)
-
-
-def points(axes: Axes, label: str) -> np.ndarray:
-    (found,) = [c for c in axes.collections if isinstance(c, PathCollection) and c.get_label() == label]
-    return np.asarray(found.get_offsets(), dtype=float)
-
-
-def line(axes: Axes, label: str) -> np.ndarray:
-    (found,) = [each for each in axes.lines if each.get_label() == label]
-    return np.asarray(found.get_xydata(), dtype=float)
 
 
 def assert_fills_its_width(figure: Figure) -> None:
@@ -134,7 +124,7 @@ def test_shrinkage_points_are_those_of_the_table(of_kind):
         ("posterior mean", "posterior_mean"),
         ("own least squares", "least_squares"),
     ):
-        wide = shrunk[column].unstack()[["Intercept", "x"]].loc[comparison.posterior.levels].to_numpy()
+        wide = shrunk[column].unstack()[["Intercept", "x"]].loc[comparison.posterior.groups[0].levels].to_numpy()
         np.testing.assert_allclose(points(plane, label), wide)
         for k, axes in enumerate(ladders):
             order = np.argsort(shrunk["estimate"].to_numpy().reshape(-1, 2)[:, k], kind="stable")
@@ -177,7 +167,7 @@ def test_group_fits_are_differences_from_the_population(of_kind):
     assert len(figure.axes) == 4
     for axes in figure.axes:
         level = axes.get_title(loc="left")
-        rows = design.random.levels[design.random.codes] == level
+        rows = design.random_effects[0].levels[design.random_effects[0].codes] == level
         x, y = design.X[rows, 1], design.y[rows]
         np.testing.assert_allclose(points(axes, "data"), np.column_stack([x, y - intercept - slope * x]))
         at, drawn_line = line(axes, "REML").T
@@ -191,15 +181,19 @@ def test_group_fits_begin_with_the_level_that_moves_most(of_kind):
     comparison = of_kind("slopes")
     design = comparison.estimate.model.design
     own = comparison.shrinkage["least_squares"].to_numpy().reshape(-1, 2)
-    gap = np.einsum("ij,ij->i", design.random.Z, (own - comparison.estimate.coef["g"].to_numpy())[design.random.codes])
-    moved = np.bincount(design.random.codes, gap**2)
+    gap = np.einsum(
+        "ij,ij->i",
+        design.random_effects[0].Z,
+        (own - comparison.estimate.coef["g"].to_numpy())[design.random_effects[0].codes],
+    )
+    moved = np.bincount(design.random_effects[0].codes, gap**2)
     titles = [axes.get_title(loc="left") for axes in plots.plot_group_fits(comparison).axes if axes.axison]
-    assert titles == list(design.random.levels[np.argsort(-moved)])
+    assert titles == list(design.random_effects[0].levels[np.argsort(-moved)])
 
 
 def test_the_curve_moves_every_column_of_the_covariate(of_kind):
     model = of_kind("curve").estimate.model
-    held = hold(model, "x", by_level=False)
+    held = hold(model, "x")
     constant = dict(zip(model.design.names, np.ptp(held.X, axis=0) < 1e-12, strict=True))
     assert [name for name, still in constant.items() if still] == ["Intercept", "a[T.v]", "a[T.w]"]
 

@@ -56,6 +56,43 @@ def test_few_unbalanced_groups():
     assert_same_distribution(post, long_run(model, noncentred=True, draws=40_000))
 
 
+def two_factors(nested: bool) -> pd.DataFrame:
+    """Seven levels of g; four of h that cross them, or three that hold them; unbalanced, simulated."""
+    rng = np.random.default_rng(11)
+    g = np.repeat(np.arange(7), [5, 9, 4, 7, 6, 8, 3])
+    h = g % 3 if nested else rng.integers(0, 4, len(g))
+    x, b, c = rng.normal(size=len(g)), 1.2 * rng.normal(size=7), 0.8 * rng.normal(size=4)
+    return pd.DataFrame({"g": g, "h": h, "x": x, "y": 1.0 + 0.5 * x + b[g] + c[h] + rng.normal(size=len(g))})
+
+
+HALF_NORMAL = {"sd_g": dist.HalfNormal(1.5), "sd_h": dist.HalfNormal(1.5), "sigma": dist.HalfNormal(2.0)}
+
+
+@pytest.mark.slow
+def test_two_crossed_factors():
+    model = hier.Model("y ~ x + (1 | g) + (1 | h)", two_factors(nested=False), priors=HALF_NORMAL)
+    assert model.structure.dense
+    post = model.sample(chains=4, draws=20_000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=20_000))
+
+
+@pytest.mark.slow
+def test_two_nested_factors():
+    model = hier.Model("y ~ x + (1 | g) + (1 | h)", two_factors(nested=True), priors=HALF_NORMAL)
+    assert not model.structure.dense
+    post = model.sample(chains=4, draws=40_000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=40_000))
+
+
+@pytest.mark.slow
+def test_slopes_of_two_crossed_factors():
+    data = two_factors(nested=False).assign(y=lambda d: d["y"] + (0.5 * (d["g"] % 3) - 0.3 * d["h"]) * d["x"])
+    priors = {name: dist.HalfNormal(1.0) for name in ("sd_g", "sd_h", "sigma")}
+    model = hier.Model("y ~ x + (x | g) + (x || h)", data, priors=priors)
+    post = model.sample(chains=4, draws=40_000, seed=1, progress=False)
+    assert_same_distribution(post, long_run(model, noncentred=True, draws=40_000))
+
+
 @pytest.mark.slow
 def test_pigs(pigs_model):
     post = pigs_model.sample(chains=4, draws=10_000, seed=3, progress=False)

@@ -1,4 +1,5 @@
-"""Two comparisons, each estimated and sampled once: the pigs, and a small table with hostile names."""
+"""Three comparisons, each estimated and sampled once: the pigs, a small table with hostile names, and one with two
+grouping factors."""
 
 from __future__ import annotations
 
@@ -36,6 +37,17 @@ def hostile() -> hier.Comparison:
 
 
 @pytest.fixture(scope="session")
+def crossed() -> hier.Comparison:
+    """Seven levels of one factor, whose name is markup, crossed with eleven of another."""
+    random = np.random.default_rng(6)
+    g, h, x = random.integers(0, 7, 120), random.integers(0, 11, 120), random.normal(size=120)
+    y = random.normal(size=7)[g] + random.normal(size=11)[h] + x + random.normal(size=120)
+    data = pd.DataFrame({"y": y, "x": x, "<b>g": g, "h": np.array([f"level {k}" for k in range(11)])[h]})
+    model = hier.Model("y ~ x + (1 | `<b>g`) + (x | h)", data)
+    return hier.compare(model.estimate(), model.sample(chains=2, draws=100, warmup=100, seed=1, progress=False))
+
+
+@pytest.fixture(scope="session")
 def pigs_page(pigs: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(pigs, tmp_path_factory.mktemp("report") / "pigs.html")
 
@@ -43,3 +55,8 @@ def pigs_page(pigs: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def hostile_page(hostile: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(hostile, tmp_path_factory.mktemp("report") / "hostile.html")
+
+
+@pytest.fixture(scope="session")
+def crossed_page(crossed: hier.Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(crossed, tmp_path_factory.mktemp("report") / "crossed.html")

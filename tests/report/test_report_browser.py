@@ -48,7 +48,7 @@ def test_an_error_on_the_console_would_be_seen(tmp_path):
     assert pixels.std() == 0.0
 
 
-@pytest.mark.parametrize("fixture", ["pigs_page", "hostile_page"])
+@pytest.mark.parametrize("fixture", ["pigs_page", "hostile_page", "crossed_page"])
 def test_a_page_opens_without_a_word_on_the_console(fixture, request, tmp_path):
     pixels, said = opened(request.getfixturevalue(fixture), tmp_path)
     assert said == []

@@ -20,13 +20,14 @@ def with_levels(comparison, count: int):
 
 
 def test_of_many_levels_the_first_500_are_listed_and_that_is_said(pigs):
-    table = content.level_table(with_levels(pigs, 501))
+    (group,) = pigs.posterior.groups
+    table = content.level_table(with_levels(pigs, 501), group)
     assert len(table.rows) == 1000
     assert table.rows[0][:4] == ["0", "Intercept", "–", "1.000"]
     assert table.rows[-1][0] == "499"
     assert content.levels_note(501).startswith("The first 500 of 501 levels")
     assert content.levels_note(500) == "All 500 levels."
-    assert len(content.level_table(pigs).rows) == 96
+    assert len(content.level_table(pigs, group).rows) == 96
 
 
 @pytest.mark.parametrize(
@@ -60,14 +61,42 @@ def test_the_largest_difference_names_its_level(pigs):
     table.loc[(7, "week"), "mode"] = (
         table.loc[(7, "week"), "posterior_mean"] + 3 * table.loc[(7, "week"), "posterior_sd"]
     )
-    said = content.largest_difference(dataclasses.replace(pigs, table=table))
+    said = content.largest_difference(dataclasses.replace(pigs, table=table), "id")
     assert said == "3.00 posterior standard deviations, at level 7 (week)"
 
 
 def test_pictures_need_no_covariate(pigs, monkeypatch):
     for plot in ("plot_data", "plot_shrinkage", "plot_group_effects"):
-        monkeypatch.setattr(pictures, plot, lambda comparison: None)
+        monkeypatch.setattr(pictures, plot, lambda comparison, group: None)
     monkeypatch.setattr(pictures, "embed", lambda figure: "data:")
-    monkeypatch.setattr(pictures, "covariate", lambda model: None)
-    titles = [picture.title for picture in content.pooling_pictures(pigs)]
+    monkeypatch.setattr(pictures, "covariate", lambda model, group: None)
+    titles = [picture.title for picture in content.pooling_pictures(pigs, "id")]
     assert titles == ["The data and the fitted model", "Shrinkage", "Deviations from the population"]
+
+
+def test_each_factor_has_its_own_tables(crossed):
+    found = content.content(crossed)["factors"]
+    assert [(each["id"], each["group"]) for each in found] == [("levels", "h"), ("levels-2", "<b>g")]
+    assert [len(each["levels"].rows) for each in found] == [22, 7]
+    assert [each["levels_note"] for each in found] == ["All 11 levels.", "All 7 levels."]
+    assert [row[0] for row in found[0]["shrinkage"].rows] == ["Intercept", "x"]
+    for each, group in zip(found, ("h", "<b>g"), strict=True):
+        first = crossed.table.xs(group, level="group").iloc[0]
+        assert each["levels"].rows[0][3] == content.number(first["mode"])
+        assert group in each["pictures"][0].alt
+
+
+def test_facts_name_every_factor(crossed):
+    said = content.facts(crossed.estimate)
+    rows = np.bincount(crossed.posterior.groups[0].codes)
+    assert ("Grouping factor", f"<b>g, 7 levels with {rows.min()} to {rows.max()} rows each") in said
+    assert [value for word, value in said if word == "Random effects"] == ["Intercept", "Intercept, x"]
+
+
+def test_the_reading_of_a_picture_says_what_is_taken_off(crossed, pigs, monkeypatch):
+    monkeypatch.setattr(pictures, "embed", lambda figure: "data:")
+    several = " ".join(picture.reading for picture in pictures.pooling_pictures(crossed, "h"))
+    single = " ".join(picture.reading for picture in pictures.pooling_pictures(pigs, "id"))
+    assert "less the deviations of the other grouping factors" in several
+    assert "what the other grouping factors add to the rows" in several
+    assert "other grouping factors" not in single

@@ -55,7 +55,7 @@ def page_of(path: Path) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(params=["pigs_page", "hostile_page"])
+@pytest.fixture(params=["pigs_page", "hostile_page", "crossed_page"])
 def page(request: pytest.FixtureRequest) -> Page:
     return page_of(request.getfixturevalue(request.param))
 
@@ -89,8 +89,9 @@ def test_a_page_loads_nothing(page):
 
 def test_all_pictures_are_in_the_page_with_a_text_for_who_cannot_see_them(page):
     images = page.all("img")
-    assert len(images) == 7
-    assert len({image["alt"] for image in images}) == 7
+    sections = [each for each in page.all("section") if str(each["id"]).startswith("levels")]
+    assert len(images) == 3 + 4 * len(sections)
+    assert len({image["alt"] for image in images}) == len(images)
     for image in images:
         assert len(image["alt"] or "") > 30
         head, data = str(image["src"]).split(",")
@@ -131,6 +132,23 @@ def test_a_verdict_for_each_check(pigs, pigs_page):
     assert ("✓ draws usable" in words) == usable
     assert ("! draws not yet usable" in words) == (not usable)
     assert all(problem in words for problem in pigs.posterior.diagnose().problems)
+
+
+def test_a_section_for_each_grouping_factor(crossed_page):
+    source, page = crossed_page.read_text(encoding="utf-8"), page_of(crossed_page)
+    assert "<b>" not in source
+    assert page.words.index("Levels of h") < page.words.index("Levels of <b>g")
+    assert [each["id"] for each in page.all("section")] == [
+        "model",
+        "parameters",
+        "levels",
+        "levels-2",
+        "draws",
+        "made",
+    ]
+    for words in ("h, 11 levels with", "~h (Number of levels: 11)", "<b>g, 7 levels with", "Levels of <b>g"):
+        assert words in page.words
+    assert page.words.count("There are 2 grouping factors") == 1
 
 
 def test_names_are_text(hostile_page):
