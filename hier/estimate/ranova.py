@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hier.estimate.result import Estimate
 
 
+NO_DIFFERENCE = 1e-7  # on the scale of -2 log likelihood: the last digits of two searches for one optimum
+
+
 class _Fit(NamedTuple):
     """A reduced model's log-likelihood, its number of parameters, and whether the search converged."""
 
@@ -47,8 +50,8 @@ def ranova(estimate: Estimate) -> pd.DataFrame:
         fits[deletion.label] = _fit(replace(design, random_effects=deletion.random_effects), reml=reml)
     loglik = np.array([fit.loglik for fit in fits.values()])
     npar = np.array([fit.n_parameters for fit in fits.values()])
-    # a smaller model fits no better; a difference below zero is the search's last digits
-    lrt = np.maximum(2.0 * (loglik[0] - loglik), 0.0)
+    lrt = 2.0 * (loglik[0] - loglik)
+    lrt[lrt < NO_DIFFERENCE] = 0.0
     df = (npar[0] - npar).astype(float)
     lrt[0] = df[0] = np.nan
     table = pd.DataFrame(
