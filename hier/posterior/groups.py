@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Block, Design
+from hier.kernel.covariance import correlation_blocks
 
 
 @dataclass(frozen=True)
 class Group:
     """A grouping factor: its `name`, the J `levels` as they stand in the data, and the `names` of the q columns that
-    vary between them, `blocks` of which are correlated. `codes` (n,): each row's level.
+    vary between them, `blocks` of which share correlations or a variance. `codes` (n,): each row's level.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Group:
     @property
     def is_correlated(self) -> bool:
         """Whether any two of its columns have a correlation."""
-        return any(block.size > 1 for block in self.blocks)
+        return bool(correlation_blocks(self.blocks))
 
 
 def groups_of(design: Design) -> tuple[Group, ...]:
