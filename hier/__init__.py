@@ -17,7 +17,7 @@ from hier.errors import DataError, FitError, FormulaError, HierError, JobError, 
 
 if TYPE_CHECKING:
     from hier.datasets import list_datasets, load_dataset
-    from hier.estimate import Estimate
+    from hier.estimate import Estimate, ManyEstimates, estimate_many
     from hier.interface import Comparison, Model, compare, report
     from hier.posterior import Posterior, load_posterior
 
@@ -27,6 +27,8 @@ _HOME = {
     "Comparison": "hier.interface",
     "report": "hier.interface",
     "Estimate": "hier.estimate",
+    "ManyEstimates": "hier.estimate",
+    "estimate_many": "hier.estimate",
     "Posterior": "hier.posterior",
     "load_posterior": "hier.posterior",
     "load_dataset": "hier.datasets",
@@ -41,11 +43,13 @@ __all__ = [
     "FormulaError",
     "HierError",
     "JobError",
+    "ManyEstimates",
     "Model",
     "ModelError",
     "Posterior",
     "__version__",
     "compare",
+    "estimate_many",
     "list_datasets",
     "load_dataset",
     "load_posterior",

@@ -57,7 +57,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "matplotlib": frozenset({"plots"}),
     "jinja2": frozenset({"report"}),
     "typer": frozenset({"cli"}),
-    "rich": frozenset({"cli", "posterior"}),
+    "rich": frozenset({"cli", "estimate"}),
     "xarray": frozenset({"posterior", "jobs"}),
     "h5netcdf": frozenset({"posterior", "jobs"}),
     "h5py": frozenset({"posterior", "jobs"}),

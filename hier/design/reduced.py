@@ -50,7 +50,7 @@ def _without(random: RandomEffects, bar: RandomTerm, at: int) -> list[tuple[str,
         pieces = ([None] if part.intercept else []) + list(part.terms)
         if len(pieces) == 1:
             return whole
-        return [(_alone(piece, bar), _replaced(random, at, _reduced(encoder, piece))) for piece in pieces]
+        return [(_alone(piece, encoder, bar), _replaced(random, at, _reduced(encoder, piece))) for piece in pieces]
     if not part.terms:
         return whole
     free = [term for term in part.terms if not any(term.key < other.key for other in part.terms)]
@@ -60,10 +60,11 @@ def _without(random: RandomEffects, bar: RandomTerm, at: int) -> list[tuple[str,
     return [(f"{term.label} in {bar}", _replaced(random, at, own)) for term, own in zip(free, smaller, strict=True)]
 
 
-def _alone(piece: Term | None, bar: RandomTerm) -> str:
+def _alone(piece: Term | None, encoder: Encoder, bar: RandomTerm) -> str:
     """A part of an uncorrelated bar as a bar of its own."""
     columns = "1" if piece is None else f"0 + {piece.name}"
-    return str(bar).replace(f"({bar.columns} ||", f"({columns} |", 1)
+    several = len(encoder.names) - len(_reduced(encoder, piece).names) > 1
+    return str(bar).replace(f"({bar.columns} ||", f"({columns} {'||' if several else '|'}", 1)
 
 
 def _reduced(encoder: Encoder, piece: Term | None, *, keep_mean: bool = False) -> Encoder:

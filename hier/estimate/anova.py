@@ -79,11 +79,11 @@ def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.
 
 
 def chi_squared_p(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Upper tail of chi-squared variables; on no degrees of freedom all of it is at zero."""
+    """Upper tail of chi-squared variables; one on no degrees of freedom is zero."""
     from scipy.special import chdtrc
 
-    with np.errstate(invalid="ignore"):
-        return np.where(df > 0, chdtrc(df, statistic), np.where(statistic > 0, 0.0, 1.0))
+    of_zero = np.where(np.isnan(df), np.nan, np.where(statistic > 0, 0.0, 1.0))
+    return np.where(df > 0, chdtrc(np.maximum(df, 1.0), statistic), of_zero)
 
 
 def _refuse_incomparable(estimates: Sequence[Estimate]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
-from hier.estimate.many import ManyEstimates, fit_responses, progress_bar
+from hier.estimate.many import ManyEstimates, fit_responses
+from hier.estimate.progress import progress_bar
 from hier.kernel.covariance import theta_of
 from hier.kernel.moments import SMALLEST
 from hier.model.problem import likelihood_problem, terms_of

@@ -84,8 +84,9 @@ def kenward_roger(estimate: Estimate) -> KenwardRoger:
     """The adjusted covariance and degrees of freedom of a REML fit.
 
     The parameters are those in which the covariance of the response is linear: the variances and covariances. Where a
-    structure ties them to each other (`cs`, `ar1`), the covariance is taken as linear around the estimate, which leaves
-    the adjustment's second derivatives out; the result then does not depend on how the structure is parametrised.
+    structure ties them to each other (`cs` with several variances, `ar1`), the covariance is taken as linear around the
+    estimate, which leaves the adjustment's second derivatives out; the result then does not depend on how the structure
+    is parametrised.
 
     Raises FitError for a fit by another method than REML.
     Source: Kenward and Roger (1997), Biometrics 53, 983, equations 1 to 5; Halekoh and Hojsgaard (2014).

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import DataError, FitError
+from hier.estimate.progress import progress_bar
 from hier.estimate.tables import correlated_pairs
 from hier.kernel.crossproducts import Term
 from hier.kernel.many import ManyFits, fit_many
@@ -155,18 +155,3 @@ def _responses(model: Model, Y: Any) -> tuple[np.ndarray, pd.Index]:
             expected="a number in every row: the fits share one design",
         )
     return values, pd.Index(table.columns)
-
-
-@contextlib.contextmanager
-def progress_bar(total: int, what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar that is told how many of `total` are done."""
-    if not shown:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)

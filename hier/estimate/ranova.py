@@ -14,9 +14,10 @@ from hier.design.reduced import deletions
 from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
 from hier.estimate.fit import in_response_units
-from hier.kernel.covariance import n_variance_parameters, start
+from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.fit import fit_likelihood
 from hier.kernel.marginal import LOG_2PI
+from hier.kernel.moments import start_of
 from hier.model.problem import likelihood_problem, structure_of, terms_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def ranova(estimate: Estimate) -> pd.DataFrame:
         },
         index=list(fits),
     )
-    table.loc["<none>", ["p_value", "p_boundary"]] = np.nan
     stray = [label for label, fit in fits.items() if not fit.converged]
     table.attrs["note"] = (
         ("restricted " if reml else "") + "log-likelihoods" + (f"; no convergence: {', '.join(stray)}" if stray else "")
@@ -78,7 +78,7 @@ def _fit(design: Design, *, reml: bool) -> _Fit:
     structure = structure_of(design)
     terms = terms_of(design, structure)
     problem = likelihood_problem(design, structure)
-    fit = fit_likelihood(start(terms), problem.cross, terms, reml=reml)
+    fit = fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=reml)
     objective = in_response_units(float(fit.value), problem.units, design.nobs, reml=reml)
     return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))
 

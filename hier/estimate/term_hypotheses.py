@@ -103,6 +103,8 @@ def type_three(design: Design) -> Hypotheses:
     that involve only the latter.
     """
     columns, contained = _columns(design), containing(design)
+    if not columns.terms:
+        return {}
     coding, plain, estimable, places = _in_full(design, columns)
     found = {}
     for place, term in enumerate(columns.terms):

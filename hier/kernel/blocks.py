@@ -28,9 +28,8 @@ from hier.kernel.correlation import (
     place_of,
 )
 
-INSIDE = 0.01  # of its range: a correlation that a search begins with is as far from either limit
-NEAR = 1.2  # the angle of a correlation that a search begins with near either limit
-HALF = 0.5  # of the residual's: a standard deviation that a search begins with
+INSIDE = 0.01  # of its range: a correlation at which a search begins is as far from either limit
+NEAR = 1.2  # the angle of a correlation near either limit, where a further search begins
 
 
 class Correlation(NamedTuple):
@@ -54,21 +53,22 @@ class Structure(NamedTuple):
     """One covariance structure, for a block of k columns.
 
     `words`: its name in a sentence. `correlation`: None where there is none.
-    `count(block)`: its parameters. `starts(block)`: those that searches begin with. `factor(theta, block)`: the
-    lower-triangular factor (k, k). `canonical(theta, block)`: parameters of the same covariance with a non-negative
-    diagonal of the factor, each with a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is
-    nearer than `least` to its limit put there. `nearest(covariance, block, least)`: parameters of a covariance matrix,
-    or of one like it, with no standard deviation below `least`.
+    `count(block)`: its parameters. `factor(theta, block)`: the lower-triangular factor (k, k).
+    `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the factor, each with
+    a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than `least` to its limit
+    put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one like it, with no
+    standard deviation below `least`. `others(theta, side)`: where else a search should begin, on either side (-1, 1),
+    since the likelihood may have another maximum there; None where it hardly has.
     """
 
     words: str
     correlation: Correlation | None
     count: Callable[[Block], int]
-    starts: Callable[[Block], list[np.ndarray]]
     factor: Callable[[Any, Block], jax.Array]
     canonical: Callable[[Any, Block], jax.Array]
     settled: Callable[[Any, Block, float], jax.Array]
     nearest: Callable[[np.ndarray, Block, float], np.ndarray]
+    others: Callable[[np.ndarray, float], np.ndarray] | None
 
 
 @functools.cache
@@ -110,11 +110,11 @@ def _unstructured() -> Structure:
             log_volume=log_volume,
         ),
         count=lambda block: block.size * (block.size + 1) // 2,
-        starts=lambda block: [np.equal(*_lower(block.size)).astype(np.float64)],
         factor=factor,
         canonical=canonical,
         settled=settled,
         nearest=nearest,
+        others=None,
     )
 
 
@@ -162,11 +162,6 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
             ]
         )
 
-    def starts(block: Block) -> list[np.ndarray]:
-        """No correlation, and near both limits: at small standard deviations the likelihood has several maxima."""
-        none = nearest(HALF**2 * np.eye(block.size), block, 0.0)
-        return [none, *(np.append(none[:-1], angle) for angle in (-NEAR, NEAR) if single is not None)]
-
     def nearest(covariance: np.ndarray, block: Block, least: float) -> np.ndarray:
         variances = np.maximum(np.diag(covariance), least**2)
         sd = np.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
@@ -178,15 +173,19 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
         mean = np.clip(_mean_correlation(covariance, single.reach(block.size)), low + inside, 1.0 - inside)
         return np.append(roots, angle_of(mean, low))
 
+    def others(theta: np.ndarray, side: float) -> np.ndarray:
+        # a variance that reaches zero where the correlation has the wrong sign stays there
+        return np.append(theta[:-1], side * NEAR)
+
     return Structure(
         words=words,
         correlation=None if single is None else _one_correlation(single),
         count=lambda block: n_sds(block) + n_angles,
-        starts=starts,
         factor=factor,
         canonical=canonical,
         settled=settled,
         nearest=nearest,
+        others=None if single is None else others,
     )
 
 

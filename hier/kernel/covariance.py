@@ -109,15 +109,25 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     return np.concatenate(found)
 
 
-def other_starts(terms: Terms) -> np.ndarray:
-    """Where more searches begin (s, m), in case the likelihood has several maxima; none where that is not to be feared.
+def has_several_maxima(terms: Terms) -> bool:
+    """Whether the likelihood may well have several maxima, so that one search is not enough."""
+    return any(STRUCTURES[block.structure].others is not None for blocks in terms for block in blocks)
 
-    Theta of each, and log sigma of half the spread; columns have root mean square 1 there.
+
+def starts(x: np.ndarray, terms: Terms) -> np.ndarray:
+    """Where searches begin (s, m) if the first begins at theta and log sigma `x` (m,): there, and where the likelihood
+    may have another maximum.
     """
-    own = [STRUCTURES[block.structure].starts(block) for blocks in terms for block in blocks]
-    n = max(len(found) for found in own)
-    rows = [np.concatenate([found[min(k, len(found) - 1)] for found in own]) for k in range(1, n)]
-    return np.array([np.append(row, np.log(0.5)) for row in rows]).reshape(n - 1, n_variance_parameters(terms))
+    blocks = [block for own in terms for block in own]
+    *parts, log_sigma = np.split(x, np.cumsum([_count(block) for block in blocks]))
+    found = [x]
+    for side in (-1.0, 1.0) if has_several_maxima(terms) else ():
+        moved = []
+        for block, part in zip(blocks, parts, strict=True):
+            others = STRUCTURES[block.structure].others
+            moved.append(part if others is None else others(part, side))
+        found.append(np.concatenate([*moved, log_sigma]))
+    return np.array(found)
 
 
 def canonical(theta: jax.Array, terms: Terms) -> jax.Array:

@@ -19,7 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import STRUCTURES, Terms, columns_of, n_columns, relative_factors
+from hier.design import Block
+from hier.kernel.blocks import STRUCTURES
+from hier.kernel.covariance import Terms, columns_of, n_columns, relative_factors
 from hier.kernel.crossproducts import CrossProducts, Level
 from hier.kernel.expansion import expand
 from hier.kernel.integrate import Factors
@@ -54,16 +56,14 @@ class _Derivatives(NamedTuple):
 
 
 def _directions(theta: jax.Array, factors: Factors, terms: Terms) -> Directions:
-    """One a parameter: every entry of an unstructured block; of other structures the changes that theta makes to
-    first order. The last is the covariances themselves.
-    """
-    counts = [STRUCTURES[block.structure].count(block.size) for blocks in terms for block in blocks]
+    """One a parameter: those of the blocks, and as the last the covariances themselves."""
+    counts = [STRUCTURES[block.structure].count(block) for blocks in terms for block in blocks]
     pieces = iter(jnp.split(theta, np.cumsum(counts)[:-1]))
     found: list[tuple[int, jax.Array]] = []
     for k, blocks in enumerate(terms):
         q = n_columns(blocks)
         for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
-            own = _of_block(next(pieces), block.structure, block.size)
+            own = _of_block(next(pieces), block)
             found += [(k, jnp.zeros((q, q)).at[start:stop, start:stop].set(change)) for change in own]
     return tuple(
         jnp.stack([change if own == k else jnp.zeros_like(factor) for own, change in found] + [factor @ factor.T])
@@ -71,15 +71,17 @@ def _directions(theta: jax.Array, factors: Factors, terms: Terms) -> Directions:
     )
 
 
-def _of_block(theta: jax.Array, structure: str, size: int) -> Sequence[Any]:
-    """Changes (size, size) of a block's covariance."""
-    if structure == "us":  # in theta itself they would vanish where a variance is zero
-        unit = np.eye(size)
-        pairs = [(a, b) for a in range(size) for b in range(a, size)]
+def _of_block(theta: jax.Array, block: Block) -> Sequence[Any]:
+    """Changes (k, k) of a block's covariance: with its entries where it is linear in them, else with theta."""
+    unit = np.eye(block.size)
+    if block.structure == "us":
+        pairs = [(a, b) for a in range(block.size) for b in range(a, block.size)]
         return [np.outer(unit[a], unit[b]) + (a != b) * np.outer(unit[b], unit[a]) for a, b in pairs]
+    if block.homogeneous and block.structure in ("diag", "cs"):
+        return [unit, 1.0 - unit][: 1 + (block.structure == "cs")]
 
     def covariance(at: jax.Array) -> jax.Array:
-        factor = STRUCTURES[structure].factor(at, size)
+        factor = STRUCTURES[block.structure].factor(at, block)
         return factor @ factor.T
 
     return list(jnp.moveaxis(jax.jacfwd(covariance)(theta), -1, 0))
@@ -197,8 +199,9 @@ def _program(terms: Terms) -> Program:
 def expand_linearly(theta: Any, cross: CrossProducts, terms: Terms) -> LinearExpansion:
     """The expansion at `theta`, from which the relative factors are made.
 
-    Parameters: the variances and covariances of unstructured blocks, in which the response's covariance is linear. In
-    the parameters of other structures it is not, and their second derivatives are left out, so that the result does
-    not depend on how such a structure is parametrised. The last parameter is the residual variance.
+    Parameters: the variances and covariances of unstructured blocks, the variance and the covariance of homogeneous
+    `diag` and `cs`, in which the response's covariance is linear. In the parameters of other structures it is not, and
+    their second derivatives are left out, so that the result does not depend on how such a structure is parametrised.
+    The last parameter is the residual variance.
     """
     return LinearExpansion(*map(np.asarray, _program(terms)(theta, cross)))

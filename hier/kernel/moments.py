@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import Terms, columns_of, n_columns, other_starts, theta_of
+from hier.kernel.covariance import Terms, columns_of, has_several_maxima, n_columns, starts, theta_of
 from hier.kernel.crossproducts import CrossProducts
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
@@ -49,8 +49,7 @@ def start_of(first: Moments, terms: Terms) -> np.ndarray:
     """Where searches of theta and log sigma begin (s, m): one at the first estimates, and others where the likelihood
     may well have several maxima.
     """
-    begin = np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma))
-    return np.vstack([begin, other_starts(terms)])
+    return starts(np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma)), terms)
 
 
 def moments(cross: CrossProducts, terms: Terms) -> Moments:
@@ -58,10 +57,11 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
 
     Where factors cross, so that a search's steps are dear, a second round weights each level by what the first says of
     its precision: T_j = (I + Z_j'WZ_j Sigma)^-1. Where the moments contradict each other, and where a few steps more
-    cost less than the moments, all relative covariances are the identity.
+    cost less than the moments and lead to the same maximum, all relative covariances are the identity.
     """
     columns = [columns_of(blocks) for blocks in terms]
-    first = None if _is_quick(cross) else _solved(cross, columns, _factors(cross, None))
+    skipped = _is_quick(cross) and not has_several_maxima(terms)
+    first = None if skipped else _solved(cross, columns, _factors(cross, None))
     if first is None:
         return Moments(tuple(np.eye(n_columns(blocks)) for blocks in terms), np.float64(0.5))
     second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None

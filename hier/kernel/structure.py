@@ -37,6 +37,17 @@ class Structure(NamedTuple):
         """All factors in the kernel's order."""
         return self.levels + self.dense
 
+    def in_words(self, groups: Sequence[str], sizes: Sequence[int]) -> str:
+        """What is done, in a sentence; `groups` and `sizes`: names and numbers of deviations, in the model's order."""
+        first = " in ".join(groups[k] for k in self.levels)
+        said = f"the deviations of {first} are eliminated level by level"
+        if len(self.levels) > 1:
+            said += ", the inner levels first"
+        if self.dense:
+            others = ", ".join(groups[k] for k in self.dense)
+            said += f", those of {others} ({sum(sizes[k] for k in self.dense)}) as one dense matrix"
+        return said
+
 
 def choose_structure(codes: Sequence[np.ndarray], n_levels: Sequence[int], n_columns: Sequence[int]) -> Structure:
     """The structure of grouping factors with these `codes` (n,), numbers of levels and numbers of columns."""

@@ -28,6 +28,7 @@ def describe_model(model: Model) -> str:
         lines += [f"Random effects: {' | '.join(blocks_in_words(random))}", f"Groups: {_levels(random)}"]
     lines += [
         f"Parameters: {len(design.names) + n_variances}, and {n_deviations} group deviations",
+        f"Likelihood: {_likelihood(model)}",
         *(f"Note: {note}" for note in [*design.notes(), *dialects(model)]),
         "Model:",
         *(f"  {line}" for line in as_text(design)),
@@ -36,6 +37,13 @@ def describe_model(model: Model) -> str:
     priors = model.priors.rows()
     width = max(len(name) for name, _ in priors)
     return "\n".join([*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)])
+
+
+def _likelihood(model: Model) -> str:
+    """By what route the deviations are integrated out."""
+    random = model.design.random_effects
+    sizes = [own.n_levels * len(own.names) for own in random]
+    return model.structure.in_words([own.group for own in random], sizes)
 
 
 def _weights(weights: np.ndarray | None) -> str:

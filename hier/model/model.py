@@ -97,7 +97,7 @@ class Model:
 
     @functools.cached_property
     def structure(self) -> Structure:
-        """The order in which the grouping factors are eliminated. Raises FitError where that needs too much memory."""
+        """The order in which the grouping factors are eliminated."""
         from hier.model.problem import structure_of
 
         return structure_of(self._design)

@@ -50,16 +50,9 @@ class Problem(NamedTuple):
 
 
 def structure_of(design: Design) -> Structure:
-    """The order in which the kernel eliminates the grouping factors. Raises FitError where crossed factors are too
-    large.
-    """
+    """The order in which the kernel eliminates the grouping factors."""
     random = design.random_effects
-    structure = choose_structure(
-        [r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random]
-    )
-    together = [random[k] for k in structure.dense]
-    refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
-    return structure
+    return choose_structure([r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random])
 
 
 def terms_of(design: Design, structure: Structure) -> Terms:
@@ -98,6 +91,8 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
 
 
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
+    together = [design.random_effects[k] for k in structure.dense]
+    refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
     y = design.y if design.offset is None else design.y - design.offset
     X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
     terms = []

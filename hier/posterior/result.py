@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +133,18 @@ class Posterior:
         from hier.posterior.diagnose import diagnose
 
         return diagnose(self)
+
+    def hypothesis(self, hypotheses: str | Sequence[str], *, level: float = 0.95) -> pd.DataFrame:
+        """Posterior probabilities of hypotheses such as `"week > 6"` or `"a - b < 0.5"`, a row each.
+
+        `estimate` and `std_error`: posterior mean and sd of the left side less the right. `post_prob` and
+        `evidence_ratio`: the probability that the hypothesis is true, and that over the probability that it is not;
+        NaN for `=`, which has none under a continuous prior. The interval leaves 1 - `level` out on each side for `>`
+        and `<`, half of that for `=`, as brms has it. Raises FormulaError.
+        """
+        from hier.posterior.hypothesis import hypothesis
+
+        return hypothesis(self, hypotheses, level)
 
     def save(self, path: str | Path) -> Path:
         """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read."""

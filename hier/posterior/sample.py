@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from hier.errors import FitError
+from hier.estimate.progress import progress_bar
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import posterior_problem, terms_of
@@ -61,7 +60,7 @@ def sample(
     assert problem.priors is not None
     density = Density(terms_of(model.design, structure), len(problem.priors.held), with_volume=True)
     n_levels = [model.design.random_effects[k].n_levels for k in structure.order]
-    with use_device(device, problem), _bar(warmup + draws, progress) as on_progress:
+    with use_device(device, problem), progress_bar(warmup + draws, "Sampling", shown=progress) as on_progress:
         options = {"chains": chains, "warmup": warmup, "target_accept": target_accept, "max_tree_depth": max_tree_depth}
         together(lambda: nuts.prepare(density, problem, **options), lambda: exact.prepare(density, problem))
         trace = nuts.run_nuts(density, problem, draws=draws, seed=seed, on_progress=on_progress, **options)
@@ -102,18 +101,3 @@ def _posterior(model: Model, settings: Settings, trace: Any, drawn: Any) -> Post
         stats=stats,
         observed=design.y,
     )
-
-
-@contextlib.contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Any]:
-    """A progress bar over the iterations; compilation is its first moment, when it stands still."""
-    if not shown:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Sampling", total=total)
-        yield lambda done: bar.update(task, completed=done)
