@@ -25,7 +25,7 @@ def describe_model(model: Model) -> str:
         f"Fixed effects: {', '.join(design.names) or 'none'}",
     ]
     for random in design.random_effects:
-        lines += [f"Random effects: {' | '.join(_blocks(random))}", f"Groups: {_levels(random)}"]
+        lines += [f"Random effects: {' | '.join(blocks_in_words(random))}", f"Groups: {_levels(random)}"]
     lines += [
         f"Parameters: {len(design.names) + n_variances}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
@@ -52,7 +52,7 @@ def _weights(weights: np.ndarray | None) -> str:
     return f", precision weights from {weights.min():g} to {weights.max():g}"
 
 
-def _blocks(random: RandomEffects) -> list[str]:
+def blocks_in_words(random: RandomEffects) -> list[str]:
     """The columns of each block, and the structure of their covariance where it is not the usual one."""
     found = []
     for block, (start, stop) in zip(random.blocks, columns_of(random.blocks), strict=True):

@@ -15,7 +15,7 @@ from hier.kernel.covariance import correlation_blocks
 @dataclass(frozen=True)
 class Group:
     """A grouping factor: its `name`, the J `levels` as they stand in the data, and the `names` of the q columns that
-    vary between them, `blocks` of which are correlated. `codes` (n,): each row's level.
+    vary between them, `blocks` of which share correlations or a variance. `codes` (n,): each row's level.
     """
 
     name: str

@@ -83,7 +83,7 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
                 name=str(name),
                 levels=levels_from(draws[by_level].to_numpy(), str(dtype)),
                 names=tuple(map(str, draws[by_coef].to_numpy())),
-                blocks=tuple(Block(*block) for block in blocks),
+                blocks=tuple(Block(int(size), str(kind), bool(one)) for size, kind, one in blocks),
                 codes=constant[f"{stem}_codes"].to_numpy(),
             )
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.estimate import Estimate
 from hier.estimate.summary import significant
-from hier.kernel.covariance import columns_of
+from hier.model.describe import blocks_in_words
 from hier.pooling import Comparison
 from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
@@ -122,7 +122,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     for random in design.random_effects:
         rows = random.rows_per_level
         each = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
-        blocks = [", ".join(random.names[start:stop]) for start, stop in columns_of(random.blocks)]
+        blocks = blocks_in_words(random)
         found += [
             ("Grouping factor", f"{random.group}, {random.n_levels} levels with {each} rows each"),
             ("Random effects", "; ".join(blocks) + (" (uncorrelated)" if len(blocks) > 1 else "")),

@@ -161,6 +161,16 @@ def test_run_makes_the_folder_and_report_uses_it(
     assert "summary.txt is missing" in hier("report", "runs/pigs", "--out", "b.html").stderr
 
 
+def test_run_of_nested_factors(tmp_path: Path, cheap_report: None) -> None:
+    data, out = ROOT / "tests" / "oracle" / "data" / "Oats.csv", tmp_path / "oats"
+    done = hier("run", "yield ~ nitro + (1 | Block/Variety)", "--data", data, "--out", out, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert "groups: Variety:Block, 18; Block, 6" in done.stdout
+    assert "~Variety:Block (Number of levels: 18)" in done.stdout
+    assert "Mean shrinkage of the 6 levels of Block" in done.stdout
+    assert list(load_posterior(out / "posterior.nc").ranef) == ["Variety:Block", "Block"]
+
+
 def test_report_of_a_formula_asks_for_a_name() -> None:
     done = hier("report", FORMULA, "--data", "pigs")
     assert done.exit_code == 2

@@ -143,3 +143,26 @@ def test_the_same_seed_gives_the_same_file_of_draws(pigs_file: ModelFile, fits: 
 
 def from_formula_like(model_file: ModelFile) -> ModelFile:
     return with_settings(from_formula(model_file.formula, model_file.data), chains=2, draws=100, seed=1)
+
+
+def test_a_run_of_two_crossed_factors(tmp_path: Path) -> None:
+    data = Path(__file__).parents[1] / "oracle" / "data" / "Penicillin.csv"
+    model_file = from_formula("diameter ~ 1 + (1 | plate) + (1 | sample)", str(data))
+    out = run(with_settings(model_file, chains=2, draws=100, seed=1), tmp_path / "r")
+    assert check_run(out).complete, str(check_run(out))
+    record = read_estimate(out)
+    # lme4's fit: sds 0.846704, 1.931558 and 0.549923
+    np.testing.assert_allclose(record["varcorr"]["sdcor"], [0.846704, 1.931558, 0.549923], rtol=1e-5)
+    assert {group: table.shape for group, table in record["ranef"].items()} == {"plate": (24, 1), "sample": (6, 1)}
+    table = pd.read_csv(out / "comparison.csv")
+    assert list(table.columns[:3]) == ["group", "level", "term"]
+    assert table["group"].value_counts().to_dict() == {"plate": 24, "sample": 6}
+    np.testing.assert_allclose(table["mode"][24:], record["ranef"]["sample"]["Intercept"], rtol=1e-12)
+    text = (out / "summary.txt").read_text(encoding="utf-8")
+    for words in ("~plate (Number of levels: 24)", "~sample (Number of levels: 6)", "the 6 levels of sample ("):
+        assert words in text
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.index("<h2>Levels of plate</h2>") < page.index("<h2>Levels of sample</h2>")
+    both = load_comparison(out)
+    np.testing.assert_allclose(both.table["mode"], table["mode"], rtol=1e-12)
+    np.testing.assert_allclose(both.table["posterior_mean"], table["posterior_mean"], rtol=1e-12)

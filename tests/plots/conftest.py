@@ -62,7 +62,7 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
         terms=tuple(terms),
     )
     return Estimate(
-        model, "reml", 1.0, -0.5, 3.0, 5.0, design.nobs, design.nobs - p, True, False, "made up", 1.0, arrays
+        model, "reml", 1.0, -0.5, p + 1, 3.0, 5.0, design.nobs, design.nobs - p, True, False, "made up", 1.0, arrays
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import scipy.linalg
 
 import hier
+from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem, terms_of
@@ -41,11 +42,9 @@ def at(model: hier.Model, seed: int) -> tuple[np.ndarray, Problem, Density, dict
     found, volume = density.constrain(x, problem)
     spreads = {}
     for place, k in enumerate(model.structure.order):
-        random, sd = model.design.random_effects[k], np.asarray(found.sd[place])
-        shape = np.eye(len(sd))
-        for factor in found.cor_factors[place]:  # the only correlated block here has all columns of its factor
-            shape = np.asarray(factor @ factor.T)
-        spreads[random.group] = shape * np.outer(sd, sd)
+        random = model.design.random_effects[k]
+        factor = np.asarray(correlated_factor(found.sd[place], found.cor[place], random.blocks))
+        spreads[random.group] = factor @ factor.T
     log_prior = float(density.log_prior(found, problem) + volume)
     value = float(density.neg2_log_density(x, problem)) + 2.0 * log_prior
     return x, problem, density, spreads | {"sigma": float(found.sigma)}, value

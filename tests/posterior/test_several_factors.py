@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,6 +186,16 @@ def test_levels_come_back_from_a_file_as_they_were(kind, tmp_path):
     after = hier.load_posterior(before.save(tmp_path / "p.nc"))
     pd.testing.assert_index_equal(after.groups[0].levels, before.groups[0].levels)
     assert list(after.ranef["h"].index) == ["u", "v", "w"]
+
+
+def test_structures_come_back_from_a_file(tmp_path):
+    one = group("g", ["u", "v"])
+    blocks = (Block(2, "ar1", homogeneous=True), Block(2, "diag"), Block(1))
+    both = made_up([dataclasses.replace(one, blocks=blocks), group("h", ["a", "b"])])
+    after = hier.load_posterior(both.save(tmp_path / "p.nc"))
+    assert [each.blocks for each in after.groups] == [blocks, (Block(1),)]
+    assert after.groups[0].is_correlated
+    assert not dataclasses.replace(one, blocks=(Block(2, "diag", homogeneous=True),)).is_correlated
 
 
 def test_levels_that_a_file_has_no_place_for_are_text_there(tmp_path):
