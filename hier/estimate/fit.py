@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hier.errors import FitError
+from hier.estimate.components import flat_directions
 from hier.estimate.result import Arrays, Estimate, TermArrays
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.crossproducts import Units
@@ -79,10 +80,10 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         vcov=basis @ fit.vcov @ basis.T,
         vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
         variance_cov=2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True),
+        search=fit.x,
         terms=_terms_in_user_units(model, problem, fit),
-        theta=None if method == "map" else np.asarray(fit.x[:-1]),
     )
-    is_singular = any((np.abs(np.diag(factor)) < BOUNDARY).any() for factor in fit.factors)
+    flat = _flat_directions(model, problem, fit)
     return Estimate(
         model=model,
         method=method,
@@ -94,8 +95,8 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         nobs=n,
         df_resid=n - n_parameters,
         converged=bool(fit.converged),
-        is_singular=is_singular,
-        message=_message(fit, is_singular),
+        is_singular=bool(flat),
+        message=_message(fit, flat),
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
@@ -127,8 +128,14 @@ def _terms_in_user_units(model: Model, problem: Problem, fit: PointFit) -> tuple
     return tuple(found)
 
 
-def _message(fit: PointFit, is_singular: bool) -> str:
-    """The end of the search in a sentence or two."""
+def _flat_directions(model: Model, problem: Problem, fit: PointFit) -> list[str]:
+    """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
+    effects = [model.design.random_effects[k] for k in model.structure.order]
+    return flat_directions(effects, fit.factors, problem.units.z, BOUNDARY)
+
+
+def _message(fit: PointFit, flat: list[str]) -> str:
+    """The end of the search in a sentence or two, and the directions in which a singular fit is flat."""
     steps = f"{int(fit.steps)} Newton steps"
     if not fit.converged:
         largest = float(np.abs(fit.gradient).max())
@@ -136,6 +143,7 @@ def _message(fit: PointFit, is_singular: bool) -> str:
             f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
         )
     said = f"converged after {steps}"
-    if is_singular:
-        said += "; boundary (singular) fit: a combination of the group deviations has an estimated variance of zero"
+    if flat:
+        has = "has" if len(flat) == 1 else "have"
+        said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
     return said

@@ -99,7 +99,7 @@ def kenward_roger(estimate: Estimate) -> KenwardRoger:
         )
     model = estimate.model
     problem = likelihood_problem(model.design, model.structure)
-    found = expand_linearly(estimate.arrays.theta, problem.cross, terms_of(model.design, model.structure))
+    found = expand_linearly(estimate.arrays.search[:-1], problem.cross, terms_of(model.design, model.structure))
     asymptotic, adjustment, jacobian, variance_cov = adjusted(found)
     basis = problem.units.basis * (estimate.sigma / float(problem.units.y))
     plain, added = (basis @ matrix @ basis.T for matrix in (asymptotic, adjustment))

@@ -10,12 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
 from hier.estimate.hypothesis import hypothesis
+from hier.estimate.influence import Influence, influence
+from hier.estimate.intervals import confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
+from hier.estimate.predict import Random, predict
+from hier.estimate.shares import icc, r2
+from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, varcorr_table
+from hier.estimate.units import Solved, solve
 from hier.model import Model
 
 
@@ -36,15 +43,15 @@ class Arrays(NamedTuple):
     """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
 
     `variance_cov` (m, m) is the asymptotic covariance of the variance parameters in which `vcov_jacobian` (p, p, m)
-    differentiates `vcov`. `theta`: the kernel's parameters of the covariances, from a fit by likelihood.
+    differentiates `vcov`; `search` (m,) are their values, in the kernel's units.
     """
 
     beta: np.ndarray  # (p,)
     vcov: np.ndarray  # (p, p)
     vcov_jacobian: np.ndarray  # (p, p, m)
     variance_cov: np.ndarray  # (m, m)
+    search: np.ndarray  # (m,)
     terms: tuple[TermArrays, ...]
-    theta: np.ndarray | None = None  # (t,)
 
 
 @dataclass(frozen=True)
@@ -232,6 +239,117 @@ class Estimate:
         from hier.estimate.ranova import ranova
 
         return ranova(self)
+
+    @cached_property
+    def solved(self) -> Solved:
+        """The mixed model equations solved at the estimates, for what is computed after the fit."""
+        return solve(self)
+
+    def predict(
+        self,
+        data: Any = None,
+        *,
+        random: Random = "all",
+        new_levels: str = "error",
+        se: bool = False,
+        interval: str | None = None,
+        level: float = 0.95,
+        weights: Any = None,
+    ) -> pd.Series | pd.DataFrame:
+        """Predicted responses of the fit's rows, or of another table's.
+
+        Parameters
+        ----------
+        data : any table that `Model` reads, with the model's columns; None for the rows of the fit. Grouping factors
+            that nothing needs may be absent.
+        random : the deviations to include: "all", "none" (the fixed part only), or a list of grouping factors, such as
+            `"id"`, and of random terms, such as `"(1 | id)"`.
+        new_levels : "error" refuses levels of those grouping factors that the fit has not seen, or that are missing;
+            "zero" takes their deviations as zero.
+        se : whether to give standard errors. interval : "confidence" or "prediction", with the residual's variance;
+            `level` of both, by Normal quantiles.
+        weights : precision weights of the rows, for a prediction interval: a column's name or numbers.
+
+        A Series on the data's index; a DataFrame with columns `fit, se` and for an interval `lower, upper` where these
+        are asked for. Standard errors are those of prediction: of x'(estimate of beta - beta) + z'(mode of b - b), all
+        terms and their covariances included, a new level's deviation with its own variance, and the variance parameters
+        as they are estimated.
+
+        Raises DataError for data that do not fit the model, and FitError for an argument that it does not have.
+        Source: Henderson (1975), Biometrics 31, 423, section 4: the inverse of the mixed model equations.
+        """
+        return predict(self, data, random, new_levels, se, interval, level, weights)
+
+    def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
+        """Responses simulated from the fit: a column a simulation, `sim_1` to `sim_n`, on the data's index.
+
+        Every group gets new deviations, or with `conditional` keeps its conditional modes; residuals have variance
+        sigma^2 / weight. The same `seed` gives the same numbers.
+        """
+        return simulate(self, n, seed, conditional)
+
+    def confint(
+        self,
+        method: str = "wald",
+        *,
+        level: float = 0.95,
+        parameters: str | Sequence[str] | None = None,
+        df: str = "none",
+    ) -> pd.DataFrame:
+        """Confidence intervals: columns `lower, upper`, a row each for the fixed effects by name, `sd_GROUP[column]`,
+        `cor_GROUP[column,column]` and `sigma`.
+
+        Parameters
+        ----------
+        method : "wald", from standard errors; of a standard deviation on the log scale and of a correlation on
+            Fisher's z scale, NaN for one estimated at its limit, where they say nothing. "profile": where the profile
+            likelihood falls to the quantile of a chi-squared; a bound that the profile does not reach is the limit, 0
+            for a standard deviation, -1 or 1 for a correlation, and NaN says that a search did not arrive. A REML fit
+            is refitted by maximum likelihood for it, which `attrs["note"]` of the table says.
+        parameters : all, "fixed", "random" (the others), or names.
+        df : for Wald intervals of the fixed effects, "none" takes Normal quantiles, as lme4 does, "satterthwaite"
+            those of t on Satterthwaite's degrees of freedom.
+
+        Raises FitError for arguments that it does not have, and for the profile of a MAP estimate.
+        Source: Bates et al. (2015), section 5.1.
+        """
+        return confint(self, method, level, parameters, df)
+
+    def r2(self) -> pd.Series:
+        """The share of the response's variance that the fixed effects explain (`marginal`), and that they and the group
+        deviations explain (`conditional`).
+
+        With slopes, a factor's variance is its mean over the rows; so is the residual's with precision weights.
+        Source: Nakagawa and Schielzeth (2013), equations 29 and 30; Johnson (2014), equations 10 and 11.
+        """
+        return r2(self)
+
+    def icc(self) -> pd.DataFrame:
+        """Intraclass correlations: the share of each grouping factor, and of all of them in the row `(all)`.
+
+        `adjusted`: of the variance that is not the fixed effects'; `conditional`: of all of it. With slopes, a factor's
+        variance is its mean over the rows. Source: Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14,
+        section 3.
+        """
+        return icc(self)
+
+    def influence(self, group: str | None = None) -> Influence:
+        """How the fixed effects change without each level of a grouping factor, the one with the most levels unless
+        `group` names another; the variance parameters are held at their estimates.
+
+        Exact linear algebra for every structure: from cross-products where levels are independent, by a low-rank update
+        for each level where factors cross. Raises FitError where that would need too large matrices.
+        """
+        return influence(self, group)
+
+    def principal_components(self) -> dict[str, pd.DataFrame]:
+        """Principal components of each grouping factor's deviations, the largest first: `sd`, `share` of the variance,
+        and loadings on the columns. A share of zero is a direction in which a singular fit has no variation.
+
+        Source: lme4's `rePCA`; Bates, Kliegl, Vasishth and Baayen (2015), Parsimonious mixed models, arXiv 1506.04967.
+        """
+        terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
+        return {random.group: principal_components(random.names, own.factor) for random, own in terms}
 
     def tidy(self) -> pd.DataFrame:
         """One row a parameter: `effect, group, term, estimate, std_error, df, statistic, p_value`."""

@@ -1,0 +1,227 @@
+"""Confidence intervals of the fixed effects, standard deviations and correlations: Wald's and the profile's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import FitError
+from hier.estimate.parameters import Named, chosen_parameters, estimates_of
+from hier.estimate.predict import check_choice, check_level, normal_quantile
+from hier.estimate.satterthwaite import degrees_of_freedom
+from hier.kernel import profile
+from hier.kernel.covariance import Terms, theta_of
+from hier.kernel.crossproducts import Units
+from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
+from hier.kernel.moments import start_of
+from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
+from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+KINDS = {"fixed": profile.FIXED, "sigma": profile.LOG_SIGMA, "sd": profile.LOG_SD, "cor": profile.ATANH_COR}
+AT_LIMIT = 1e-7  # of a correlation's distance from -1 or 1
+NUDGE = 0.05  # a relative standard deviation, where columns have root mean square 1
+LONGEST_STEP = 1.0  # on the logarithm of a standard deviation and Fisher's z
+LONGEST_SE = 1.0  # on these scales: near a limit the curvature may say nothing
+LONGEST_STEP_FIXED = 8.0  # standard errors
+
+
+def confint(
+    estimate: Estimate, method: str, level: float, parameters: str | Sequence[str] | None, df: str
+) -> pd.DataFrame:
+    """What `Estimate.confint` says."""
+    check_choice("method", method, tuple(METHODS))
+    check_choice("df", df, ("none", "satterthwaite"))
+    check_level(level)
+    asked = chosen_parameters(estimate.model, parameters)
+    bounds, note = METHODS[method](estimate, asked, level, df)
+    table = pd.DataFrame(bounds, index=[own.name for own in asked], columns=["lower", "upper"])
+    table.attrs = {"method": method, "level": level, "note": note}
+    return table
+
+
+def in_kernel(own: Named, estimate: Estimate, units: Units) -> Parameter:
+    """A parameter for the kernel, in its units."""
+    order = estimate.model.structure.order
+    effects = estimate.model.design.random_effects
+    sizes = tuple(len(effects[k].names) for k in order)
+    p = len(units.centre)
+    if own.kind == "fixed":
+        return profile.parameter(profile.FIXED, sizes, p, row=units.basis[own.i])
+    factor = order.index(own.group)
+    return profile.parameter(KINDS[own.kind], sizes, p, (factor, own.i, own.j))
+
+
+def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any]:
+    """The way from a parameter's value in the kernel to the user's parameter."""
+    if own.kind == "fixed":
+        return lambda value: units.centre[own.i] + value
+    if own.kind == "cor":
+        return np.tanh
+    scale = units.y
+    if own.kind == "sd":
+        scale = scale / units.z[estimate.model.structure.order.index(own.group)][own.i]
+    return lambda value: scale * np.exp(value)
+
+
+def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
+    """Estimate plus and minus a quantile of standard errors: of the logarithm for a standard deviation, of Fisher's z
+    for a correlation.
+
+    Source: the delta method; Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.3.
+    """
+    arrays = estimate.arrays
+    bounds = np.full((len(asked), 2), np.nan)
+    sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)
+    fixed = [k for k, own in enumerate(asked) if own.kind == "fixed"]
+    for k in fixed:
+        i = asked[k].i
+        bounds[k] = arrays.beta[i] + sides * np.sqrt(arrays.vcov[i, i])
+    if df == "satterthwaite" and fixed:
+        from scipy.special import stdtrit
+
+        all_df = degrees_of_freedom(arrays.vcov, arrays.vcov_jacobian, arrays.variance_cov)
+        for k in fixed:
+            i = asked[k].i
+            half = stdtrit(all_df[i], 0.5 + level / 2) * np.sqrt(arrays.vcov[i, i])
+            bounds[k] = arrays.beta[i] + np.array([-1.0, 1.0]) * half
+    inside = [k for k, own in enumerate(asked) if own.kind != "fixed" and not _at_limit(own, estimate)]
+    if inside:
+        units, values, slopes = _search_values(estimate, [asked[k] for k in inside])
+        variance = np.einsum("bm,mk,bk->b", slopes, arrays.variance_cov, slopes)
+        for k, value, spread in zip(inside, values, variance, strict=True):
+            bounds[k] = to_user(asked[k], estimate, units)(value + sides * np.sqrt(spread))
+    return bounds, "Wald intervals; those of standard deviations and correlations on the log and Fisher's z scale"
+
+
+def _search_values(estimate: Estimate, asked: list[Named]) -> tuple[Units, np.ndarray, np.ndarray]:
+    """Values of the parameters in the kernel, and their derivatives in what the search was over."""
+    model, x = estimate.model, estimate.arrays.search
+    terms = terms_of(model.design, model.structure)
+    if estimate.method == "map":
+        from hier.model.density import Density
+
+        problem = posterior_problem(model.design, model.structure, model.priors)
+        assert problem.priors is not None
+        density = Density(terms, len(problem.priors.held), with_volume=False)
+        own = [in_kernel(one, estimate, problem.units) for one in asked]
+        return problem.units, *density_parameter_values(x, own, density, problem)
+    units = estimate.solved.units
+    return units, *parameter_values(x, [in_kernel(one, estimate, units) for one in asked], terms)
+
+
+def _at_limit(own: Named, estimate: Estimate) -> bool:
+    """Whether a standard deviation is estimated as zero, or a correlation as -1 or 1 or not at all."""
+    (value,) = estimates_of(estimate, [own])
+    if own.kind == "sd":
+        z = estimate.solved.units.z[estimate.model.structure.order.index(own.group)][own.i]
+        return bool(value * z / estimate.sigma < BOUNDARY)
+    return own.kind == "cor" and not abs(value) < 1.0 - AT_LIMIT
+
+
+def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
+    """Bounds at which twice the profile log-likelihood has fallen by the quantile of a chi-squared on one degree."""
+    if df != "none":
+        raise FitError("profile intervals have no degrees of freedom", hint='leave `df` out, or use method="wald"')
+    if estimate.method == "map":
+        raise FitError(
+            "a posterior mode has no profile of the likelihood",
+            found='an estimate by method="map"',
+            hint='use model.estimate("ml").confint("profile"), or method="wald" for the curvature at the mode',
+        )
+    model = estimate.model
+    problem = likelihood_problem(model.design, model.structure)
+    terms = terms_of(model.design, model.structure)
+    fit = fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=False)
+    root = normal_quantile(0.5 + level / 2)
+    bounds = np.array([_bounds_of(own, estimate, problem, terms, fit, root) for own in asked]).reshape(-1, 2)
+    note = "profile likelihood" + (", of the model refitted by maximum likelihood" * (estimate.method == "reml"))
+    return bounds, note
+
+
+def _bounds_of(
+    named: Named, estimate: Estimate, problem: Problem, terms: Terms, fit: PointFit, root: float
+) -> tuple[float, float]:
+    own = in_kernel(named, estimate, problem.units)
+    found = list(LIMITS[named.kind])
+    value, se, limit = _scale(named, own, fit, terms)
+    if limit == "undefined":
+        return found[0], found[1]
+    begin = fit.x
+    if limit != "inside":
+        begin, se = _off_limits(fit, terms), 1.0
+        value = float(parameter_values(begin, [own], terms)[0][0])
+    stride = LONGEST_STEP_FIXED * se if named.kind == "fixed" else LONGEST_STEP
+    for k, side in enumerate((-1.0, 1.0)):
+        if limit != ("lower", "upper")[k]:
+            search = Search(fit.value, begin, value, side, value, se, stride, root)
+            bound = _outermost(own, search._replace(first=_near(search, stride)), problem, terms, fit)
+            if not bound.flat:
+                arrived = abs(bound.root - root) < ARRIVED
+                found[k] = float(to_user(named, estimate, problem.units)(bound.value)) if arrived else np.nan
+    return found[0], found[1]
+
+
+def _outermost(own: Parameter, search: Search, problem: Problem, terms: Terms, fit: PointFit) -> Bound:
+    """The bound that is farthest out of those that several searches find.
+
+    With correlations the other parameters may have several best points, of which one search follows one.
+    """
+
+    def bound(search: Search) -> Bound:
+        return profile_bound(own, search, problem.cross, terms)
+
+    def arrived(bound: Bound) -> bool:
+        return bound.flat or abs(bound.root - search.root) < ARRIVED
+
+    found = bound(search)
+    if not arrived(found):
+        found = bound(search._replace(stride=search.stride / 8, first=_near(search, search.stride / 8)))
+    turned = [np.tril(factor, -1).any() for factor in fit.factors]
+    if not any(turned) or not arrived(found) or found.flat:
+        return found
+    covariances = [factor @ factor.T for factor in fit.factors]
+    other = [2.0 * np.diag(np.diag(own)) - own for own in covariances]
+    begin = np.append(theta_of(other, terms), np.log(fit.sigma))
+    again = bound(search._replace(begin=begin, first=found.value))
+    farther = search.side * (again.value - found.value) > 0.0 or again.flat
+    return again if arrived(again) and farther else found
+
+
+def _near(search: Search, stride: float) -> float:
+    """The first value to go to with steps of at most `stride`."""
+    return search.start + search.side * min(search.root * search.se, stride)
+
+
+def _off_limits(fit: PointFit, terms: Terms) -> np.ndarray:
+    """The search's parameters with a little variance added in every direction."""
+    covariances = [factor @ factor.T + NUDGE**2 * np.eye(len(factor)) for factor in fit.factors]
+    return np.append(theta_of(covariances, terms), np.log(fit.sigma))
+
+
+def _scale(named: Named, own: Parameter, fit: PointFit, terms: Terms) -> tuple[float, float, str]:
+    """The value of a parameter at the maximum-likelihood fit, its standard error, and where it stands in its range."""
+    if named.kind == "fixed":
+        return float(own.row @ fit.beta), float(np.sqrt(own.row @ fit.vcov @ own.row)), "inside"
+    values, slopes = parameter_values(fit.x, [own], terms)
+    value, slope = float(values[0]), slopes[0]
+    if named.kind == "sd" and not value - np.log(fit.sigma) > np.log(BOUNDARY):
+        return value, np.nan, "lower"
+    if named.kind == "cor":
+        if np.isnan(value):
+            return value, np.nan, "undefined"
+        if abs(np.tanh(value)) > 1.0 - AT_LIMIT:
+            return value, np.nan, "upper" if value > 0 else "lower"
+    spread = 2.0 * slope @ np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True) @ slope
+    se = float(np.sqrt(spread))
+    return value, min(se, LONGEST_SE) if se > 0 else LONGEST_SE, "inside"
+
+
+LIMITS = {"fixed": (-np.inf, np.inf), "sigma": (0.0, np.inf), "sd": (0.0, np.inf), "cor": (-1.0, 1.0)}
+ARRIVED = 1e-6  # of the signed root of the deviance
+METHODS = {"wald": _wald, "profile": _profile}

@@ -1,0 +1,86 @@
+"""The parameters of a model by name: fixed effects, and the standard deviations and correlations behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from hier.errors import FitError, did_you_mean
+from hier.estimate.tables import correlated_pairs
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+    from hier.model import Model
+
+FIXED, RANDOM = "fixed", "random"
+
+
+class Named(NamedTuple):
+    """A parameter of a model: its name, `kind` "fixed", "sd", "cor" or "sigma", and where it stands.
+
+    A fixed effect stands in column `i` of the design; a standard deviation or correlation in the columns `i` and `j`
+    of the grouping factor `group`, by its place in the design.
+    """
+
+    name: str
+    kind: str
+    group: int = 0
+    i: int = 0
+    j: int = 0
+
+
+def named_parameters(model: Model) -> list[Named]:
+    """All parameters: the fixed effects, then the rows of `varcorr` in its order.
+
+    Names are those of the columns, `sd_GROUP[column]`, `cor_GROUP[column,column]` and `sigma`.
+    """
+    design = model.design
+    found = [Named(name, "fixed", i=k) for k, name in enumerate(design.names)]
+    effects = design.random_effects
+    for k in sorted(range(len(effects)), key=lambda k: -effects[k].n_levels):
+        own = effects[k]
+        found += [Named(f"sd_{own.group}[{name}]", "sd", k, i) for i, name in enumerate(own.names)]
+        for i, j in correlated_pairs(own.blocks):
+            found.append(Named(f"cor_{own.group}[{own.names[i]},{own.names[j]}]", "cor", k, i, j))
+    return [*found, Named("sigma", "sigma")]
+
+
+def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[Named]:
+    """The parameters that `asked` names: all (None), "fixed", "random" (the others), a name, or a list of names.
+
+    Raises FitError for a name that is not there.
+    """
+    known = named_parameters(model)
+    if asked is None:
+        return known
+    by_name = {own.name: own for own in known}
+    if isinstance(asked, str) and asked not in by_name and asked in (FIXED, RANDOM):
+        return [own for own in known if (own.kind == "fixed") == (asked == FIXED)]
+    found = []
+    for name in [asked] if isinstance(asked, str) else asked:
+        if name not in by_name:
+            raise FitError(
+                f"there is no parameter `{name}`",
+                expected=f'"{FIXED}", "{RANDOM}", or names of parameters',
+                hint=did_you_mean(str(name), by_name),
+            )
+        found.append(by_name[name])
+    return found
+
+
+def estimates_of(estimate: Estimate, parameters: Sequence[Named]) -> list[float]:
+    """The parameters' estimates; NaN for a correlation with a column that does not vary."""
+    found = []
+    for own in parameters:
+        if own.kind == "fixed":
+            found.append(float(estimate.arrays.beta[own.i]))
+        elif own.kind == "sigma":
+            found.append(estimate.sigma)
+        else:
+            covariance = estimate.arrays.terms[own.group].covariance
+            a, b = float(covariance[own.i, own.i]) ** 0.5, float(covariance[own.j, own.j]) ** 0.5
+            if own.kind == "sd":
+                found.append(a)
+            else:
+                found.append(float(covariance[own.i, own.j]) / (a * b) if a * b > 0 else float("nan"))
+    return found

@@ -1,0 +1,220 @@
+"""Prediction: the fixed part, any of the random terms, new levels, and standard errors that include them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hier.design import RandomEffects, read_frame
+from hier.errors import DataError, FitError, did_you_mean
+from hier.estimate.units import combinations, total_variances
+from hier.formula import RandomTerm, parse_formula
+
+if TYPE_CHECKING:
+    from hier.design import Design
+    from hier.estimate.result import Estimate
+
+Random = str | Sequence[str]
+INTERVALS = (None, "confidence", "prediction")
+NEW_LEVELS = ("error", "zero")
+SHOWN = 5
+
+
+def predict(
+    estimate: Estimate,
+    data: Any,
+    random: Random,
+    new_levels: str,
+    se: bool,
+    interval: str | None,
+    level: float,
+    weights: Any,
+) -> pd.Series | pd.DataFrame:
+    """What `Estimate.predict` says."""
+    check_choice("new_levels", new_levels, NEW_LEVELS)
+    check_choice("interval", interval, INTERVALS)
+    check_level(level)
+    design = estimate.model.design
+    included = included_columns(design, random)
+    if data is None:
+        X, offset, effects, index = design.X, design.offset, design.random_effects, design.index
+    else:
+        frame = _with_groups(read_frame(data), design, included)
+        new = design.new_data(frame)
+        X, offset, effects, index = new.X, new.offset, new.random_effects, new.index
+        if new_levels == "error":
+            _refuse_new_levels(effects, included, frame)
+    fit = X @ estimate.arrays.beta + (0.0 if offset is None else offset)
+    for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
+        if kept.any():
+            deviations = np.where((own.codes >= 0)[:, None], term.deviations[own.codes], 0.0)
+            fit = fit + np.einsum("ij,ij->i", own.Z * kept, deviations)
+    if not se and interval is None:
+        return pd.Series(fit, index=index, name="fit")
+    variance = _variances(estimate, X, effects, included)
+    table = pd.DataFrame({"fit": fit, "se": np.sqrt(variance)}, index=index)
+    if interval is not None:
+        if interval == "prediction":
+            variance = variance + estimate.sigma**2 / _row_weights(design, data, weights)
+        half = normal_quantile(0.5 + level / 2) * np.sqrt(variance)
+        table["lower"], table["upper"] = fit - half, fit + half
+    return table
+
+
+def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raise FitError unless an argument is one of the choices."""
+    if isinstance(value, str | None) and value in choices:
+        return
+    named = [f'"{choice}"' if isinstance(choice, str) else repr(choice) for choice in choices]
+    raise FitError(f"`{argument}` cannot be {value!r}", expected=" or ".join(named), hint=f"use {argument}={named[0]}")
+
+
+def check_level(level: float) -> None:
+    """Raise FitError unless a confidence level is between 0 and 1."""
+    if not (isinstance(level, float | int) and 0.0 < level < 1.0):
+        raise FitError(
+            "the level of an interval is a probability", found=repr(level), expected="a number between 0 and 1"
+        )
+
+
+def normal_quantile(probability: float) -> float:
+    """The standard Normal quantile."""
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
+
+
+def _variances(
+    estimate: Estimate, X: np.ndarray, effects: Sequence[RandomEffects], included: Sequence[np.ndarray]
+) -> np.ndarray:
+    if not any(kept.any() for kept in included):
+        return np.einsum("ij,jk,ik->i", X, estimate.arrays.vcov, X)
+    solved = estimate.solved
+    found = total_variances(estimate, solved, X, combinations(solved, effects, included))
+    for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
+        new = own.codes < 0
+        if new.any():  # nothing is known of a new level's deviations but their covariance
+            half = (own.Z[new] * kept) @ term.factor
+            found[new] += np.einsum("ij,ij->i", half, half)
+    return found
+
+
+def included_columns(design: Design, random: Random) -> list[np.ndarray]:
+    """Which columns of each grouping factor a request names: booleans (q,) by factor, in the design's order.
+
+    `random`: "all", "none", or names of grouping factors and random terms in a formula's notation. Raises FitError for
+    what the model does not have.
+    """
+    included = [np.full(len(own.names), random == "all") for own in design.random_effects]
+    if isinstance(random, str) and random in ("all", "none"):
+        return included
+    asked = [random] if isinstance(random, str) else random
+    if not isinstance(asked, Sequence) or not all(isinstance(one, str) for one in asked):
+        raise FitError(
+            "`random` says which random effects to include",
+            found=repr(random),
+            expected='"all", "none", or names of grouping factors or terms such as "(1 | group)"',
+        )
+    groups = [own.group for own in design.random_effects]
+    for one in asked:
+        if one in groups:
+            included[groups.index(one)][:] = True
+        elif "|" in one:
+            for term in _terms(one, design):
+                _include(term, one, design, included)
+        else:
+            raise FitError(
+                f"there is no grouping factor `{one}` in the model",
+                expected=", ".join(f"`{group}`" for group in groups),
+                hint=did_you_mean(one, groups),
+            )
+    return included
+
+
+def _terms(text: str, design: Design) -> tuple[RandomTerm, ...]:
+    written = text if text.lstrip().startswith("(") or "(" in text.partition("|")[0] else f"({text})"
+    return parse_formula(f"{design.formula.left} ~ 1 + {written}").random
+
+
+def _include(term: RandomTerm, text: str, design: Design, included: list[np.ndarray]) -> None:
+    for own, kept in zip(design.random_effects, included, strict=True):
+        if set(term.factors) != set(own.factors):
+            continue
+        wanted = {column.key for column in term.columns.terms}
+        at, found, intercept = 0, set(), False
+        for encoder in own.encoders:
+            for place, (run, width) in enumerate(encoder.runs()):
+                key = None
+                if run != "intercept":
+                    key = encoder.part.terms[place - encoder.part.intercept].key
+                    found.add(key)
+                asked = term.columns.intercept if key is None else key in wanted
+                intercept = intercept or key is None
+                kept[at : at + width] |= asked
+                at += width
+        if wanted <= found and (intercept or not term.columns.intercept):
+            return
+        break
+    raise FitError(
+        f"the model has no random effects `{text}`",
+        expected=", ".join(f"`{other}`" for other in design.formula.random) + ", or a part of one of these",
+    )
+
+
+def _with_groups(frame: pd.DataFrame, design: Design, included: Sequence[np.ndarray]) -> pd.DataFrame:
+    """The table with missing values for grouping factors that it does not have and that nothing needs."""
+    used = {
+        name for own, kept in zip(design.random_effects, included, strict=True) if kept.any() for name in own.factors
+    }
+    fixed = {name for factor in design.formula.right_side() for name in factor.variables}
+    absent = [n for n in design.formula.groups if n not in used | fixed and n not in frame.columns]
+    return frame.assign(**dict.fromkeys(absent, np.nan)) if absent else frame
+
+
+def _refuse_new_levels(effects: Sequence[RandomEffects], included: Sequence[np.ndarray], frame: pd.DataFrame) -> None:
+    for own, kept in zip(effects, included, strict=True):
+        new = own.codes < 0
+        if not kept.any() or not new.any():
+            continue
+        labels = [frame[name].to_numpy()[new] for name in own.factors]
+        found = list(dict.fromkeys(":".join(map(str, label)) for label in zip(*labels, strict=True)))
+        shown = ", ".join(f"`{name}`" for name in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+        raise DataError(
+            f"the grouping factor `{own.group}` has levels that the fit has not seen",
+            where=f"{int(new.sum())} of {len(new)} rows",
+            found=shown,
+            expected=f"the {own.n_levels} levels of the fit",
+            hint='new_levels="zero" gives them deviations of zero, random="none" leaves the random effects out',
+        )
+
+
+def _row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
+    """Precision weights of the rows that are predicted."""
+    if data is None and weights is None:
+        return 1.0 if design.weights is None else design.weights
+    if weights is None:
+        if design.weights is None:
+            return 1.0
+        raise DataError(
+            "the residual variance of new rows depends on their precision weights, which are not known",
+            expected="weights=: a column's name or one positive number a row",
+        )
+    frame = None if data is None else read_frame(data)
+    n = design.nobs if frame is None else len(frame)
+    if isinstance(weights, str):
+        if frame is None or weights not in frame.columns:
+            raise DataError(
+                f"there is no column `{weights}` for the weights",
+                hint=None if frame is None else did_you_mean(weights, frame.columns),
+            )
+        weights = frame[weights]
+    try:
+        values = np.broadcast_to(np.asarray(weights, np.float64), (n,))
+    except (TypeError, ValueError) as error:
+        raise DataError("`weights` does not match the rows", expected=f"{n} positive numbers") from error
+    if not (values > 0).all():
+        raise DataError("precision weights must be positive", found=f"{values.min():g}")
+    return values

@@ -1,0 +1,67 @@
+"""An estimate taken back to the kernel's units, for what is computed after the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hier.design import RandomEffects
+from hier.kernel.crossproducts import CrossProducts, Units
+from hier.kernel.prediction import Combinations, Errors, error_variances, mode_slopes, prediction_errors
+from hier.model.problem import likelihood_problem
+
+if TYPE_CHECKING:
+    from hier.estimate.result import Estimate
+
+
+class Solved(NamedTuple):
+    """The equations of a fit solved at its variance parameters: cross-products, units, and prediction errors."""
+
+    cross: CrossProducts
+    units: Units
+    errors: Errors
+    order: tuple[int, ...]
+
+
+def solve(estimate: Estimate) -> Solved:
+    """Eliminate the deviations once more at the estimates; one pass over the rows."""
+    model = estimate.model
+    problem = likelihood_problem(model.design, model.structure)
+    factors = relative_factors(estimate, problem.units)
+    return Solved(problem.cross, problem.units, prediction_errors(factors, problem.cross), model.structure.order)
+
+
+def relative_factors(estimate: Estimate, units: Units) -> list[np.ndarray]:
+    """The relative covariance factors (q, q) in the kernel's order and units."""
+    terms = [estimate.arrays.terms[k] for k in estimate.model.structure.order]
+    return [own.factor * z[:, None] / estimate.sigma for own, z in zip(terms, units.z, strict=True)]
+
+
+def combinations(solved: Solved, random: Sequence[RandomEffects], included: Sequence[np.ndarray]) -> Combinations:
+    """Rows of random effects in the kernel's order and units, without the columns that are not `included` (q,) and the
+    levels that the fit has not seen.
+    """
+    codes, columns = [], []
+    for k, z in zip(solved.order, solved.units.z, strict=True):
+        own = random[k]
+        known = own.codes >= 0
+        codes.append(np.where(known, own.codes, 0))
+        columns.append(np.where(known[:, None] & included[k], own.Z / z, 0.0))
+    return Combinations(tuple(codes), tuple(columns))
+
+
+def unexplained(solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
+    """The columns of X less what the modes of these combinations take up of them: (m, p), in the user's units."""
+    return X - np.linalg.solve(solved.units.basis.T, solved.units.y * mode_slopes(solved.errors, rows).T).T
+
+
+def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
+    """Variance of x'(beta^ - beta) + z'(b^ - b) of each row (m,), given the variance parameters.
+
+    The errors of the modes given beta, and on top of them that of beta, which shifts the modes too.
+    """
+    shifted = unexplained(solved, X, rows)
+    of_beta = np.einsum("ij,jk,ik->i", shifted, estimate.arrays.vcov, shifted)
+    return of_beta + estimate.sigma**2 * error_variances(solved.errors, rows)
