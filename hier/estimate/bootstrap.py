@@ -91,6 +91,6 @@ def _in_order(refits: ManyEstimates, varcorr: pd.DataFrame) -> list[float]:
     """The estimate's standard deviations and correlations in the order of the refits' columns."""
     named = {}
     for group, a, b, value in varcorr[["group", "term1", "term2", "sdcor"]].itertuples(index=False):
-        key = "sigma" if a is None else f"sd_{group}[{a}]" if b is None else f"cor_{group}[{a}, {b}]"
+        key = "sigma" if a is None else f"sd_{group}[{a}]" if b is None else f"cor_{group}[{a},{b}]"
         named[key] = value
     return [named[name] for name in refits.sdcor.columns]

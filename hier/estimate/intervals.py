@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
+from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of
 from hier.estimate.predict import check_choice, check_level, normal_quantile
-from hier.estimate.satterthwaite import degrees_of_freedom
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
 from hier.kernel.crossproducts import Units
@@ -85,7 +85,7 @@ def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tupl
     if df == "satterthwaite" and fixed:
         from scipy.special import stdtrit
 
-        all_df = degrees_of_freedom(arrays.vcov, arrays.vcov_jacobian, arrays.variance_cov)
+        all_df = satterthwaite(estimate).df(np.eye(len(arrays.beta)))
         for k in fixed:
             i = asked[k].i
             half = stdtrit(all_df[i], 0.5 + level / 2) * np.sqrt(arrays.vcov[i, i])

@@ -40,7 +40,7 @@ class ManyEstimates:
 
     @cached_property
     def sdcor(self) -> pd.DataFrame:
-        """Standard deviations and correlations, a column each: `sd_GROUP[term]`, `cor_GROUP[term1, term2]`, `sigma`.
+        """Standard deviations and correlations, a column each: `sd_GROUP[term]`, `cor_GROUP[term1,term2]`, `sigma`.
 
         A correlation with a column whose variance is zero is NaN.
         """
@@ -52,7 +52,7 @@ class ManyEstimates:
             for i, j in correlated_pairs(random.blocks):
                 with np.errstate(invalid="ignore", divide="ignore"):
                     correlation = covariance[:, i, j] / (sd[:, i] * sd[:, j])
-                columns[f"cor_{random.group}[{names[i]}, {names[j]}]"] = correlation
+                columns[f"cor_{random.group}[{names[i]},{names[j]}]"] = correlation
         return pd.DataFrame({**columns, "sigma": self.sigma.to_numpy()}, index=self.fixef.index)
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.estimate.units import Solved, solve
 from hier.model import Model
+
+if TYPE_CHECKING:
+    from hier.estimate.bootstrap import Bootstrap
 
 
 class TermArrays(NamedTuple):
@@ -287,6 +290,17 @@ class Estimate:
         sigma^2 / weight. The same `seed` gives the same numbers.
         """
         return simulate(self, n, seed, conditional)
+
+    def bootstrap(self, n: int = 1000, *, seed: int = 0, progress: bool = True) -> Bootstrap:
+        """The parametric bootstrap: refits of `n` responses simulated from the estimates, as batches of one program.
+
+        The refits are those that single fits of `simulate(n, seed=seed)` give. `Bootstrap` has them by parameter
+        (`replicates`), their `table` of bias and standard error, and `confint()`. Raises FitError for a MAP estimate.
+        Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 6.5; lme4's `bootMer`.
+        """
+        from hier.estimate.bootstrap import bootstrap
+
+        return bootstrap(self, n, seed, progress=progress)
 
     def confint(
         self,

@@ -72,11 +72,11 @@ def test_nested_factors():
 def test_sds_and_correlations_have_a_column_each():
     Y = responses(ORCHARD, "tree", 3)
     many = hier.estimate_many(hier.Model("y ~ year + (year | tree)", ORCHARD.assign(y=Y[0])), Y, progress=False)
-    names = ["sd_tree[Intercept]", "sd_tree[year]", "cor_tree[Intercept, year]", "sigma"]
+    names = ["sd_tree[Intercept]", "sd_tree[year]", "cor_tree[Intercept,year]", "sigma"]
     assert list(many.sdcor.columns) == names
     covariance = many.covariances["tree"][1]
     assert many.sdcor.loc[1, "sd_tree[year]"] == pytest.approx(np.sqrt(covariance[1, 1]))
-    assert abs(many.sdcor["cor_tree[Intercept, year]"]).max() <= 1.0 + 1e-12
+    assert abs(many.sdcor["cor_tree[Intercept,year]"]).max() <= 1.0 + 1e-12
 
 
 def test_what_cannot_be_fitted_is_refused():
