@@ -20,6 +20,7 @@ from hier.model.problem import Problem
 from hier.posterior.seeds import key_of, seed_bits
 
 DRAWS_AT_ONCE = 1000
+ROOM = 1 << 27  # numbers that the eliminations of draws made side by side may take: a gigabyte
 
 
 class Draws(NamedTuple):
@@ -67,11 +68,24 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     )
 
 
+def side_by_side(problem: Problem) -> int:
+    """How many draws are made at once, each with an elimination of its own: as many as there is room for."""
+    cross, held = problem.cross, 0
+    for level in cross.levels:
+        q, columns, size = level.right.shape
+        held += 4 * size * q * (q + columns)
+    for dense in cross.dense:
+        r, (q, _, size) = dense.rr.shape[0], cross.levels[0].zz.shape
+        held += 6 * r**2 + (4 * r * q * size if dense.coupling.is_dense else 0)
+    return int(np.clip(ROOM // held, 1, DRAWS_AT_ONCE))
+
+
 @functools.cache
 def _program(density: Density) -> Program:
     def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
-        return tuple(jax.tree.leaves(jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys)))
+        draws = jax.lax.map(lambda one: draw_given(*one, problem, density), (x, keys), batch_size=side_by_side(problem))
+        return tuple(jax.tree.leaves(draws))
 
     return Program("draws", (density,), batch)
 
