@@ -188,27 +188,6 @@ def test_comparison_of_two_models_is_refused(pigs_reml):
         hier.compare(pigs_reml, post)
 
 
-@pytest.mark.parametrize(
-    ("formula", "said"),
-    [
-        ("y ~ week + (1 | id) + (1 | farm)", "several grouping factors"),
-        ("y ~ week + (1 | farm/id)", "several grouping factors"),
-        ("y ~ week + cs(week | id, hom = TRUE)", "the covariance structure `cs, hom = TRUE`"),
-        ("y ~ week + diag(week | id, hom = TRUE)", "the covariance structure `diag, hom = TRUE`"),
-        ("y ~ week + ar1(0 + week | id)", "the covariance structure `ar1"),
-    ],
-)
-def test_what_the_kernel_has_not_is_read_and_printed_but_not_fitted(formula, said):
-    model = hier.Model(formula, table(farm=["a", "b"] * 20))
-    assert "Priors" in repr(model)
-    for fit in (model.estimate, model.sample):
-        with pytest.raises(hier.FormulaError) as caught:
-            fit()
-        assert said in str(caught.value)
-        assert "cannot be fitted yet" in str(caught.value)
-        assert "^" in str(caught.value)
-
-
 @pytest.mark.parametrize("left", ["cbind(s, n - s)", "s/n", "s | trials(n)", "s | trials(9)"])
 def test_counts_of_successes_are_no_normal_response(left):
     data = table(s=np.arange(40) % 4, n=np.full(40, 5))
