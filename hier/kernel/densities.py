@@ -1,0 +1,171 @@
+"""Log densities of a response, row by row, as functions of its parameters' linear predictors.
+
+Each takes `Observed` and the `Parameter`s of its family in the order of its record, and gives (n,) log densities with
+every constant, so that models of different families can be compared. Ordered responses also take cutpoints.
+Every one of them can be differentiated several times.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import betaln, gammaln, xlog1py, xlogy
+
+from hier.kernel.links import Parameter
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+class Observed(NamedTuple):
+    """What is known of each row: the response `y` (n,), the number of `trials` (n,) (1 where there are none), and
+    `cutpoints` (k,), ascending, of an ordered response; empty otherwise.
+    """
+
+    y: Any
+    trials: Any
+    cutpoints: Any
+
+
+def gaussian(rows: Observed, mu: Parameter, sigma: Parameter) -> Any:
+    """Normal with mean mu and standard deviation sigma."""
+    z = (rows.y - mu.value) / sigma.value
+    return -0.5 * (LOG_2PI + z**2) - sigma.log
+
+
+def student(rows: Observed, mu: Parameter, sigma: Parameter, nu: Parameter) -> Any:
+    """Student's t with nu degrees of freedom, location mu and scale sigma."""
+    df, z = nu.value, (rows.y - mu.value) / sigma.value
+    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * jnp.log(np.pi * df)
+    return constant - sigma.log - 0.5 * (df + 1.0) * jnp.log1p(z**2 / df)
+
+
+def lognormal(rows: Observed, mu: Parameter, sigma: Parameter) -> Any:
+    """log y is Normal with mean mu and standard deviation sigma."""
+    log_y = jnp.log(rows.y)
+    return gaussian(rows._replace(y=log_y), mu, sigma) - log_y
+
+
+def gamma(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
+    """Gamma with mean mu and variance mu^2 / shape."""
+    a = shape.value
+    return a * (shape.log - mu.log) - gammaln(a) + (a - 1.0) * jnp.log(rows.y) - a * rows.y / mu.value
+
+
+def inverse_gaussian(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
+    """Inverse Gaussian with mean mu and variance mu^3 / shape."""
+    mean, y = mu.value, rows.y
+    return 0.5 * (shape.log - LOG_2PI - 3.0 * jnp.log(y) - shape.value * (y - mean) ** 2 / (mean**2 * y))
+
+
+def bernoulli(rows: Observed, mu: Parameter) -> Any:
+    """y is 1 with probability mu, otherwise 0."""
+    return jnp.where(rows.y > 0.5, mu.log, mu.log_complement)
+
+
+def log_binomial_coefficient(n: Any, k: Any) -> Any:
+    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+
+
+def _times(count: Any, log: Any) -> Any:
+    """count * log, and zero with all its derivatives where the count is zero."""
+    return jnp.where(count > 0, count, 0.0) * jnp.where(count > 0, log, 0.0)
+
+
+def binomial(rows: Observed, mu: Parameter) -> Any:
+    """y successes in so many trials, each with probability mu."""
+    y, n = rows.y, rows.trials
+    return log_binomial_coefficient(n, y) + _times(y, mu.log) + _times(n - y, mu.log_complement)
+
+
+def beta_binomial(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
+    """Binomial whose probability is Beta(mu phi, (1 - mu) phi)."""
+    y, n = rows.y, rows.trials
+    a, b = jnp.exp(mu.log + phi.log), jnp.exp(mu.log_complement + phi.log)
+    return log_binomial_coefficient(n, y) + betaln(y + a, n - y + b) - betaln(a, b)
+
+
+def poisson(rows: Observed, mu: Parameter) -> Any:
+    """Counts with mean mu."""
+    return _times(rows.y, mu.log) - mu.value - gammaln(rows.y + 1.0)
+
+
+def _negative_binomial(y: Any, log_mu: Any, log_shape: Any) -> Any:
+    """Negative binomial by the logarithms of its mean and its shape (size): variance mu + mu^2 / shape."""
+    shape = jnp.exp(log_shape)
+    log_sum = jnp.logaddexp(log_mu, log_shape)
+    constant = gammaln(y + shape) - gammaln(shape) - gammaln(y + 1.0)
+    return constant + shape * (log_shape - log_sum) + _times(y, log_mu - log_sum)
+
+
+def negbinomial(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
+    """Counts with mean mu and variance mu + mu^2 / shape."""
+    return _negative_binomial(rows.y, mu.log, shape.log)
+
+
+def nbinom1(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
+    """Counts with mean mu and variance mu (1 + phi)."""
+    return _negative_binomial(rows.y, mu.log, mu.log - phi.log)
+
+
+def beta(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
+    """Beta with mean mu and precision phi: variance mu (1 - mu) / (1 + phi)."""
+    a, b = jnp.exp(mu.log + phi.log), jnp.exp(mu.log_complement + phi.log)
+    return xlogy(a - 1.0, rows.y) + xlog1py(b - 1.0, -rows.y) - betaln(a, b)
+
+
+def _log_difference(larger: Any, smaller: Any) -> Any:
+    """log(exp(larger) - exp(smaller))."""
+    gap = jnp.maximum(larger - smaller, 1e-300)
+    near = jnp.log(-jnp.expm1(-jnp.minimum(gap, 1.0)))
+    return larger + jnp.where(gap < 0.7, near, jnp.log1p(-jnp.exp(-jnp.maximum(gap, 0.5))))
+
+
+def cumulative(rows: Observed, mu: Parameter) -> Any:
+    """An ordered response in categories 0, 1, ...: P(y <= k) = F(cutpoint_k - eta), F the inverse of the link.
+
+    Source: McCullagh (1980), J. R. Stat. Soc. B 42, 109, equation 2.4.
+    """
+    cut, category = rows.cutpoints, rows.y.astype(int)
+    last = cut.shape[0]
+    upper = Parameter(mu.link, cut[jnp.minimum(category, last - 1)] - mu.eta)
+    lower = Parameter(mu.link, cut[jnp.maximum(category - 1, 0)] - mu.eta)
+    # where both ends are inside, the difference is taken in the tail in which it keeps its digits
+    inside = (category > 0) & (category < last)
+    low_tail = upper.log < lower.log_complement
+    larger = jnp.where(inside, jnp.where(low_tail, upper.log, lower.log_complement), 0.0)
+    smaller = jnp.where(inside, jnp.where(low_tail, lower.log, upper.log_complement), -1.0)
+    between = _log_difference(larger, smaller)
+    return jnp.where(category == 0, upper.log, jnp.where(category == last, lower.log_complement, between))
+
+
+def zero_inflated_poisson(rows: Observed, mu: Parameter, zi: Parameter) -> Any:
+    """Poisson with mean mu, mixed with zeros that have probability zi."""
+    return _inflated(rows, poisson(rows, mu), zi)
+
+
+def zero_inflated_negbinomial(rows: Observed, mu: Parameter, shape: Parameter, zi: Parameter) -> Any:
+    """Negative binomial with mean mu and variance mu + mu^2 / shape, mixed with zeros that have probability zi."""
+    return _inflated(rows, negbinomial(rows, mu, shape), zi)
+
+
+def _inflated(rows: Observed, counted: Any, zi: Parameter) -> Any:
+    return jnp.where(rows.y > 0, zi.log_complement + counted, jnp.logaddexp(zi.log, zi.log_complement + counted))
+
+
+def hurdle_poisson(rows: Observed, mu: Parameter, hu: Parameter) -> Any:
+    """Zero with probability hu, otherwise Poisson with mean mu before zeros were cut off."""
+    return _hurdle(rows, poisson(rows, mu), -mu.value, hu)
+
+
+def hurdle_negbinomial(rows: Observed, mu: Parameter, shape: Parameter, hu: Parameter) -> Any:
+    """Zero with probability hu, otherwise negative binomial before zeros were cut off."""
+    none = shape.value * (shape.log - jnp.logaddexp(mu.log, shape.log))
+    return _hurdle(rows, negbinomial(rows, mu, shape), none, hu)
+
+
+def _hurdle(rows: Observed, counted: Any, log_none: Any, hu: Parameter) -> Any:
+    """`log_none`: the log probability of a zero before the cut."""
+    positive = counted - _log_difference(jnp.zeros_like(log_none), log_none)
+    return jnp.where(rows.y > 0, hu.log_complement + positive, hu.log)
