@@ -52,30 +52,45 @@ class Inner(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Conditional:
-    """A structure of deviations under a likelihood; `with_fixed` says whether the fixed effects stand among them."""
+class Theta:
+    """Outer parameters as a likelihood is searched in them: theta, coefficients of the further parameters, the first
+    cutpoint and the logarithms of the gaps to the next, and fixed effects unless these are integrated out too.
+    """
 
     terms: Terms
-    likelihood: Likelihood
+    n_cutpoints: int
     with_fixed: bool
 
-    def outer(self, x: Any, rows: Rows) -> Outer:
-        """The parts of x (m,): theta, coefficients of further parameters, cutpoints, fixed effects."""
-        n_cut, p = self.likelihood.n_cutpoints, 0 if self.with_fixed else rows.X.shape[1]
-        sizes = [n_theta(self.terms), *(other.shape[1] for other in rows.others), n_cut, p]
-        theta, *others, cut, beta = jnp.split(x, np.cumsum(sizes)[:-1])
+    def sizes(self, rows: Rows) -> list[int]:
+        """How many numbers each part has: theta, one part a further parameter, cutpoints, fixed effects."""
+        p = 0 if self.with_fixed else rows.X.shape[1]
+        return [n_theta(self.terms), *(columns.shape[1] for columns in rows.others), self.n_cutpoints, p]
+
+    def outer(self, x: Any, problem: Any) -> Outer:
+        """The parameters at x (m,)."""
+        theta, *others, cut, beta = jnp.split(x, np.cumsum(self.sizes(problem.rows))[:-1])
         return Outer(relative_factors(theta, self.terms), tuple(others), ascending(cut), beta)
 
-    def size(self, rows: Rows) -> int:
-        """The number of outer parameters."""
-        fixed = 0 if self.with_fixed else rows.X.shape[1]
-        return n_theta(self.terms) + sum(o.shape[1] for o in rows.others) + self.likelihood.n_cutpoints + fixed
+    def neg2_log_prior(self, x: Any, problem: Any) -> Any:
+        """A likelihood has none."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Deviations under a likelihood; `with_fixed` says whether the fixed effects stand among what is integrated out."""
+
+    likelihood: Likelihood
+    with_fixed: bool = False
+
+    def deviations_of(self, factors: Sequence[Any], u: Sequence[Any]) -> tuple[Any, ...]:
+        """b = L u of every factor (q, J)."""
+        return tuple(jnp.sum(factor[:, :, None] * own[None], axis=1) for factor, own in zip(factors, u, strict=True))
 
     def random_part(self, factors: Sequence[Any], u: Sequence[Any], rows: Rows) -> Any:
         """Z L u in every row (n,)."""
         total = jnp.zeros(rows.y.shape[0])
-        for factor, own, z, codes in zip(factors, u, rows.z, rows.pattern.codes, strict=True):
-            b = jnp.sum(factor[:, :, None] * own[None], axis=1)
+        for b, z, codes in zip(self.deviations_of(factors, u), rows.z, rows.pattern.codes, strict=True):
             total = total + jnp.sum(z * b[:, codes], axis=0)
         return total
 

@@ -29,11 +29,14 @@ from hier.kernel.rows import Rows, sums_by_level
 
 @dataclass(frozen=True)
 class Approximation:
-    """-2 log marginal likelihood of a conditional model; `n_points` of quadrature in each direction of a level's
-    deviations, one of which is Laplace's approximation.
+    """-2 log marginal density of a conditional model, its outer parameters given by x as `parameters` says.
+
+    `n_points` of quadrature in each direction of a level's deviations: one is Laplace's approximation. `parameters` has
+    `outer(x, problem)` and `neg2_log_prior(x, problem)`; a problem has `rows`, and whatever `parameters` needs.
     """
 
     conditional: Conditional
+    parameters: Any
     n_points: int = 1
 
     def value_at(self, outer: Outer, inner: Inner, rows: Rows) -> Any:
@@ -71,17 +74,18 @@ class Approximation:
         log_root = jnp.sum(jnp.log(jnp.diagonal(upper).T), axis=0)
         return -2.0 * jnp.sum(inside - log_root - 0.5 * q * np.log(np.pi))
 
-    def gradient_at(self, x: Any, mode: Inner, rows: Rows) -> tuple[Any, Any]:
+    def gradient_at(self, x: Any, mode: Inner, problem: Any) -> tuple[Any, Any]:
         """Gradient (m,) and value at x, `mode` being the mode there but for the last digits; the gradient can be
         differentiated once more.
         """
-        model = self.conditional
-        inner, _ = model.newton(model.outer(x, rows), jax.lax.stop_gradient(mode), rows)
-        response = self._adjoint(x, inner, rows)
+        model, rows, outer_at = self.conditional, problem.rows, self.parameters.outer
+        outer = outer_at(x, problem)
+        inner, _ = model.newton(outer, jax.lax.stop_gradient(mode), rows)
+        response = self._adjoint(outer, inner, rows)
 
         def rest(point: Any) -> Any:
             """-lambda' g, whose part without x is left out."""
-            outer = model.outer(point, rows)
+            outer = outer_at(point, problem)
             score, _ = model.slopes(model.mean_predictor(outer, inner, rows), outer, rows)
             along = model.random_part(outer.factors, response.u, rows)
             if model.with_fixed:
@@ -89,14 +93,15 @@ class Approximation:
             return jnp.sum(along * score)
 
         def value(point: Any) -> Any:
-            return self.value_at(model.outer(point, rows), inner, rows)
+            prior = self.parameters.neg2_log_prior(point, problem)
+            return self.value_at(outer_at(point, problem), inner, rows) + prior
 
         at, direct = jax.value_and_grad(value)(x)
         return direct + jax.grad(rest)(x), at
 
-    def _adjoint(self, x: Any, inner: Inner, rows: Rows) -> Inner:
+    def _adjoint(self, outer: Outer, inner: Inner, rows: Rows) -> Inner:
         """lambda: the solution of M lambda = F_u."""
-        model, outer = self.conditional, self.conditional.outer(x, rows)
+        model = self.conditional
         eta = model.mean_predictor(outer, inner, rows)
         _, weights = model.slopes(eta, outer, rows)
         if self.n_points == 1:
@@ -108,14 +113,14 @@ class Approximation:
         upper = found.levels[0].upper
         return Inner((back_substitute(upper, forward_substitute(upper, slope)),), inner.beta)
 
-    def evaluator(self, rows: Rows) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
+    def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""
 
         def evaluate(x: Any, start: Inner) -> tuple[Any, Any, Any, Inner]:
-            mode = self.conditional.mode(self.conditional.outer(x, rows), start, rows)
+            mode = self.conditional.mode(self.parameters.outer(x, problem), start, problem.rows)
 
             def gradient(point: Any) -> tuple[Any, tuple[Any, Any]]:
-                slope, value = self.gradient_at(point, mode, rows)
+                slope, value = self.gradient_at(point, mode, problem)
                 return slope, (slope, value)
 
             hessian, (slope, value) = jax.jacfwd(gradient, has_aux=True)(x)
