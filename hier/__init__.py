@@ -18,11 +18,16 @@ from hier.errors import DataError, FitError, FormulaError, HierError, JobError, 
 if TYPE_CHECKING:
     from hier.datasets import list_datasets, load_dataset
     from hier.estimate import Estimate, ManyEstimates, estimate_many
+    from hier.formula import Formula
     from hier.interface import Comparison, Model, compare, report
+    from hier.model import Family, register_family
     from hier.posterior import Posterior, load_posterior
 
 _HOME = {
     "Model": "hier.interface",
+    "Formula": "hier.formula",
+    "Family": "hier.model",
+    "register_family": "hier.model",
     "compare": "hier.interface",
     "Comparison": "hier.interface",
     "report": "hier.interface",
@@ -39,7 +44,9 @@ __all__ = [
     "Comparison",
     "DataError",
     "Estimate",
+    "Family",
     "FitError",
+    "Formula",
     "FormulaError",
     "HierError",
     "JobError",
@@ -53,6 +60,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_posterior",
+    "register_family",
     "report",
 ]
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hier.design.encode import Encoder, encode, number
+from hier.design.encode import Encoder, encode
 from hier.design.groups import RandomEffects, random_effects
+from hier.design.parameters import ParameterDesign, parameter_designs
 from hier.design.rank import dependence, independent_columns
+from hier.design.response import Outcome, read_response
 from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
-from hier.formula import CBIND, Factor, Formula
+from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
+
+NORMAL = Outcome()
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,17 @@ class Design:
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
     `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
-    `offset` and `trials` (n,) or None. `rows_read`, `missing` (by column) and `unused_levels` (by factor) say what was
-    left out. `fixed` is how the columns of X were made; of those, the ones that are in X are True in `kept`.
+    `offset` and `trials` (n,) or None. `categories`: the labels that y = 0, 1, ... stand for, of an ordered response
+    and of one with two labels; otherwise None. An ordered response has no column `Intercept`: its cutpoints stand for
+    it. `parameters`: the columns of each further parameter of the response's distribution. `outcome`: what the family
+    asked for. `rows_read`, `missing` (by column) and `unused_levels` (by factor) say what was left out. `fixed` is how
+    the columns of X were made; of those, the ones that are in X are True in `kept`.
     `offset_given`: what stood beside the formula as the offset, a column's name or numbers, or None.
     `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`: of each variable
     of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
     """
 
-    formula: Formula
+    formula: ParsedFormula
     response: str
     y: np.ndarray
     X: np.ndarray
@@ -39,6 +46,9 @@ class Design:
     weights: np.ndarray | None
     offset: np.ndarray | None
     trials: np.ndarray | None
+    categories: pd.Index | None
+    parameters: tuple[ParameterDesign, ...]
+    outcome: Outcome
     index: pd.Index
     rows_read: int
     missing: dict[str, int]
@@ -48,6 +58,7 @@ class Design:
     offset_given: Any
     aliases: np.ndarray
     variables: dict[str, float | pd.Index]
+    response_notes: tuple[str, ...] = ()
 
     @property
     def dropped_columns(self) -> tuple[str, ...]:
@@ -58,6 +69,11 @@ class Design:
     def nobs(self) -> int:
         return len(self.y)
 
+    @property
+    def n_cutpoints(self) -> int:
+        """Of an ordered response one less than its categories, otherwise 0."""
+        return 0 if self.categories is None or not self.outcome.has_cutpoints else len(self.categories) - 1
+
     def new_data(self, data: Any) -> NewData:
         """The columns of another table, coded as in the fit, for prediction.
 
@@ -67,14 +83,18 @@ class Design:
         return new_data(self, data)
 
     def notes(self) -> list[str]:
-        """What was left out of the user's table, a sentence each; empty where nothing was."""
-        said = []
+        """How the response was coded and what was left out of the user's table, a sentence each; often empty."""
+        said = list(self.response_notes)
         if self.missing:
             causes = ", ".join(f"`{name}` {count}" for name, count in self.missing.items())
             said.append(f"{self.rows_read - self.nobs} of {self.rows_read} rows dropped for missing values ({causes})")
         if self.dropped_columns:
             names = ", ".join(f"`{name}`" for name in self.dropped_columns)
             said.append(f"fixed-effects columns dropped, because the others determine them: {names}")
+        for parameter in self.parameters:
+            if parameter.dropped_columns:
+                names = ", ".join(f"`{name}`" for name in parameter.dropped_columns)
+                said.append(f"columns of `{parameter.name}` dropped, because the others determine them: {names}")
         for name, count in self.unused_levels.items():
             said.append(f"{count} unused level{'s' if count > 1 else ''} of `{name}` dropped")
         return said
@@ -85,12 +105,13 @@ class NewData:
     """Another table's columns, coded as those of the fit, row for row with `index`.
 
     `X` (n, p) with the fit's columns; `offset` (n,) or None; `random_effects`, one a grouping factor, with `codes` -1
-    for a level that the fit has not seen and -2 for a missing one.
+    for a level that the fit has not seen and -2 for a missing one; `parameters` as in the design.
     """
 
     X: np.ndarray
     offset: np.ndarray | None
     random_effects: tuple[RandomEffects, ...]
+    parameters: tuple[ParameterDesign, ...]
     index: pd.Index
 
 
@@ -105,6 +126,7 @@ def new_data(design: Design, data: Any) -> NewData:
         X=X if design.kept.all() else X[:, design.kept],
         offset=_offset(design.fixed, table),
         random_effects=tuple(random.of(table) for random in design.random_effects),
+        parameters=tuple(parameter.of(table) for parameter in design.parameters),
         index=table.index,
     )
 
@@ -119,33 +141,53 @@ def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]
     return _extra_columns(frame, {"offset": design.offset_given})
 
 
-def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None, na: str = "drop") -> Design:
+def build_design(
+    formula: ParsedFormula,
+    data: Any,
+    weights: Any = None,
+    offset: Any = None,
+    na: str = "drop",
+    outcome: Outcome = NORMAL,
+) -> Design:
     """The design of a formula on a table.
 
     `weights` and `offset`: a column's name, or n numbers. `na`: "drop" leaves out rows with a missing value, counted by
-    column; "error" refuses them. Raises DataError and FormulaError for what cannot be modelled.
+    column; "error" refuses them. `outcome`: what the family asks of the response. Raises DataError and FormulaError
+    for what cannot be modelled.
     """
     if na not in ("drop", "error"):
         raise DataError(f"there is no way `{na}` to treat missing values", expected='na="drop" or na="error"')
     frame = read_frame(data)
     extra = _extra_columns(frame, {"weights": weights, "offset": offset})
     table = _read(formula, frame, (*formula.left_side(), *formula.right_side()), extra, na=na)
-    y, counts = _response(formula, table)
-    X, fixed = encode(formula.fixed, table, formula.text)
+    row_weights = _weights(table)
+    response = read_response(formula, table, outcome)
+    if response.weights_used:
+        row_weights = None
+    # cutpoints stand for the intercept, so that factors are coded as beside one
+    part = replace(formula.fixed, intercept=True) if outcome.has_cutpoints else formula.fixed
+    X, fixed = encode(part, table, formula.text)
     _refuse_repeated(fixed.names, formula)
-    random = random_effects(formula, table, X, fixed)
-    kept = independent_columns(X)
+    random = random_effects(formula, table, X, fixed, by_row=not outcome.is_continuous)
+    kept, aliases = independent_columns(X), None
+    if outcome.has_cutpoints:
+        aliases = dependence(X, kept)[1:]
+        fixed = fixed.with_part(replace(part, intercept=False), fixed.codings, fixed.full)
+        X, kept = X[:, 1:], kept[1:]
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
     return Design(
         formula=formula,
         response=formula.response.name,
-        y=y,
+        y=response.y,
         X=X if kept.all() else X[:, kept],
         names=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if keep),
         random_effects=random,
-        weights=_weights(table),
+        weights=row_weights,
         offset=_offset(fixed, table),
-        trials=counts,
+        trials=response.trials,
+        categories=response.categories,
+        parameters=parameter_designs(formula, table, outcome, row_weights),
+        outcome=outcome,
         index=table.index,
         rows_read=table.rows_read,
         missing=table.missing,
@@ -153,12 +195,13 @@ def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any =
         fixed=fixed,
         kept=kept,
         offset_given=offset,
-        aliases=dependence(X, kept),
+        aliases=dependence(X, kept) if aliases is None else aliases,
         variables=_summaries(formula, table),
+        response_notes=response.notes,
     )
 
 
-def _summaries(formula: Formula, table: Table) -> dict[str, float | pd.Index]:
+def _summaries(formula: ParsedFormula, table: Table) -> dict[str, float | pd.Index]:
     """The mean, or the levels in use, of each variable of the fixed effects."""
     names = [*formula.fixed.variables, *(name for name in ("(offset)",) if name in table.columns)]
     found = {name: table.columns[name] for name in names}
@@ -168,13 +211,13 @@ def _summaries(formula: Formula, table: Table) -> dict[str, float | pd.Index]:
     }
 
 
-def _labels(formula: Formula) -> list[str]:
+def _labels(formula: ParsedFormula) -> list[str]:
     """Columns whose values are labels: grouping factors, and what stands in `factor( )` and `C( )` alone."""
     inside = [factor.variables[0] for factor in formula.right_side() if factor.categorical and factor.code == "v0"]
     return [*formula.groups, *inside]
 
 
-def _places(formula: Formula) -> dict[str, Span]:
+def _places(formula: ParsedFormula) -> dict[str, Span]:
     """Where the formula names each column first."""
     found = [(name, f.span) for f in (*formula.left_side(), *formula.right_side()) for name in f.variables]
     found += [(name, term.group_span) for term in formula.random for name in term.factors]
@@ -182,7 +225,7 @@ def _places(formula: Formula) -> dict[str, Span]:
 
 
 def _read(
-    formula: Formula, frame: pd.DataFrame, factors: Iterable[Factor], extra: dict[str, np.ndarray], **options: Any
+    formula: ParsedFormula, frame: pd.DataFrame, factors: Iterable[Factor], extra: dict[str, np.ndarray], **options: Any
 ) -> Table:
     """The columns of these variables and of the grouping factors."""
     variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
@@ -191,7 +234,7 @@ def _read(
     )
 
 
-def _refuse_repeated(names: tuple[str, ...], formula: Formula) -> None:
+def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula) -> None:
     repeated = [name for k, name in enumerate(names) if name in names[:k]]
     if repeated:
         raise FormulaError(
@@ -244,60 +287,11 @@ def _weights(table: Table) -> np.ndarray | None:
     values = np.asarray(weights)
     if (values <= 0).any():
         raise DataError(
-            "precision weights must be positive",
+            "weights must be positive",
             found=f"{values.min():g} in the row labelled {table.index[int(values.argmin())]!r}",
             hint="drop the rows that should not count",
         )
     return values
-
-
-def _response(formula: Formula, table: Table) -> tuple[np.ndarray, np.ndarray | None]:
-    """The response, and the number of trials that it is out of, if it has one."""
-    factor = formula.response
-    for name in factor.variables:
-        values = table.columns[name]
-        if isinstance(values, pd.Categorical):
-            kind = "booleans" if values.categories.dtype == bool else "text"
-            raise DataError(
-                f"the response `{name}` is not numeric",
-                where=f"column `{name}`",
-                found=f"{kind}: {', '.join(map(repr, values.categories[:3].tolist()))}",
-                expected="numbers, for a Normal response",
-                hint="convert the column to numbers",
-            )
-    _, y = number(factor, table, formula.text)
-    if factor.is_column:  # a copy: the table stays the user's own
-        y = y.copy()
-    if y.max() == y.min():
-        raise DataError(
-            f"the response `{factor.text}` is constant",
-            found=f"{y[0]:g} in all {len(y)} rows",
-            expected="a response that varies",
-            hint="check that this is the column you meant",
-        )
-    return y, _trials(formula, y, table)
-
-
-def _trials(formula: Formula, y: np.ndarray, table: Table) -> np.ndarray | None:
-    trials = formula.trials
-    if trials is None:
-        return None
-    if trials.factor is None:
-        assert trials.number is not None
-        counts = np.full(len(y), float(trials.number))
-    else:
-        _, counts = number(trials.factor, table, formula.text)
-        counts = counts + y if trials.form == CBIND else counts
-    wrong = (y < 0) | (y > counts) | (y != np.floor(y)) | (counts != np.floor(counts))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"the response `{formula.left}` is no count of successes in {int(wrong.sum())} of {len(y)} rows",
-            where=f"first in the row labelled {table.index[row]!r}",
-            found=f"{y[row]:g} out of {counts[row]:g}",
-            expected="whole numbers from 0 to the number of trials",
-        )
-    return counts
 
 
 def _unused_levels(table: Table) -> dict[str, int]:

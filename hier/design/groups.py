@@ -11,7 +11,7 @@ import pandas as pd
 from hier.design.encode import Encoder, encode
 from hier.design.table import Table, in_use
 from hier.errors import FormulaError
-from hier.formula import Formula, RandomTerm
+from hier.formula import ParsedFormula, RandomTerm
 from hier.formula.tokens import Span
 
 UNSEEN, MISSING = -1, -2
@@ -90,19 +90,24 @@ class RandomEffects:
         return replace(self, codes=codes, Z=Z)
 
 
-def random_effects(formula: Formula, table: Table, X: np.ndarray, fixed: Encoder) -> tuple[RandomEffects, ...]:
+def random_effects(
+    formula: ParsedFormula, table: Table, X: np.ndarray, fixed: Encoder, *, by_row: bool = False
+) -> tuple[RandomEffects, ...]:
     """All random effects, one entry a grouping factor in the order of the formula: the bars on one factor stand side
     by side, each a block of its own.
 
-    Columns that are among the fixed effects' `X` already are taken from there, where they stand side by side.
+    `by_row`: whether a factor may have a level for each row, as where the response has no residuals. Columns that are
+    among the fixed effects' `X` already are taken from there, where they stand side by side.
     """
     by_group: dict[frozenset[str], list[RandomTerm]] = {}
     for term in formula.random:
         by_group.setdefault(frozenset(term.factors), []).append(term)
-    return tuple(_of_group(terms, table, formula.text, X, fixed) for terms in by_group.values())
+    return tuple(_of_group(terms, table, formula.text, (X, fixed), by_row=by_row) for terms in by_group.values())
 
 
-def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, fixed: Encoder) -> RandomEffects:
+def _of_group(
+    terms: list[RandomTerm], table: Table, text: str, known: tuple[np.ndarray, Encoder], *, by_row: bool
+) -> RandomEffects:
     first = terms[0]
     parts = [levels_of(table.columns[name]) for name in first.factors]
     factor_levels = tuple(levels for _, levels in parts)
@@ -111,8 +116,8 @@ def _of_group(terms: list[RandomTerm], table: Table, text: str, X: np.ndarray, f
         combinations = np.arange(len(levels))[:, None]
     else:
         codes, levels, combinations = _interaction([codes for codes, _ in parts], factor_levels)
-    _refuse_levels(first, levels, table, text)
-    pieces = [encode(term.columns, table, text, (X, fixed)) for term in terms]
+    _refuse_levels(first, levels, table, text, by_row=by_row)
+    pieces = [encode(term.columns, table, text, known) for term in terms]
     Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
     blocks: list[Block] = []
     for term, (_, encoder) in zip(terms, pieces, strict=True):
@@ -138,7 +143,7 @@ def _blocks(term: RandomTerm, size: int) -> list[Block]:
     return [Block(1)] * size if apart else [Block(size, term.structure, term.homogeneous)]
 
 
-def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str) -> None:
+def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str, *, by_row: bool) -> None:
     group = term.group
     if len(levels) < 2:
         raise FormulaError(
@@ -149,7 +154,7 @@ def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str) 
             expected="two levels or more",
             hint="leave the random effects out, or group by another column",
         )
-    if len(levels) >= table.nobs:
+    if len(levels) >= table.nobs and not by_row:
         raise FormulaError(
             f"the grouping factor `{group}` has as many levels as there are rows, "
             "so its deviations cannot be told from the residuals",

@@ -35,6 +35,7 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
             expected=", ".join(f'"{name}"' for name in METHODS),
             hint='use method="reml"',
         )
+    refuse_other_than_normal(model)
     terms = terms_of(model.design, model.structure)
     if method == "map":
         problem = posterior_problem(model.design, model.structure, model.priors)
@@ -48,6 +49,19 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
         method,
         problem,
         fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml"),
+    )
+
+
+def refuse_other_than_normal(model: Model) -> None:
+    """Only Normal responses around a linear predictor are fitted so far."""
+    if model.is_linear_normal:
+        return
+    raise FitError(
+        f"models of the family `{model.family.name}` with the {model.link} link"
+        + (", and formulas of further parameters," if model.formula.parameters else "")
+        + " cannot be fitted yet",
+        expected="a Normal response, the identity link and one residual variance",
+        hint="numpyro_model() gives the model as a NumPyro program, which you can sample",
     )
 
 

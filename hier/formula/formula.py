@@ -5,6 +5,8 @@ Source: lme4's vignette "Fitting Linear Mixed-Effects Models Using lme4", sectio
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +18,17 @@ from hier.formula.syntax import Bar, Binary, Call, Name, Node, Number, parse, so
 from hier.formula.terms import LinearPart, Term, expand
 from hier.formula.tokens import MAX_LENGTH
 
-__all__ = ["Contrast", "Factor", "Formula", "LinearPart", "RandomTerm", "Term", "Trials", "parse_formula"]
-
+__all__ = [
+    "Contrast",
+    "Factor",
+    "Formula",
+    "LinearPart",
+    "ParsedFormula",
+    "RandomTerm",
+    "Term",
+    "Trials",
+    "parse_formula",
+]
 
 CBIND, RATIO, TRIALS = "cbind({}, {})", "{} / {}", "{} | trials({})"
 
@@ -39,20 +50,53 @@ class Trials:
         return str(self.number) if self.factor is None else self.factor.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Formula:
-    """What is explained, by what, and what varies by group; `text` is the formula as the user wrote it."""
+    """A mixed model's formula with formulas for further parameters of the response's distribution beside its mean:
+    `hier.Formula("y ~ x + (1 | g)", sigma="~ x")`.
+
+    `hier.Model` takes it in place of text. What can have a formula depends on the family: `sigma`, `shape`, `phi`,
+    `nu`, `zi`, `hu`; such a formula has fixed effects only, on the parameter's link scale. `text`: all of them in one,
+    as in `y ~ x + (1 | g), sigma ~ x`, which can be written in that form too.
+
+    Raises FormulaError for what cannot be read or is not supported yet.
+    """
+
+    text: str
+
+    def __init__(self, formula: str, /, **parameters: str) -> None:
+        for given in (formula, *parameters.values()):
+            _check_text(given)
+        written = {name: re.sub(rf"^\s*({name}\b)?\s*~", "", text).strip() for name, text in parameters.items()}
+        object.__setattr__(self, "text", ", ".join([formula.strip(), *[f"{n} ~ {t}" for n, t in written.items()]]))
+        parse(self.text)  # what is no formula is refused here; terms may depend on the table, where `.` stands in them
+        if "." not in self.text:
+            parse_formula(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class ParsedFormula:
+    """What is explained, by what, and what varies by group; `text` is the formula as the user wrote it.
+
+    `parameters`: the linear part of each further parameter of the response's distribution that has a formula.
+    """
 
     text: str
     response: Factor
     fixed: LinearPart
     random: tuple[RandomTerm, ...]
     trials: Trials | None = None
+    parameters: tuple[tuple[str, LinearPart], ...] = ()
 
     def terms_key(self) -> tuple[object, ...]:
         """What makes two formulas the same model: everything but the text and the places in it."""
         counts = None if self.trials is None else (self.trials.form, self.trials.text)
-        return (self.response.text, counts, self.fixed.terms_key(), tuple([r.terms_key() for r in self.random]))
+        further = tuple(sorted([(name, part.terms_key()) for name, part in self.parameters], key=lambda own: own[0]))
+        random = tuple([r.terms_key() for r in self.random])
+        return (self.response.text, counts, self.fixed.terms_key(), random, further)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -66,8 +110,10 @@ class Formula:
             yield self.trials.factor
 
     def right_side(self) -> Iterator[Factor]:
-        """Every variable of the fixed effects, of the columns inside bars, and of the offsets."""
-        for part in [self.fixed, *[r.columns for r in self.random]]:
+        """Every variable of the fixed effects, of the columns inside bars, of the offsets, and of the formulas of
+        further parameters.
+        """
+        for part in [self.fixed, *[r.columns for r in self.random], *[part for _, part in self.parameters]]:
             for term in part.terms:
                 yield from term.factors
             yield from part.offsets
@@ -81,22 +127,28 @@ class Formula:
 
     def __str__(self) -> str:
         """The formula in lme4's style with every term written out; it parses to the same terms."""
-        return " + ".join([f"{self.left} ~ {self.fixed}", *[str(r) for r in self.random]])
+        own = " + ".join([f"{self.left} ~ {self.fixed}", *[str(r) for r in self.random]])
+        return ", ".join([own, *[f"{name} ~ {part}" for name, part in self.parameters]])
 
 
-def parse_formula(text: str, columns: Iterable[str] | None = None) -> Formula:
+def parse_formula(formula: str | Formula, columns: Iterable[str] | None = None) -> ParsedFormula:
     """Read a formula such as `weight ~ week + (week | id)`; `columns` are those of the table, which `.` stands for.
 
     Raises `FormulaError`, and nothing else, with a caret under what cannot be read or is not supported yet.
     """
-    if not isinstance(text, str):
-        raise FormulaError("a formula is text", "", (0, 0), found=type(text).__name__)
+    text = formula.text if isinstance(formula, Formula) else formula
+    _check_text(text)
     return _parse(text, None if columns is None or "." not in text else tuple(columns))
 
 
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise FormulaError("a formula is text", "", (0, 0), found=type(text).__name__)
+
+
 @lru_cache(maxsize=512)
-def _parse(text: str, columns: tuple[str, ...] | None) -> Formula:
-    tree = parse(text)
+def _parse(text: str, columns: tuple[str, ...] | None) -> ParsedFormula:
+    tree, *further = parse(text)
     response, trials = _response(tree.left, text)
     rest, random = split_bars(tree.right, text)
     named = {*response.variables, *(name for term in random for name in term.factors)}
@@ -112,11 +164,44 @@ def _parse(text: str, columns: tuple[str, ...] | None) -> Formula:
         )
     for group in dict.fromkeys([frozenset(term.factors) for term in random]):
         _check_columns_once([term for term in random if frozenset(term.factors) == group], text)
-    formula = Formula(text, response, fixed, tuple(random), trials)
+    parameters = _parameters(further, text, others)
+    formula = ParsedFormula(text, response, fixed, tuple(random), trials, parameters)
     _check_response_apart(formula)
     if len(str(formula)) > MAX_LENGTH:  # so that every formula that is accepted can be printed and read again
         raise FormulaError("the formula stands for too many interactions", text, tree.right.span)
     return formula
+
+
+def _parameters(trees: list[Binary], text: str, others: list[str] | None) -> tuple[tuple[str, LinearPart], ...]:
+    """The formulas of further parameters: a name on the left, fixed effects on the right."""
+    found: dict[str, LinearPart] = {}
+    for tree in trees:
+        name = tree.left
+        if not isinstance(name, Name) or not name.text.isidentifier() or keyword.iskeyword(name.text):
+            raise FormulaError(
+                "a parameter's formula begins with its name", text, name.span, expected="such as `sigma ~ x`"
+            )
+        if name.text in found:
+            raise FormulaError(f"`{name.text}` has two formulas", text, name.span, hint="leave one of them out")
+        rest, random = split_bars(tree.right, text)
+        if random:
+            raise FormulaError(
+                f"random effects in the formula of `{name.text}` are not supported yet",
+                text,
+                tree.right.span,
+                expected="fixed effects, such as `sigma ~ x`",
+            )
+        part = expand(rest, text, tree.right.span if rest is None else rest.span, others)
+        if part.offsets:
+            raise FormulaError(
+                f"an offset in the formula of `{name.text}` is not supported yet", text, part.offsets[0].span
+            )
+        if not part.intercept and not part.terms:
+            raise FormulaError(
+                f"the formula of `{name.text}` has no term", text, tree.right.span, hint=f"`{name.text} ~ 1`"
+            )
+        found[name.text] = part
+    return tuple(found.items())
 
 
 def _response(node: Node, text: str) -> tuple[Factor, Trials | None]:
@@ -185,7 +270,7 @@ def _check_columns_once(random: list[RandomTerm], text: str) -> None:
         seen.update([term.key for term in part.terms])
 
 
-def _check_response_apart(formula: Formula) -> None:
+def _check_response_apart(formula: ParsedFormula) -> None:
     """The response must not explain itself: not as a term, a varying column or the grouping factor.
 
     A change score such as `I(post - pre) ~ pre` stays allowed: there the response is more than one column.

@@ -117,15 +117,37 @@ _BINDS = {
 }
 
 
-def parse(text: str) -> Binary:
-    """The tree of a whole formula: a `~` with the response on its left and the terms on its right.
+def parse(text: str) -> list[Binary]:
+    """The trees of a whole formula, each a `~`: first the response's, then those of further parameters.
 
-    Raises `FormulaError`, and nothing else, with the span of the place that cannot be read.
+    `y ~ x + (1 | g), sigma ~ x` has two. Raises `FormulaError`, and nothing else, with the span of the place that
+    cannot be read.
     """
     tokens = tokenize(text)
-    tildes = [token for token in tokens if token.kind == "op" and token.text == "~"]
     if len(tokens) == 1:
         raise FormulaError("the formula is empty", text, (0, len(text)), expected="response ~ terms + (terms | group)")
+    return [_parse_one(text, part, is_first=not k) for k, part in enumerate(_parts(tokens))]
+
+
+def _parts(tokens: list[Token]) -> list[list[Token]]:
+    """The words of each formula, closed by an `end`: at a comma outside parentheses the next formula begins.
+
+    Such a comma must be followed by a name and `~`; any other is left for the parser to refuse.
+    """
+    parts, start, depth = [], 0, 0
+    for at, token in enumerate(tokens):
+        if token.kind == "op":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        begins = [t.text for t in tokens[at + 2 : at + 3]] == ["~"] and tokens[at + 1].kind in ("name", "quoted")
+        if token.kind == "op" and token.text == "," and depth <= 0 and begins and at > start:
+            parts.append([*tokens[start:at], Token("end", "", token.span)])
+            start = at + 1
+    return [*parts, tokens[start:]]
+
+
+def _parse_one(text: str, tokens: list[Token], *, is_first: bool) -> Binary:
+    """The tree of one formula."""
+    tildes = [token for token in tokens if token.kind == "op" and token.text == "~"]
     if not tildes:
         raise FormulaError(
             "there is no `~` in the formula", text, _extent(tokens), expected="response ~ terms + (terms | group)"
@@ -134,7 +156,7 @@ def parse(text: str) -> Binary:
         raise FormulaError(
             "a formula has one `~`, between the response and the terms", text, tildes[1].span, found="a second `~`"
         )
-    if tokens[0] is tildes[0]:
+    if is_first and tokens[0] is tildes[0]:
         raise FormulaError(
             "there is no response before `~`: a formula without a response is not supported yet", text, tokens[0].span
         )
@@ -164,7 +186,7 @@ def source(text: str, span: Span) -> str:
 
 
 def _extent(tokens: list[Token]) -> Span:
-    return tokens[0].span[0], tokens[-2].span[1]
+    return tokens[0].span[0], tokens[-2].span[1] if len(tokens) > 1 else tokens[0].span[1]
 
 
 class _Parser:

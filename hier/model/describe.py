@@ -20,7 +20,7 @@ def describe_model(model: Model) -> str:
     n_deviations = sum(random.n_levels * len(random.names) for random in design.random_effects)
     lines = [
         f"Hierarchical model: {model.formula}",
-        f"Family: {model.family.name}, {model.family.links[0]} link",
+        f"Family: {model.family.name}, {model.link} link",
         f"Rows: {design.nobs}{_weights(design.weights)}",
         f"Fixed effects: {', '.join(design.names) or 'none'}",
     ]

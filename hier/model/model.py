@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from hier.design import Design, build_design, read_frame
 from hier.errors import ModelError
-from hier.formula import Formula, parse_formula
-from hier.model.families import Family, find_family
+from hier.formula import Formula, ParsedFormula, parse_formula
+from hier.model.families import FAMILIES, Family, find_family, likelihood_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from hier.kernel.likelihood import Likelihood
     from hier.kernel.structure import Structure
     from hier.model.priors import Priors
 
@@ -21,14 +24,17 @@ class Model:
 
     Parameters
     ----------
-    formula : in lme4's notation, such as `"weight ~ week + (week | id)"`.
+    formula : in lme4's notation, such as `"weight ~ week + (week | id)"`; a `hier.Formula` has formulas for further
+        parameters beside it.
     data : a table (pandas, polars, pyarrow, a dict of arrays, an xarray Dataset, or the path of a CSV or Parquet
         file); one row a measurement.
-    family : the distribution of the response. link : its link, or None for the family's default.
+    family : the distribution of the response, by name or as a `hier.Family` record. link : that of its mean, or None
+        for the family's default.
     priors : `numpyro.distributions` objects by parameter (`"week"`, `"Intercept"`, `"beta"`, `"sd_id"`,
         `"sd_id[week]"`, `"cor_id"`, `"sigma"`); the others keep their weakly informative defaults.
-    weights : a column's name or n positive numbers: precision weights, the residual variance of a row being sigma^2 /
-    weight.
+    weights : a column's name or n positive numbers. For a Normal response precision weights, the residual variance of
+        a row being sigma^2 / weight; of proportions with family="binomial" the numbers of trials; otherwise what a
+        row's log density is multiplied by.
     offset : a column's name or n numbers, added to the linear predictor.
     na : "drop" leaves out the rows in which a variable of the model is missing, and says how many; "error" refuses
         them.
@@ -38,10 +44,10 @@ class Model:
 
     def __init__(
         self,
-        formula: str,
+        formula: str | Formula,
         data: Any,
         *,
-        family: str = "gaussian",
+        family: str | Family = "gaussian",
         link: str | None = None,
         priors: Mapping[str, Any] | None = None,
         weights: Any = None,
@@ -51,30 +57,57 @@ class Model:
         frame = read_frame(data)
         self._formula = parse_formula(formula, [name for name in frame.columns if isinstance(name, str)])
         self._family = find_family(family, link)
-        self._design = build_design(self._formula, frame, weights, offset, na)
         self._refuse_counts()
+        self._design = build_design(self._formula, frame, weights, offset, na, self._family.outcome)
+        if self._family.one_trial and self._design.trials is None:
+            self._family = FAMILIES[self._family.one_trial]
+        self._link = link or self._family.links[0]
         self._given = dict(priors or {})
         if self._given:
             _ = self.priors  # a prior that does not fit is refused here, not when it is first used
 
     def _refuse_counts(self) -> None:
-        """A Normal response has no trials."""
-        if self._design.trials is None:
+        """Only counts of successes have trials."""
+        if self._formula.trials is None or self._family.response == "successes":
             return
         raise ModelError(
-            f"the response `{self._formula.left}` counts successes out of trials, which is no Normal response",
+            f"the response `{self._formula.left}` counts successes out of trials",
             found=f'family="{self._family.name}"',
-            expected='family="binomial", which is not supported yet',
-            hint="write I(y / n) to model the proportion itself as Normal",
+            expected='family="binomial" or family="beta_binomial"',
+            hint="write I(y / n) to model the proportion itself",
         )
 
     @property
-    def formula(self) -> Formula:
+    def formula(self) -> ParsedFormula:
         return self._formula
 
     @property
     def family(self) -> Family:
         return self._family
+
+    @property
+    def link(self) -> str:
+        """The link of the mean."""
+        return self._link
+
+    @property
+    def is_linear_normal(self) -> bool:
+        """Whether the response is Normal around a linear predictor with one residual variance, so that the deviations
+        can be integrated out exactly.
+        """
+        return self._family is FAMILIES["gaussian"] and self._link == "identity" and not self._formula.parameters
+
+    @functools.cached_property
+    def likelihood(self) -> Likelihood:
+        """The response's likelihood as the kernel takes it: its density, the link of each parameter, its cutpoints."""
+        return likelihood_of(self._family, self._link, self._design.n_cutpoints)
+
+    @property
+    def row_weights(self) -> np.ndarray | None:
+        """What each row's log density is multiplied by (n,), or None. Precision weights are none: they stand in the
+        offset of sigma's linear predictor.
+        """
+        return None if self._family.precision else self._design.weights
 
     @property
     def design(self) -> Design:

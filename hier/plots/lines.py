@@ -10,7 +10,7 @@ import numpy as np
 
 from hier.design import Design
 from hier.estimate import Estimate
-from hier.formula import Formula, Term
+from hier.formula import ParsedFormula, Term
 from hier.model import Model
 from hier.plots.factors import find_factor
 
@@ -155,11 +155,11 @@ def level_means(estimate: Estimate, k: int) -> np.ndarray:
     return _mean(estimate.model.design.random_effects[k].codes, estimate.fitted.to_numpy())
 
 
-def _terms(formula: Formula) -> list[Term]:
+def _terms(formula: ParsedFormula) -> list[Term]:
     return [*formula.fixed.terms, *(term for bar in formula.random for term in bar.columns.terms)]
 
 
-def _moved_by(formula: Formula, column: str | None, names: tuple[str, ...]) -> np.ndarray:
+def _moved_by(formula: ParsedFormula, column: str | None, names: tuple[str, ...]) -> np.ndarray:
     """Which columns are made from variables that `column` is made from: `week` moves `week:diet[T.b]`, `I(week**2)`."""
     terms = _terms(formula)
     moving = {

@@ -115,7 +115,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     """The model and its data, as pairs of a word and what it stands for here."""
     model, design = estimate.model, estimate.model.design
     found = [
-        ("Response", f"{design.response}, {model.family.name} with {model.family.links[0]} link"),
+        ("Response", f"{design.response}, {model.family.name} with {model.link} link"),
         ("Rows", f"{design.nobs} of {design.rows_read} in the table"),
         ("Fixed effects", ", ".join(design.names) or "none"),
     ]

@@ -27,7 +27,7 @@ def shape(node):
 
 
 def right(text):
-    return shape(parse(f"y ~ {text}").right)
+    return shape(parse(f"y ~ {text}")[0].right)
 
 
 def test_tokens_carry_their_place():
@@ -51,7 +51,7 @@ def test_tokens_carry_their_place():
 
 def test_nodes_carry_their_place():
     text = "y ~ log( x ) + (1 + z | g)"
-    tree = parse(text)
+    (tree,) = parse(text)
     assert isinstance(tree.right, Binary)
     call, paren = tree.right.left, tree.right.right
     assert isinstance(call, Call)
@@ -95,7 +95,7 @@ def test_order_of_operators(text, tree):
 
 
 def test_whole_numbers_stay_whole():
-    node = parse("y ~ 2 + 2.0").right
+    node = parse("y ~ 2 + 2.0")[0].right
     assert isinstance(node, Binary)
     assert [type(n.value) for n in (node.left, node.right) if isinstance(n, Number)] == [int, float]
 

@@ -152,8 +152,8 @@ def test_bad_requests():
         model.estimate("bayes")
     with pytest.raises(hier.ModelError, match=r"no family `gausian`[\s\S]*`gaussian`"):
         hier.Model(FORMULA, table(), family="gausian")
-    with pytest.raises(hier.ModelError, match="no link `log`"):
-        hier.Model(FORMULA, table(), link="log")
+    with pytest.raises(hier.ModelError, match="no link `logit`"):
+        hier.Model(FORMULA, table(), link="logit")
     with pytest.raises(hier.DataError, match="weights must be positive"):
         hier.Model(FORMULA, table(w=-1.0), weights="w")
     with pytest.raises(hier.DataError, match="`offset` does not match"):
@@ -194,4 +194,4 @@ def test_counts_of_successes_are_no_normal_response(left):
     with pytest.raises(hier.ModelError, match="counts successes out of trials"):
         hier.Model(f"{left} ~ week + (1 | id)", data)
     with pytest.raises(hier.DataError, match="no count of successes in 40 of 40 rows"):
-        hier.Model(f"{left} ~ week + (1 | id)", data.assign(s=data["s"] + 0.25))
+        hier.Model(f"{left} ~ week + (1 | id)", data.assign(s=data["s"] + 0.25), family="binomial")

@@ -1,0 +1,85 @@
+"""The columns of further parameters: what a spread, a shape or a share of zeros depends on, fixed effects only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hier.design.encode import Encoder, encode
+from hier.design.rank import independent_columns
+from hier.design.response import Outcome
+from hier.design.table import Table
+from hier.errors import FormulaError, did_you_mean
+from hier.formula import LinearPart, ParsedFormula
+
+
+@dataclass(frozen=True)
+class ParameterDesign:
+    """The linear predictor of one further parameter of the response's distribution: `X @ coefficients + offset`.
+
+    `X` (n, k) of full column rank with column `names`; without a formula one column of ones, named `Intercept`, and
+    `has_formula` False. `offset` (n,) or None: of a residual standard deviation, on its log scale, what precision
+    weights take away. `encoder`: how the columns were made, those that `kept` says are in X.
+    """
+
+    name: str
+    X: np.ndarray
+    names: tuple[str, ...]
+    has_formula: bool
+    offset: np.ndarray | None
+    encoder: Encoder
+    kept: np.ndarray
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, keep in zip(self.encoder.names, self.kept, strict=True) if not keep)
+
+    def keys(self) -> tuple[str, ...]:
+        """Names of the coefficients as they are reported: `sigma` alone, or `sigma_Intercept`, `sigma_x`."""
+        return tuple(f"{self.name}_{column}" for column in self.names) if self.has_formula else (self.name,)
+
+    def of(self, table: Table) -> ParameterDesign:
+        """The same parameter in the rows of another table, without the offset of weights."""
+        X = _ones(table.nobs) if not self.has_formula else self.encoder.columns(table)[:, self.kept]
+        return replace(self, X=X, offset=None)
+
+
+def parameter_designs(
+    formula: ParsedFormula, table: Table, outcome: Outcome, weights: np.ndarray | None
+) -> tuple[ParameterDesign, ...]:
+    """The columns of every further parameter, in the order of the family's record. Raises FormulaError for a formula
+    of a parameter that the family does not have.
+    """
+    written = dict(formula.parameters)
+    for name, part in written.items():
+        if name not in outcome.parameters:
+            raise FormulaError(
+                f'the family "{outcome.family}" has no parameter `{name}` to give a formula to',
+                formula.text,
+                part.span,
+                expected=", ".join(f"`{known}`" for known in outcome.parameters) or "one formula, for the mean",
+                hint=did_you_mean(name, outcome.parameters),
+            )
+    log_sd = None if weights is None else -0.5 * np.log(weights)
+    return tuple(
+        _parameter(name, written.get(name), formula, table, log_sd if name == outcome.precision else None)
+        for name in outcome.parameters
+    )
+
+
+def _parameter(
+    name: str, part: LinearPart | None, formula: ParsedFormula, table: Table, offset: np.ndarray | None
+) -> ParameterDesign:
+    if part is None:
+        encoder = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), formula.text)
+        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, encoder, np.ones(1, bool))
+    X, encoder = encode(part, table, formula.text)
+    kept = independent_columns(X)
+    names = tuple(column for column, keep in zip(encoder.names, kept, strict=True) if keep)
+    return ParameterDesign(name, X[:, kept], names, True, offset, encoder, kept)
+
+
+def _ones(nobs: int) -> np.ndarray:
+    """A column of ones that takes no memory."""
+    return np.broadcast_to(1.0, (nobs, 1))
