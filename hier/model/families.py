@@ -43,7 +43,7 @@ class Family:
     random response. Without them, what needs them is refused.
     `aliases`: other names. `precision`: the parameter, a standard deviation, that the weights of rows divide by their
     square roots; otherwise weights multiply log densities. `one_trial`: the family that takes its place where each row
-    is one trial.
+    is one trial. `of_logarithm`: whether mu is the mean of the response's logarithm.
 
     Raises ModelError for a record that does not hold together.
     """
@@ -57,6 +57,7 @@ class Family:
     aliases: tuple[str, ...] = ()
     precision: str | None = None
     one_trial: str | None = None
+    of_logarithm: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(_parameter(self.name, given) for given in self.parameters))
@@ -78,6 +79,12 @@ class Family:
     def has_cutpoints(self) -> bool:
         """Whether the response is ordered, with cutpoints in place of an intercept."""
         return self.response == "ordered"
+
+    @property
+    def precision_at(self) -> int | None:
+        """The place of the residual standard deviation among the further parameters; None where there is none."""
+        names = self.parameter_names[1:]
+        return names.index("sigma") if "sigma" in names else None
 
     @property
     def outcome(self) -> Outcome:
@@ -144,7 +151,7 @@ def _built_in(
 _BUILT_IN = (
     _built_in("gaussian", _REAL, [_SIGMA], "real", responses.mean_mu, aliases=("normal",), precision="sigma"),
     _built_in("student", _REAL, [_SIGMA, _NU], "real", responses.mean_mu),
-    _built_in("lognormal", ("identity",), [_SIGMA], "positive", responses.mean_lognormal),
+    _built_in("lognormal", ("identity",), [_SIGMA], "positive", responses.mean_lognormal, of_logarithm=True),
     _built_in("gamma", _POSITIVE, [_SHAPE], "positive", responses.mean_mu, aliases=("Gamma",)),
     _built_in("inverse_gaussian", _POSITIVE, [_SHAPE], "positive", responses.mean_mu),
     _built_in("bernoulli", _PROBABILITY, [], "binary", responses.mean_mu),

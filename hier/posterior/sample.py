@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from hier.errors import FitError
-from hier.estimate.fit import refuse_other_than_normal
 from hier.estimate.progress import progress_bar
 from hier.model import Model
 from hier.model.density import Density
@@ -55,7 +54,12 @@ def sample(
             raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
     if not 0.0 < target_accept < 1.0:
         raise FitError(f"`target_accept` cannot be {target_accept}", expected="a number between 0 and 1")
-    refuse_other_than_normal(model)
+    if not model.is_linear_normal:
+        raise FitError(
+            f"posteriors of the family `{model.family.name}` cannot be sampled yet",
+            expected="a Normal response, the identity link and one residual variance",
+            hint="numpyro_model() gives the model as a NumPyro program, which you can sample",
+        )
     load_ahead()
     structure = model.structure
     problem = posterior_problem(model.design, structure, model.priors)
