@@ -8,15 +8,15 @@ from scipy.linalg import block_diag
 from hier.errors import FitError
 from hier.estimate.components import flat_directions
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
+from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays, TermArrays
-from hier.kernel.conditional import Conditional, Theta
 from hier.kernel.covariance import n_theta
 from hier.kernel.fit import BOUNDARY
 from hier.kernel.generalised import RowFit, fit_rows
-from hier.kernel.laplace import Approximation
 from hier.model import Model
 from hier.model.problem import terms_of
-from hier.model.row_problem import RowProblem, likelihood_starts, row_problem
+from hier.model.row_density import row_start
+from hier.model.row_problem import RowProblem, likelihood_starts
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
 EXTREME = 25.0  # a linear predictor of a probability beyond it says that the data separate
@@ -29,14 +29,13 @@ def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
     Source: Bates (2018), "Computational Methods for Mixed Models"; see `hier.kernel.laplace`.
     """
     _check_quadrature(model, method, nagq)
-    with_fixed = method == "reml"
-    conditional = Conditional(model.likelihood, with_fixed)
+    problem, approximation = set_up(model, method, nagq)
+    if method == "map":
+        start = row_start(model, approximation.parameters, problem)
+        return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, None))
+    start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
     terms = terms_of(model.design, model.structure)
-    problem = row_problem(model)
-    parameters = Theta(terms, model.likelihood.n_cutpoints, with_fixed)
-    start = likelihood_starts(model, problem.rows, with_fixed=with_fixed)
-    fit = fit_rows(start, problem, Approximation(conditional, parameters, nagq), terms)
-    return _in_user_units(model, method, nagq, problem, fit)
+    return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, terms))
 
 
 def _check_quadrature(model: Model, method: str, nagq: int) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
+from hier.estimate.generalised_setup import set_up
+from hier.estimate.predict import Random
 from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
+from hier.estimate.units import Solved
+from hier.kernel.crossproducts import Units
 from hier.kernel.densities import Observed
+from hier.kernel.generalised import expansion_at
 from hier.kernel.likelihood import natural, of_rows
+from hier.kernel.prediction import prediction_errors
 
 
 class Further(NamedTuple):
@@ -96,6 +102,22 @@ class GeneralisedEstimate(Estimate):
         """The linear predictor of the mean, the deviations at their conditional modes, on the data's index."""
         return pd.Series(self.further.eta, index=self.model.design.index, name="linear predictor")
 
+    @property
+    def dispersion(self) -> float:
+        """The curvature of a log density knows of no further scale."""
+        return 1.0
+
+    @cached_property
+    def solved(self) -> Solved:
+        """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
+        problem, approximation = set_up(self.model, self.method, self.nagq)
+        cross = expansion_at(self.arrays.search, self.further.eta, problem, approximation)
+        basis, z = problem.units.basis, problem.units.z
+        units = Units(np.zeros(len(basis)), basis, z, np.float64(1.0), np.log(np.diag(basis)).sum())
+        terms = [self.arrays.terms[k] for k in self.model.structure.order]
+        factors = [own.factor * scale[:, None] for own, scale in zip(terms, z, strict=True)]
+        return Solved(cross, units, prediction_errors(factors, cross), self.model.structure.order)
+
     def predictors(self) -> list[np.ndarray]:
         """The linear predictor (n,) of each parameter in the fit's rows, that of the mean first."""
         found = [self.further.eta]
@@ -108,15 +130,7 @@ class GeneralisedEstimate(Estimate):
         """Expected responses, the deviations at their conditional modes, on the data's index: probabilities of a
         bernoulli response, expected shares of successes of a binomial one.
         """
-        family, design = self.model.family, self.model.design
-        if family.mean is None:
-            raise FitError(
-                f"the family `{family.name}` does not say what its mean is", hint="register it with a function `mean`"
-            )
-        trials = np.ones(design.nobs) if design.trials is None else design.trials
-        observed = Observed(design.y, trials, self.further.cutpoints)
-        values = of_rows(family.mean, self.model.likelihood, observed, self.predictors())
-        return pd.Series(values / trials, index=design.index, name="fitted")
+        return pd.Series(expected(self, self.predictors()), index=self.model.design.index, name="fitted")
 
     @cached_property
     def residuals(self) -> pd.Series:
@@ -130,3 +144,46 @@ class GeneralisedEstimate(Estimate):
         from hier.estimate.generalised_summary import summarise
 
         return summarise(self)
+
+    def predict(  # type: ignore[override]
+        self,
+        data: Any = None,
+        *,
+        type: str = "response",
+        random: Random = "all",
+        new_levels: str = "error",
+        se: bool = False,
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> pd.Series | pd.DataFrame:
+        """Expected responses of the fit's rows, or of another table's; with `type="link"` linear predictors.
+
+        `random`, `new_levels`, `se` and `level` as in `Estimate.predict`. `interval`: "confidence" or None. Standard
+        errors are those of the linear predictor, all random effects included, and of the response by the delta method;
+        the limits of intervals are those of the predictor taken through the link. Raises FitError and DataError.
+        """
+        from hier.estimate.generalised_predict import predict
+
+        return predict(self, data, type, random, new_levels, se, interval, level)
+
+    def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
+        """Responses simulated from the fit by its family: a column a simulation, `sim_1` to `sim_n`.
+
+        Every group gets new deviations, or with `conditional` keeps its conditional modes.
+        """
+        from hier.estimate.generalised_predict import simulate
+
+        return simulate(self, n, seed, conditional)
+
+
+def expected(estimate: GeneralisedEstimate, predictors: list[np.ndarray], trials: Any = None) -> np.ndarray:
+    """Expected responses (n,) from the linear predictor of each parameter; shares where there are trials."""
+    model, design = estimate.model, estimate.model.design
+    if model.family.mean is None:
+        raise FitError(
+            f"the family `{model.family.name}` does not say what its mean is", hint="register it with a function `mean`"
+        )
+    ones = np.ones(len(predictors[0]))
+    observed = Observed(ones, ones, estimate.further.cutpoints)
+    values = of_rows(model.family.mean, model.likelihood, observed, predictors)
+    return values if design.trials is None or trials is None else trials * values

@@ -134,6 +134,15 @@ class Conditional:
         cross = cross._replace(xx=jnp.concatenate([top, right[None]]))
         return eliminate(outer.factors, cross), cross
 
+    def expanded(self, eta: Any, outer: Outer, rows: Rows, least: float = -np.inf) -> CrossProducts:
+        """The cross-products of the weighted Normal model that the log density is near a linear predictor `eta` (n,) of
+        the mean: with the fixed effects' columns, and last with what they and the deviations take the place of.
+        """
+        score, weights = self.slopes(eta, outer, rows)
+        weights = jnp.maximum(weights, least)
+        working = score + weights * (eta - rows.offsets[0])
+        return weighted_products(rows, weights, jnp.concatenate([weights * rows.X.T, working[None]]))
+
     def solve(self, outer: Outer, weights: Any, column: Any, rows: Rows) -> Inner:
         """The (u, beta) that Z L and X take nearest to `column`: M v = [L'Z'; X'] column, M the joint curvature."""
         found, cross = self.eliminated(outer, weights, column, rows)

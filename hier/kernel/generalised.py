@@ -11,12 +11,14 @@ import numpy as np
 
 from hier.kernel.conditional import Inner, Outer, no_deviations
 from hier.kernel.covariance import Terms
+from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
 from hier.kernel.optimise import minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
+from hier.kernel.rows import products_tree
 
 
 class RowFit(NamedTuple):
@@ -116,3 +118,19 @@ def fit_rows(start: Any, problem: Any, approximation: Approximation, terms: Term
 
 
 _BY_FACTOR = ("factors", "deviations", "deviations_cov")
+
+
+@functools.cache
+def _expansion_program(approximation: Approximation) -> Program:
+    def expand(x: Any, eta: Any, problem: Any) -> tuple[Any, ...]:
+        outer = approximation.parameters.outer(x, problem)
+        return tuple(jax.tree.leaves(approximation.conditional.expanded(eta, outer, problem.rows)))
+
+    return Program("expand_rows", (approximation,), expand)
+
+
+@float64
+def expansion_at(x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Approximation) -> CrossProducts:
+    """The cross-products of the weighted Normal model that a fit is near its optimum x (m,), `eta` (n,)."""
+    leaves = map(np.asarray, _expansion_program(approximation)(x, eta, problem))
+    return jax.tree.unflatten(products_tree(problem.rows), leaves)

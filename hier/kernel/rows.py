@@ -165,6 +165,12 @@ def weighted_products(rows: Rows, weights: Any, columns: Any) -> CrossProducts:
     return CrossProducts(tuple(levels), (), dense, jnp.zeros((c, c)), jnp.zeros(()), jnp.zeros(()))
 
 
+def products_tree(rows: Rows) -> Any:
+    """The structure of the tree that `weighted_products` gives."""
+    columns = np.zeros((1, len(rows.y)))
+    return jax.tree.structure(jax.eval_shape(weighted_products, rows, rows.y, columns))
+
+
 def _dense(rows: Rows, weights: Any, columns: Any) -> Dense:
     pattern = rows.pattern
     n_chain = len(pattern.parents)
