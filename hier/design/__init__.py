@@ -2,6 +2,8 @@
 
 from hier.design.design import Design, NewData, build_design
 from hier.design.groups import Block, RandomEffects
+from hier.design.parameters import ParameterDesign
+from hier.design.response import Outcome
 from hier.design.table import read_frame
 
-__all__ = ["Block", "Design", "NewData", "RandomEffects", "build_design", "read_frame"]
+__all__ = ["Block", "Design", "NewData", "Outcome", "ParameterDesign", "RandomEffects", "build_design", "read_frame"]

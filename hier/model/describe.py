@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hier.design import RandomEffects
 from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, n_variance_parameters
@@ -16,22 +14,24 @@ def describe_model(model: Model) -> str:
     dialects of formulas differ, and the priors.
     """
     design = model.design
-    n_variances = n_variance_parameters(tuple(random.blocks for random in design.random_effects))
     n_deviations = sum(random.n_levels * len(random.names) for random in design.random_effects)
     lines = [
         f"Hierarchical model: {model.formula}",
-        f"Family: {model.family.name}, {model.link} link",
-        f"Rows: {design.nobs}{_weights(design.weights)}",
+        f"Family: {model.family.name}, {_links(model)}",
+        f"Rows: {design.nobs}{_weights(model)}",
         f"Fixed effects: {', '.join(design.names) or 'none'}",
     ]
+    if model.family.has_cutpoints and design.categories is not None:
+        lines.append(f"Categories: {' < '.join(map(str, design.categories))}, with {design.n_cutpoints} cutpoints")
+    lines += [f"Columns of {own.name}: {', '.join(own.names)}" for own in design.parameters if own.has_formula]
     for random in design.random_effects:
         lines += [f"Random effects: {' | '.join(blocks_in_words(random))}", f"Groups: {_levels(random)}"]
     lines += [
-        f"Parameters: {len(design.names) + n_variances}, and {n_deviations} group deviations",
+        f"Parameters: {_n_parameters(model)}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
         *(f"Note: {note}" for note in [*design.notes(), *dialects(model)]),
         "Model:",
-        *(f"  {line}" for line in as_text(design)),
+        *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",
     ]
     priors = model.priors.rows()
@@ -39,17 +39,37 @@ def describe_model(model: Model) -> str:
     return "\n".join([*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)])
 
 
+def _n_parameters(model: Model) -> int:
+    """Fixed effects, cutpoints, standard deviations, correlations, and further parameters or their coefficients."""
+    design = model.design
+    spreads = n_variance_parameters(tuple(random.blocks for random in design.random_effects)) - 1  # without sigma
+    return len(design.names) + design.n_cutpoints + spreads + sum(len(own.names) for own in design.parameters)
+
+
 def _likelihood(model: Model) -> str:
     """By what route the deviations are integrated out."""
+    if not model.is_linear_normal:
+        return "Laplace's approximation for estimates; NUTS over all deviations for the posterior"
     random = model.design.random_effects
     sizes = [own.n_levels * len(own.names) for own in random]
     return model.structure.in_words([own.group for own in random], sizes)
 
 
-def _weights(weights: np.ndarray | None) -> str:
+def _links(model: Model) -> str:
+    """`log link`, and the links of further parameters that have a formula."""
+    links = zip(model.design.parameters, model.likelihood.links[1:], strict=True)
+    return ", ".join([f"{model.link} link", *(f"{own.name}: {link.name}" for own, link in links if own.has_formula)])
+
+
+def _weights(model: Model) -> str:
+    weights, trials = model.design.weights, model.design.trials
+    said = "" if trials is None else f", {trials.min():g} to {trials.max():g} trials in each"
+    if trials is not None and trials.min() == trials.max():
+        said = f", {trials[0]:g} trials in each"
     if weights is None:
-        return ""
-    return f", precision weights from {weights.min():g} to {weights.max():g}"
+        return said
+    kind = "precision weights" if model.family.precision else "weights"
+    return f"{said}, {kind} from {weights.min():g} to {weights.max():g}"
 
 
 def blocks_in_words(random: RandomEffects) -> list[str]:
@@ -83,9 +103,11 @@ def dialects(model: Model) -> list[str]:
                 f"`||` gives each column of the factor `{factors[0]}` a variance of its own and no correlations, as "
                 "lme4 2.0 does; lme4 1.x keeps the factor's columns correlated"
             )
-    if model.design.weights is not None:
+    if model.design.weights is not None and model.family.precision:
         said.append(
             "weights are precision weights, as in lme4: the residual variance of a row is sigma^2 / weight; in brms "
             "`weights()` multiplies the log-likelihood"
         )
+    elif model.design.weights is not None:
+        said.append("weights multiply the log-likelihood of a row, as glmer's prior weights and `weights()` in brms do")
     return said

@@ -1,16 +1,18 @@
-"""The model written out in mathematics, as text and as LaTeX: one line for the response, one for each random part."""
+"""The model written out in mathematics, as text and as LaTeX: the response, each linear predictor, each random part."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hier.design import Design, RandomEffects
+from hier.design import ParameterDesign, RandomEffects
 from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, correlation_blocks
+from hier.model.model import Model
 
 LONGEST = 8  # columns written out; beyond it a sum stands for them
 LETTERS = "bcdfghklmpqrstuvw"  # for the deviations of one grouping factor after the other
+_GREEK = {"mu": ("μ", r"\mu"), "sigma": ("σ", r"\sigma"), "nu": ("ν", r"\nu"), "phi": ("φ", r"\phi")}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -29,6 +31,11 @@ class Notation(NamedTuple):
     k. `matrix(group, number)`: a covariance matrix, `number` empty where the group has one. `residual`, `weighted`:
     variances of the `noise`. `equal(left, right)`, `normal(left, variance, size, words)`: lines, `words` the structure
     of a covariance.
+
+    Of other than Normal responses: `further`: letters for the coefficients of further parameters. `parameter(name,
+    in_row)`. `link(name, of)`. `drawn(left, family, arguments)`: a line. `below(response)`: the probability of a
+    category up to k, `from_cutpoint`: what stands before the predictor there. `half_log_weight`: half the logarithm of
+    a row's precision weight.
     """
 
     beta: str
@@ -47,20 +54,28 @@ class Notation(NamedTuple):
     weighted: str
     equal: Callable[[str, str], str]
     normal: Callable[[str, str, int, str], str]
+    further: tuple[str, ...]
+    parameter: Callable[[str, bool], str]
+    link: Callable[[str, str], str]
+    drawn: Callable[[str, str, Sequence[str]], str]
+    below: Callable[[str], str]
+    from_cutpoint: str
+    half_log_weight: str
 
 
-def as_text(design: Design) -> list[str]:
-    """Lines of plain text: the linear predictor, the deviations of each grouping factor, and the residuals."""
-    return _lines(design, TEXT)
+def as_text(model: Model) -> list[str]:
+    """Lines of plain text: the response, the linear predictors, and the deviations of each grouping factor."""
+    return _lines(model, TEXT)
 
 
-def as_latex(design: Design) -> str:
+def as_latex(model: Model) -> str:
     """The same lines as a LaTeX `aligned` environment."""
-    return "\n".join([r"\begin{aligned}", " \\\\\n".join(_lines(design, LATEX)), r"\end{aligned}"])
+    return "\n".join([r"\begin{aligned}", " \\\\\n".join(_lines(model, LATEX)), r"\end{aligned}"])
 
 
-def _lines(design: Design, n: Notation) -> list[str]:
-    """The response's line, one for each block of deviations, and the residual's."""
+def _lines(model: Model, n: Notation) -> list[str]:
+    """The response's lines, one for each block of deviations, and the residual's or those of further parameters."""
+    design = model.design
     sums, lines = _products(n, n.beta, "", "x", design.names), list[str]()
     if design.offset is not None:
         sums.append(n.offset)
@@ -68,8 +83,42 @@ def _lines(design: Design, n: Notation) -> list[str]:
         letter = LETTERS[position % len(LETTERS)] + "'" * (position // len(LETTERS))
         sums += _products(n, letter, n.row_level(random.group), "z", random.names)
         lines += _deviations(n, letter, random)
+    if not model.is_linear_normal:
+        return [*_response(model, n, " + ".join(sums)), *lines, *_further(model, n)]
     response = n.equal(n.in_row(design.response), " + ".join([*sums, n.noise]))
     return [response, *lines, n.normal(n.noise, n.residual if design.weights is None else n.weighted, 1, "")]
+
+
+def _response(model: Model, n: Notation, predictor: str) -> list[str]:
+    """The distribution of the response, and what the linear predictor is equal to."""
+    design, left = model.design, n.in_row(model.design.response)
+    if model.family.has_cutpoints:
+        return [n.equal(n.link(model.link, n.below(left)), f"{n.from_cutpoint}({predictor})")]
+    varying = [own.name for own in design.parameters if own.has_formula or own.offset is not None]
+    arguments = [n.parameter("mu", True), *[n.parameter(own.name, own.name in varying) for own in design.parameters]]
+    if design.trials is not None:
+        arguments.insert(0, n.in_row("trials"))
+    family = model.family.name.replace("_", "-").title()
+    return [n.drawn(left, family, arguments), n.equal(n.link(model.link, n.parameter("mu", True)), predictor)]
+
+
+def _further(model: Model, n: Notation) -> list[str]:
+    """The linear predictor of each further parameter that has a formula or is weighted."""
+    lines = []
+    for position, own in enumerate(model.design.parameters):
+        if not own.has_formula and own.offset is None:
+            continue
+        link = model.likelihood.links[position + 1].name
+        right = _own_predictor(own, n, link, n.further[position % len(n.further)])
+        lines.append(n.equal(n.link(link, n.parameter(own.name, True)), right))
+    return lines
+
+
+def _own_predictor(own: ParameterDesign, n: Notation, link: str, letter: str) -> str:
+    terms = (
+        _products(n, letter, "", "w", own.names) if own.has_formula else [n.link(link, n.parameter(own.name, False))]
+    )
+    return " + ".join(terms) + ("" if own.offset is None else f" - {n.half_log_weight}")
 
 
 def _products(n: Notation, letter: str, at: str, column: str, names: Sequence[str]) -> list[str]:
@@ -131,6 +180,13 @@ TEXT = Notation(
     weighted="σ² / weight[i]",
     equal=lambda left, right: f"{left} = {right}",
     normal=_text_normal,
+    further=("γ", "δ", "κ"),
+    parameter=lambda name, in_row: _GREEK.get(name, (name,))[0] + ("[i]" if in_row else ""),
+    link=lambda name, of: {"identity": of, "inverse": f"1 / {of}"}.get(name, f"{name}({of})"),
+    drawn=lambda left, family, arguments: f"{left} ~ {family}({', '.join(arguments)})",
+    below=lambda response: f"P({response} ≤ k)",
+    from_cutpoint="cutpoint[k] - ",
+    half_log_weight="log(weight[i]) / 2",
 )
 
 
@@ -150,6 +206,11 @@ def _latex_normal(left: str, variance: str, size: int, words: str) -> str:
     return rf"{left} &\sim \mathcal{{N}}(0, {variance})" + (rf" \quad \text{{({words})}}" if words else "")
 
 
+def _latex_link(name: str, of: str) -> str:
+    known = {"identity": of, "inverse": f"1 / {of}", "sqrt": rf"\sqrt{{{of}}}", "log": rf"\log({of})"}
+    return known.get(name, rf"\mathrm{{{name}}}({of})")
+
+
 LATEX = Notation(
     beta=r"\beta",
     entry=_latex_entry,
@@ -167,4 +228,11 @@ LATEX = Notation(
     weighted=r"\sigma^2 / w_i",
     equal=lambda left, right: f"{left} &= {right}",
     normal=_latex_normal,
+    further=(r"\gamma", r"\delta", r"\kappa"),
+    parameter=lambda name, in_row: _GREEK.get(name, ("", _roman(name)))[1] + ("_i" if in_row else ""),
+    link=_latex_link,
+    drawn=lambda left, family, arguments: rf"{left} &\sim \text{{{family}}}({', '.join(arguments)})",
+    below=lambda response: rf"P({response} \le k)",
+    from_cutpoint="c_k - ",
+    half_log_weight=r"\tfrac{1}{2} \log w_i",
 )

@@ -42,8 +42,9 @@ class Family:
     bernoulli, a count for binomial, zeros counted for inflation and hurdles. `draw(key, observed, *parameters)`: a
     random response. Without them, what needs them is refused.
     `aliases`: other names. `precision`: the parameter, a standard deviation, that the weights of rows divide by their
-    square roots; otherwise weights multiply log densities. `one_trial`: the family that takes its place where each row
-    is one trial. `of_logarithm`: whether mu is the mean of the response's logarithm.
+    square roots; otherwise weights multiply log densities. `response_scale`: "log" where the parameters are those of
+    the response's logarithm, otherwise "identity"; default priors are scaled by it. `one_trial`: the family that takes
+    its place where each row is one trial.
 
     Raises ModelError for a record that does not hold together.
     """
@@ -56,8 +57,8 @@ class Family:
     draw: Callable[..., Any] | None = None
     aliases: tuple[str, ...] = ()
     precision: str | None = None
+    response_scale: str = "identity"
     one_trial: str | None = None
-    of_logarithm: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(_parameter(self.name, given) for given in self.parameters))
@@ -109,6 +110,7 @@ def _check(family: Family) -> None:
     for what, given, known in [
         ("kind of response", [family.response], KINDS),
         ("link", [link for parameter in family.parameters for link in parameter.links], LINKS),
+        ("scale of the response", [family.response_scale], ("identity", "log")),
         ("parameter", [family.precision] if family.precision else [], family.parameter_names),
     ]:
         for name in given:
@@ -151,7 +153,7 @@ def _built_in(
 _BUILT_IN = (
     _built_in("gaussian", _REAL, [_SIGMA], "real", responses.mean_mu, aliases=("normal",), precision="sigma"),
     _built_in("student", _REAL, [_SIGMA, _NU], "real", responses.mean_mu),
-    _built_in("lognormal", ("identity",), [_SIGMA], "positive", responses.mean_lognormal, of_logarithm=True),
+    _built_in("lognormal", ("identity",), [_SIGMA], "positive", responses.mean_lognormal, response_scale="log"),
     _built_in("gamma", _POSITIVE, [_SHAPE], "positive", responses.mean_mu, aliases=("Gamma",)),
     _built_in("inverse_gaussian", _POSITIVE, [_SHAPE], "positive", responses.mean_mu),
     _built_in("bernoulli", _PROBABILITY, [], "binary", responses.mean_mu),
@@ -218,3 +220,23 @@ def likelihood_of(family: Family, link: str, n_cutpoints: int) -> Likelihood:
     links = (link, *(parameter.links[0] for parameter in family.parameters[1:]))
     is_kept = FAMILIES.get(family.name) is family and family.name in BUILT_IN
     return Likelihood(family.name, family.density, tuple(LINKS[name] for name in links), n_cutpoints, is_kept)
+
+
+def drawing(family: Family) -> Callable[..., Any]:
+    """The function that draws responses of a family; ModelError where its record has none."""
+    if family.draw is None:
+        raise ModelError(
+            f"the family `{family.name}` does not say how a response is drawn",
+            hint="give its record `draw`, a function of a key, the rows and the parameters",
+        )
+    return family.draw
+
+
+def expectation(family: Family) -> Callable[..., Any]:
+    """The function that gives a family's expected responses; ModelError where its record has none."""
+    if family.mean is None:
+        raise ModelError(
+            f"the family `{family.name}` does not say what response is expected",
+            hint="give its record `mean`, a function of the rows and the parameters",
+        )
+    return family.mean

@@ -31,7 +31,8 @@ class Model:
     family : the distribution of the response, by name or as a `hier.Family` record. link : that of its mean, or None
         for the family's default.
     priors : `numpyro.distributions` objects by parameter (`"week"`, `"Intercept"`, `"beta"`, `"sd_id"`,
-        `"sd_id[week]"`, `"cor_id"`, `"sigma"`); the others keep their weakly informative defaults.
+        `"sd_id[week]"`, `"cor_id"`, `"sigma"`, `"sigma_week"`, `"shape"`, `"Intercept[1]"`); the others keep their
+        weakly informative defaults.
     weights : a column's name or n positive numbers. For a Normal response precision weights, the residual variance of
         a row being sigma^2 / weight; of proportions with family="binomial" the numbers of trials; otherwise what a
         row's log density is multiplied by.
@@ -121,9 +122,10 @@ class Model:
     @functools.cached_property
     def priors(self) -> Priors:
         """The priors in force; made when first needed, because REML and ML need neither them nor NumPyro."""
-        from hier.model.priors import default_priors, replace_priors
+        from hier.model.default_priors import default_priors
+        from hier.model.replace_priors import replace_priors
 
-        return replace_priors(default_priors(self._design), self._given)
+        return replace_priors(default_priors(self._design, self._family, self._link), self._family, self._given)
 
     def with_priors(self, priors: Mapping[str, Any]) -> Model:
         """The same model with some priors replaced; `priors` as for `Model`."""
@@ -144,7 +146,7 @@ class Model:
         """The model written out in mathematics, as a LaTeX `aligned` environment."""
         from hier.model.equations import as_latex
 
-        return as_latex(self._design)
+        return as_latex(self)
 
     def __repr__(self) -> str:
         from hier.model.describe import describe_model

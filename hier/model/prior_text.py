@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "half_cauchy": Kind(("scale",), lambda dist, scale: dist.HalfCauchy(scale)),
     "exponential": Kind(("rate",), lambda dist, rate: dist.Exponential(rate)),
     "gamma": Kind(("shape", "rate"), lambda dist, shape, rate: dist.Gamma(shape, rate)),
+    "beta": Kind(("a", "b"), lambda dist, a, b: dist.Beta(a, b)),
     "lkj": Kind(("concentration",), lambda dist, concentration: dist.LKJ(2, concentration)),  # the model sets the size
     "flat": Kind((), lambda dist: dist.ImproperUniform(dist.constraints.real, (), ())),
 }

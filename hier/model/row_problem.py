@@ -72,7 +72,7 @@ def first_predictor(model: Model, rows: Rows) -> np.ndarray:
     link, y = model.likelihood.links[0], np.asarray(rows.y)
     if link.onto == "unit":
         return apply_link(link, (y + 0.5) / (rows.trials + 1.0))
-    if model.family.of_logarithm:
+    if model.family.response_scale == "log":
         return np.log(y)
     if link.name == "identity":
         return y

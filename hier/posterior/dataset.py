@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design import Design
 from hier.posterior.groups import Group
 
 if TYPE_CHECKING:
     import xarray as xr
 
-SCHEMA = frozenset({"chain", "draw", "obs", "coef", "beta", "sigma"})  # names that no grouping factor can have there
+_PARAMETERS = ("sigma", "nu", "shape", "phi", "zi", "hu")
+# names that no grouping factor can have there
+SCHEMA = frozenset({"chain", "draw", "obs", "coef", "beta", "cutpoints", "cutpoint", *_PARAMETERS})
 
 
 def dataset(
@@ -21,35 +25,52 @@ def dataset(
     groups: Sequence[Group],
     coef_names: Sequence[str],
     attrs: Mapping[str, Any] | None = None,
+    further: Mapping[str, Sequence[str] | None] = MappingProxyType({"sigma": None}),
 ) -> xr.Dataset:
-    """Draws (C, D, ...) of `beta`, `sigma`, and `sd_GROUP`, `cor_GROUP`, `b_GROUP` of every grouping factor, those of
-    them that there are.
+    """Draws (C, D, ...) of `beta`, `sd_GROUP`, `cor_GROUP`, `b_GROUP` of every grouping factor, and of the `further`
+    variables (see `further_variables`), those of them that there are.
 
     Source: the ArviZ schema, "InferenceData schema specification".
     """
     import xarray as xr
 
-    dims: dict[str, tuple[str, ...]] = {"beta": ("coef",), "sigma": ()}
+    dims: dict[str, tuple[str, ...]] = {"beta": ("coef",)}
     coords: dict[str, Any] = {"coef": [_text(name) for name in coef_names]}
+    for name, labels in further.items():
+        own = "cutpoint" if name == "cutpoints" else f"{name.removeprefix('beta_')}_coef"
+        dims[name] = () if labels is None else (own,)
+        coords |= {} if labels is None else {own: [_text(label) for label in labels]}
     for group, stem in zip(groups, stems([group.name for group in groups]), strict=True):
         by_level, by_coef, by_coef_bis = dims_of(stem)
         shapes = {"sd": (by_coef,), "cor": (by_coef, by_coef_bis), "b": (by_level, by_coef)}
         dims |= {f"{kind}_{group.name}": shape for kind, shape in shapes.items()}
         columns = [_text(name) for name in group.names]
         coords |= {by_level: coordinate(group.levels), by_coef: columns, by_coef_bis: columns}
-    names = variables(groups)
+    names = variables(groups, further)
     found = {names[name]: (("chain", "draw", *dims[name]), draws[name]) for name in names if name in draws}
     used = {dim for shape, _ in found.values() for dim in shape}
-    sampled = sample_coords(*draws["sigma"].shape)
+    sampled = sample_coords(*next(iter(draws.values())).shape[:2])
     return xr.Dataset(found, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
 
 
-def variables(groups: Sequence[Group]) -> dict[str, str]:
+def further_variables(design: Design) -> dict[str, Sequence[str] | None]:
+    """The variables beside the fixed effects' and the groups', with the labels along their dimension, None for a
+    number: the cutpoints, and each further parameter of the response's distribution or its coefficients.
+    """
+    found: dict[str, Sequence[str] | None] = {}
+    if design.n_cutpoints:
+        found["cutpoints"] = [str(k + 1) for k in range(design.n_cutpoints)]
+    for own in design.parameters:
+        found |= {f"beta_{own.name}": own.names} if own.has_formula else {own.name: None}
+    return found
+
+
+def variables(groups: Sequence[Group], further: Iterable[str] = ("sigma",)) -> dict[str, str]:
     """What each variable of a posterior is called in a tree."""
     names = {"beta": "beta"}
     for group, stem in zip(groups, stems([group.name for group in groups]), strict=True):
         names |= {f"{kind}_{group.name}": f"{kind}_{stem}" for kind in ("sd", "cor", "b")}
-    return names | {"sigma": "sigma"}
+    return names | {name: name for name in further}
 
 
 def dims_of(stem: str) -> tuple[str, str, str]:

@@ -169,7 +169,7 @@ def test_bad_requests():
 def test_priors_that_do_not_fit():
     import numpyro.distributions as dist
 
-    with pytest.raises(hier.ModelError, match="`sigma` is a standard deviation"):
+    with pytest.raises(hier.ModelError, match="`sigma` is positive"):
         hier.Model(FORMULA, table(), priors={"sigma": dist.Normal(0.0, 1.0)})
     with pytest.raises(hier.ModelError, match="correlation matrices"):
         hier.Model(FORMULA, table(), priors={"cor_id": dist.Normal(0.0, 1.0)})

@@ -1,0 +1,168 @@
+"""The user's own priors in place of the defaults, each checked: its name, its shape, its support."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hier.design import Block
+from hier.errors import ModelError, did_you_mean
+from hier.kernel.links import LINKS
+from hier.model.families import Family
+from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, describe
+
+if TYPE_CHECKING:
+    from numpyro.distributions import Distribution
+
+_INSIDE = {"real": (), "positive": (-1.0,), "unit": (-0.1, 1.1)}  # values that a prior must not allow
+_KINDS = {
+    "positive": ("is positive", "positive numbers, such as dist.HalfNormal(10) or dist.Exponential(0.1)"),
+    "unit": ("is between 0 and 1", "numbers between 0 and 1, such as dist.Beta(1, 1)"),
+}
+
+
+def replace_priors(priors: Priors, family: Family, given: Mapping[str, Any]) -> Priors:
+    """The same priors with the user's own in place of some.
+
+    Names: a column (`week`, `Intercept`), `beta` for all columns but the intercept, `sd_GROUP[column]`, `sd_GROUP`
+    for all its columns, `cor_GROUP`, `sigma` and the family's other parameters, or with a formula their coefficients
+    (`sigma_Intercept`, `sigma_week`; `sigma` is then all but the intercept's). Where the columns of a bar share one sd,
+    its name has what stands before the bar, as in `sd_GROUP[0 + machine]`; so have correlations where several bars on
+    one factor have some, `cor_GROUP[1 + week]`, and `cor_GROUP` is then all of them. A prior given for `Intercept` is
+    that of the intercept as it is reported, where every column is zero; of an ordered response, that of all cutpoints,
+    or as `Intercept[1]` of one. Raises ModelError for a name that the model does not have, and for a prior whose
+    support does not fit.
+    """
+    import numpyro.distributions as dist
+
+    general, own = _names(priors)
+    known = list(dict.fromkeys([*general, *own]))
+    # general names first, so that a prior for one column wins over one for all of them
+    for name, prior in sorted(given.items(), key=lambda item: item[0] not in general):
+        if name not in known:
+            raise ModelError(
+                f"the model has no parameter `{name}` to give a prior to",
+                expected=", ".join(f"`{k}`" for k in known),
+                hint=did_you_mean(str(name), known),
+            )
+        if not isinstance(prior, dist.Distribution):
+            raise ModelError(
+                f"the prior of `{name}` is not a distribution",
+                found=repr(prior)[:80],
+                expected="an object of numpyro.distributions, such as dist.Normal(0, 10)",
+            )
+        priors = _with(priors, family, name, prior)
+    return replace(priors, replaced=priors.replaced | set(given))
+
+
+def _names(priors: Priors) -> tuple[list[str], list[str]]:
+    """The names that stand for several priors, and those of one."""
+    general = ["beta", *(["Intercept"] if priors.cutpoints else [])]
+    general += [f"{kind}_{group.group}" for group in priors.groups for kind in ("sd", *(["cor"] if group.cor else []))]
+    general += [own.name for own in priors.parameters if own.has_formula]
+    single = [*priors.beta, *priors.cutpoints]
+    single += [key for group in priors.groups for key in (*group.sd_keys(), *group.cor_keys())]
+    return general, [*single, *(key for own in priors.parameters for key in own.priors)]
+
+
+def _with(priors: Priors, family: Family, name: str, prior: Distribution) -> Priors:
+    """The priors with those under one name replaced."""
+    if name in priors.beta:
+        beta = {**priors.beta, name: _scalar(name, prior)}
+        return replace(priors, beta=beta, centred_intercept=priors.centred_intercept and name != "Intercept")
+    if name == "beta":
+        slopes = {key: _scalar(name, prior) for key in priors.beta if key != "Intercept"}
+        return replace(priors, beta={**priors.beta, **slopes})
+    if name in priors.cutpoints or (name == "Intercept" and priors.cutpoints):
+        own = {key: _scalar(name, prior) for key in priors.cutpoints if name in (key, "Intercept")}
+        return replace(priors, cutpoints={**priors.cutpoints, **own}, centred_intercept=False)
+    for k, further in enumerate(priors.parameters):
+        if name == further.name or name in further.priors:
+            changed = _of_parameter(further, family, name, prior)
+            return replace(priors, parameters=(*priors.parameters[:k], changed, *priors.parameters[k + 1 :]))
+    groups = tuple(
+        _replaced(group, name, prior)
+        if name in (f"sd_{group.group}", f"cor_{group.group}", *group.sd_keys(), *group.cor_keys())
+        else group
+        for group in priors.groups
+    )
+    return replace(priors, groups=groups)
+
+
+def _of_parameter(own: ParameterPriors, family: Family, name: str, prior: Distribution) -> ParameterPriors:
+    """The priors of a further parameter with one replaced, or with a formula under its name all but the intercept's."""
+    if not own.has_formula:
+        record = next(each for each in family.parameters if each.name == own.name)
+        return replace(own, priors={name: _scalar(name, prior, LINKS[record.links[0]].onto)})
+    named = {key for key in own.priors if key == name or (name == own.name and key != own.intercept)}
+    changed = {key: _scalar(name, prior) if key in named else old for key, old in own.priors.items()}
+    return replace(own, priors=changed, centred_intercept=own.centred_intercept and name != own.intercept)
+
+
+def _replaced(group: GroupPriors, name: str, prior: Distribution) -> GroupPriors:
+    """A group's priors with the one under this name replaced, or all of a kind."""
+    if name == f"sd_{group.group}" or name in group.sd_keys():
+        checked = _scalar(name, prior, "positive")
+        own = zip(group.sd_keys(), group.sd, strict=True)
+        return replace(group, sd=tuple(checked if name in (key, f"sd_{group.group}") else old for key, old in own))
+    own = zip(group.cor_keys(), group.blocks, group.cor, strict=True)
+    return replace(
+        group,
+        cor=tuple(
+            _correlation(key, prior, block) if name in (key, f"cor_{group.group}") else old for key, block, old in own
+        ),
+    )
+
+
+def _correlation(name: str, prior: Distribution, block: Block) -> Distribution:
+    """A prior for the correlations of a block, in the form that its structure needs."""
+    limits = correlation_limits(block)
+    if limits is None:
+        return _lkj(name, prior, block.size)
+    low, high = limits
+    support: Any = _scalar(name, prior).support
+    inside = support(np.array([low - 1e-6, high + 1e-6]))
+    if bool(np.any(np.asarray(inside))):
+        raise ModelError(
+            f"the prior of `{name}` allows values that one correlation of {block.size} columns cannot have",
+            found=describe(prior),
+            expected=f"a distribution between {low:.3g} and {high:.3g}, such as dist.Uniform({low:.3g}, {high:.3g})",
+        )
+    return prior
+
+
+def _scalar(name: str, prior: Distribution, onto: str = "real") -> Distribution:
+    """The prior, if it is that of one number whose values are `onto`: "real", "positive" or "unit"."""
+    if prior.event_shape or prior.batch_shape:
+        raise ModelError(
+            f"the prior of `{name}` is not that of one number",
+            found=f"batch shape {prior.batch_shape}, event shape {prior.event_shape}",
+            expected="a distribution with no batch and no event dimensions",
+        )
+    support: Any = prior.support
+    outside = np.array(_INSIDE[onto])
+    if outside.size and bool(np.any(np.asarray(support(outside)))):
+        is_what, expected = _KINDS[onto]
+        raise ModelError(
+            f"the prior of `{name}` allows {'negative values' if onto == 'positive' else 'other values'}, and "
+            f"`{name}` {is_what}",
+            found=describe(prior),
+            expected=f"a distribution of {expected}",
+        )
+    return prior
+
+
+def _lkj(name: str, prior: Distribution, size: int) -> Distribution:
+    """The LKJ prior on Cholesky factors for a block of `size` columns, whatever form of it was given."""
+    import numpyro.distributions as dist
+
+    if not isinstance(prior, dist.LKJ | dist.LKJCholesky):
+        raise ModelError(
+            f"the prior of `{name}` is not one of correlation matrices",
+            found=describe(prior),
+            expected=f"dist.LKJ({size}, concentration)",
+        )
+    return dist.LKJCholesky(size, prior.concentration)
