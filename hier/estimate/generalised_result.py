@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -81,10 +80,9 @@ class GeneralisedEstimate(Estimate):
         """
         count = len(self.further.cutpoints)
         sd = np.sqrt(np.maximum(np.diag(self.further.covariance), 0.0))
-        labels = [] if count == 0 else list(map(str, self.model.design.categories))  # type: ignore[arg-type]
         return pd.DataFrame(
             {"estimate": self.further.cutpoints, "std_error": sd[len(sd) - count :]},
-            index=[f"{a}|{b}" for a, b in itertools.pairwise(labels)],
+            index=list(self.model.design.cutpoint_names),
         )
 
     @cached_property
