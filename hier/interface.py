@@ -29,14 +29,17 @@ atexit.register(gc.freeze)
 class Model(models.Model):
     __doc__ = models.Model.__doc__
 
-    def estimate(self, method: str = "reml") -> Estimate:
-        """Point estimates: `"reml"`, `"ml"`, or `"map"`, the mode of the posterior of the variance parameters.
+    def estimate(self, method: str | None = None, *, nagq: int = 1) -> Estimate:
+        """Point estimates: `"reml"` (the default for Normal responses), `"ml"` (for all others), or `"map"`, the mode
+        of the posterior.
 
-        Raises FitError where the data cannot identify the variances; a singular fit is a value (`is_singular`).
+        `nagq`: points of adaptive Gauss-Hermite quadrature for a response that is not Normal, with one grouping factor;
+        1 is Laplace's approximation. Raises FitError where the data cannot identify the variances; a singular fit is a
+        value (`is_singular`).
         """
         from hier.estimate import estimate
 
-        return estimate(self, method)
+        return estimate(self, method, nagq)
 
     def sample(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,6 +74,13 @@ class Design:
     def n_cutpoints(self) -> int:
         """Of an ordered response one less than its categories, otherwise 0."""
         return 0 if self.categories is None or not self.outcome.has_cutpoints else len(self.categories) - 1
+
+    @property
+    def cutpoint_names(self) -> tuple[str, ...]:
+        """Of an ordered response the pairs of neighbouring categories that its cutpoints part, such as `1|2`."""
+        if self.categories is None or not self.outcome.has_cutpoints:
+            return ()
+        return tuple(f"{low}|{high}" for low, high in itertools.pairwise(self.categories))
 
     def new_data(self, data: Any) -> NewData:
         """The columns of another table, coded as in the fit, for prediction.

@@ -18,24 +18,32 @@ from hier.model.problem import Problem, likelihood_problem, posterior_problem, t
 METHODS = ("reml", "ml", "map")
 
 
-def estimate(model: Model, method: str = "reml") -> Estimate:
+def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate:
     """Estimates of the fixed effects, the variances and every group's deviations.
 
-    `method`: `"reml"` (restricted maximum likelihood), `"ml"` (maximum likelihood), or `"map"`: the mode, over
-    standard deviations, correlations and sigma, of their posterior density under the model's priors, the fixed
-    effects integrated out.
+    `method`: `"reml"` (restricted maximum likelihood; the default for a Normal response with the identity link),
+    `"ml"` (maximum likelihood; the default for all others), or `"map"`: the mode of the posterior density under the
+    model's priors, over standard deviations, correlations and sigma, the fixed effects integrated out; for other
+    responses than Normal ones over the fixed effects too.
+    `nagq`: points of adaptive Gauss-Hermite quadrature in each direction of a level's deviations, for one grouping
+    factor with up to three columns; 1 is Laplace's approximation. A Normal likelihood is exact with one.
 
     Raises FitError for an unknown method, and where the data cannot identify the variances. A search that did not
     converge and a singular fit are values, not errors: `converged`, `is_singular` and `message` of the result.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
     """
+    if method is None:
+        method = "reml" if model.has_normal_rows else "ml"
     if method not in METHODS:
         raise FitError(
             f"there is no method `{method}`",
             expected=", ".join(f'"{name}"' for name in METHODS),
             hint='use method="reml"',
         )
-    refuse_other_than_normal(model)
+    if not model.is_linear_normal:
+        from hier.estimate.generalised import estimate_rows
+
+        return estimate_rows(model, method, nagq)
     terms = terms_of(model.design, model.structure)
     if method == "map":
         problem = posterior_problem(model.design, model.structure, model.priors)
@@ -49,19 +57,6 @@ def estimate(model: Model, method: str = "reml") -> Estimate:
         method,
         problem,
         fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml"),
-    )
-
-
-def refuse_other_than_normal(model: Model) -> None:
-    """Only Normal responses around a linear predictor are fitted so far."""
-    if model.is_linear_normal:
-        return
-    raise FitError(
-        f"models of the family `{model.family.name}` with the {model.link} link"
-        + (", and formulas of further parameters," if model.formula.parameters else "")
-        + " cannot be fitted yet",
-        expected="a Normal response, the identity link and one residual variance",
-        hint="numpyro_model() gives the model as a NumPyro program, which you can sample",
     )
 
 

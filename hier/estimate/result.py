@@ -243,6 +243,11 @@ class Estimate:
 
         return ranova(self)
 
+    @property
+    def dispersion(self) -> float:
+        """What the inverse of the mixed model equations is multiplied by to be a covariance: sigma^2."""
+        return self.sigma**2
+
     @cached_property
     def solved(self) -> Solved:
         """The mixed model equations solved at the estimates, for what is computed after the fit."""

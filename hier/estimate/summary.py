@@ -34,19 +34,19 @@ def summarise(estimate: Estimate, ddf: str) -> str:
         ["Scaled residuals:", *_scaled_residuals(estimate)],
         [
             "Random effects:",
-            *_random_effects(estimate),
-            f"Number of obs: {estimate.nobs}, groups: {_groups(design)}",
+            *random_effects_lines(estimate),
+            f"Number of obs: {estimate.nobs}, groups: {groups_line(design)}",
         ],
     ]
     if design.names:
         parts.append(["Fixed effects:", *fixed_effects_lines(table)])
     if len(design.names) > 1:
-        parts.append(["Correlation of fixed effects:", *_correlations(estimate.vcov)])
+        parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _groups(design: Design) -> str:
+def groups_line(design: Design) -> str:
     """The grouping factors and their numbers of levels, the largest first, as lme4 has them."""
     ordered = sorted(design.random_effects, key=lambda random: -random.n_levels)
     return "; ".join(f"{random.group}, {random.n_levels}" for random in ordered)
@@ -60,7 +60,8 @@ def _scaled_residuals(estimate: Estimate) -> list[str]:
     return ["".join(f"{head:>9}" for head in heads), "".join(f"{value:9.4f}" for value in quartiles)]
 
 
-def _random_effects(estimate: Estimate) -> list[str]:
+def random_effects_lines(estimate: Estimate) -> list[str]:
+    """The table of variances, standard deviations and correlations."""
     table = estimate.varcorr
     variances = table[table["term2"].isna()]
     columns = [table[name] for name in ("group", "term1", "term2", "sdcor")]
@@ -94,7 +95,8 @@ def fixed_effects_lines(table: pd.DataFrame) -> list[str]:
     return align([["", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"], *rows], left=1)
 
 
-def _correlations(vcov: pd.DataFrame) -> list[str]:
+def correlation_lines(vcov: pd.DataFrame) -> list[str]:
+    """The lower triangle of the correlations of the fixed effects."""
     sd = np.sqrt(np.diag(vcov))
     correlation = vcov.to_numpy() / np.outer(sd, sd)
     names = [str(name) for name in vcov.index]

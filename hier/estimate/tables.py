@@ -13,9 +13,9 @@ from hier.kernel.covariance import correlation_blocks
 GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray]
 
 
-def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float) -> pd.DataFrame:
+def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float | None) -> pd.DataFrame:
     """Rows of lme4's `as.data.frame(VarCorr(m))`: of each grouping factor, given as its name, columns, blocks and
-    covariance (q, q), the variances, then the covariances of each correlated block; then the residual.
+    covariance (q, q), the variances, then the covariances of each correlated block; then the residual, if there is one.
 
     Columns `group, term1, term2, vcov, sdcor`; `term2` is None for a variance. A correlation with a column whose
     variance is zero is not defined, and NaN.
@@ -28,7 +28,8 @@ def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float) -
             product = sd[i] * sd[j]
             correlation = covariance[i, j] / product if product > 0 else np.nan
             rows.append((group, names[i], names[j], covariance[i, j], correlation))
-    rows.append(("Residual", None, None, residual_variance, np.sqrt(residual_variance)))
+    if residual_variance is not None:
+        rows.append(("Residual", None, None, residual_variance, np.sqrt(residual_variance)))
     table = pd.DataFrame(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
     return table.astype({"group": object, "term1": object, "term2": object}).replace(
         {"term1": {np.nan: None}, "term2": {np.nan: None}}

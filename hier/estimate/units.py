@@ -64,4 +64,4 @@ def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Com
     """
     shifted = unexplained(solved, X, rows)
     of_beta = np.einsum("ij,jk,ik->i", shifted, estimate.arrays.vcov, shifted)
-    return of_beta + estimate.sigma**2 * error_variances(solved.errors, rows)
+    return of_beta + estimate.dispersion * error_variances(solved.errors, rows)

@@ -122,14 +122,24 @@ def couple(
     )
 
 
+def _number_of_pairs(counts: np.ndarray) -> int:
+    return int((counts * (counts + 1) // 2).sum())
+
+
+def pairs_cost_less(counts: np.ndarray, q: int, r: int) -> bool:
+    """Whether sums over pairs of entries of one level, `counts` (J,) entries each, cost less than dense products."""
+    products = _number_of_pairs(counts) * q * q
+    dense = 2.0 * len(counts) * q * float(r) ** 2 * SECONDS_AN_OPERATION
+    return products <= MOST_PAIRS and products * SECONDS_A_PAIR < dense
+
+
 def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: int, r: int) -> Pairs:
     """Pairs of entries of one level; none where dense products cost less."""
     q = len(value)
     counts = np.bincount(group, minlength=n_groups)
-    n_pairs = int((counts * (counts + 1) // 2).sum())
-    dense = 2.0 * n_groups * q * float(r) ** 2 * SECONDS_AN_OPERATION
-    if n_pairs * q * q > MOST_PAIRS or n_pairs * q * q * SECONDS_A_PAIR >= dense:
+    if not pairs_cost_less(counts, q, r):
         return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((q, q, 0)))
+    n_pairs = _number_of_pairs(counts)
     starts = np.cumsum(counts) - counts
     by_row = np.argsort(column, kind="stable")
     group, row, first = group[by_row], column[by_row], value[:, by_row]

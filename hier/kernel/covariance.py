@@ -59,9 +59,14 @@ def _count(block: Block) -> int:
     return STRUCTURES[block.structure].count(block)
 
 
+def n_theta(terms: Terms) -> int:
+    """Variances and covariances of all deviations as far as they are free."""
+    return sum(_count(block) for blocks in terms for block in blocks)
+
+
 def n_variance_parameters(terms: Terms) -> int:
     """Variances and covariances of all deviations as far as they are free, and the residual variance."""
-    return sum(_count(block) for blocks in terms for block in blocks) + 1
+    return n_theta(terms) + 1
 
 
 def _split(theta: Any, terms: Terms) -> list[list[Any]]:

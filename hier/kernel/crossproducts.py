@@ -174,14 +174,17 @@ def _basis(y: np.ndarray, X: np.ndarray, terms: Sequence[Term], weights: np.ndar
     # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
     to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
     to_kernel *= np.sign(np.diag(R))
-    scales = []
-    for term in terms:
-        scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
-        for start, stop in term.together:
-            scale[start:stop] = np.sqrt(np.mean(scale[start:stop] ** 2))
-        scale[scale == 0.0] = 1.0
-        scales.append(scale)
+    scales = [column_scales(term, n, weights) for term in terms]
     return Basis(to_kernel, tuple(scales))
+
+
+def column_scales(term: Term, n: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """The root mean square of each column (q,), over all of those that have one unit; 1 for a column of zeros."""
+    scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
+    for start, stop in term.together:
+        scale[start:stop] = np.sqrt(np.mean(scale[start:stop] ** 2))
+    scale[scale == 0.0] = 1.0
+    return scale
 
 
 def _units(basis: Basis) -> Units:

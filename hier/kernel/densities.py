@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln, xlog1py, xlogy
+from jax.scipy.special import gammaln
 
 from hier.kernel.gamma_functions import log_beta, log_gamma_power, log_rising
 from hier.kernel.links import Parameter
@@ -114,7 +114,7 @@ def nbinom1(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
 def beta(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
     """Beta with mean mu and precision phi: variance mu (1 - mu) / (1 + phi)."""
     log_a, log_b = mu.log + phi.log, mu.log_complement + phi.log
-    shapes = xlogy(jnp.exp(log_a) - 1.0, rows.y) + xlog1py(jnp.exp(log_b) - 1.0, -rows.y)
+    shapes = (jnp.exp(log_a) - 1.0) * jnp.log(rows.y) + (jnp.exp(log_b) - 1.0) * jnp.log1p(-rows.y)
     return shapes - log_beta(log_a, log_b)
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Terms, canonical, n_variance_parameters, relative_factors, settled
+from hier.kernel.covariance import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
 from hier.kernel.expansion import Objective, evaluator, local_schur
@@ -159,11 +159,18 @@ def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, r
         return _likelihood(x, integrate, cross, terms, reml=reml)
 
     search = minimise(evaluator(objective, lambda x: _covariance(x, terms)[0], cross), start, left_behind(cross))
-    x = search.x.at[:-1].set(canonical(search.x[:-1], terms))
-    x = _settle(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), x, terms)
-    # the parameters may have changed direction, and the Hessian's rows with them
-    sign = jnp.append(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:-1]), 1.0)
-    return search._replace(x=x, hessian=search.hessian * sign[:, None] * sign[None, :])
+    return canonical_search(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), search, terms)
+
+
+def canonical_search(objective: Callable[[jax.Array], jax.Array], search: Optimum, terms: Terms) -> Optimum:
+    """The end of a search with theta, which stands first, in its canonical form, and on the boundary where it is near
+    and `objective` does not mind.
+    """
+    count = n_theta(terms)
+    x = search.x.at[:count].set(canonical(search.x[:count], terms))
+    # theta may have changed direction, and the Hessian's rows with it
+    sign = jnp.ones_like(x).at[:count].set(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:count]))
+    return search._replace(x=_settle(objective, x, terms), hessian=search.hessian * sign[:, None] * sign[None, :])
 
 
 def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
@@ -181,7 +188,8 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, rem
 
 def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
     """Put what is at its limit but for the search's last digits there, where the objective does not mind."""
-    there = x.at[:-1].set(settled(x[:-1], terms, BOUNDARY))
+    count = n_theta(terms)
+    there = x.at[:count].set(settled(x[:count], terms, BOUNDARY))
 
     def decided() -> jax.Array:
         return jnp.where(objective(there) <= objective(x) + 1e-9, there, x)

@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from hier.kernel.densities import Observed
 from hier.kernel.links import Link, Parameter
+from hier.kernel.precision import float64
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,5 +36,40 @@ class Likelihood:
 
     def log_density(self, observed: Observed, predictors: Sequence[Any]) -> Any:
         """Log density of every row (n,), from the linear predictor of each parameter (n,)."""
-        parameters = [Parameter(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
-        return self.density(observed, *parameters)
+        return self.density(observed, *self.parameters(predictors))
+
+    def parameters(self, predictors: Sequence[Any]) -> list[Parameter]:
+        return [Parameter(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
+
+
+@float64
+def of_rows(
+    function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
+) -> np.ndarray:
+    """What a function of `Observed` and of a family's parameters, such as its mean, is in every row."""
+    known = Observed(*map(jnp.asarray, observed))
+    return np.asarray(function(known, *likelihood.parameters([jnp.asarray(eta) for eta in predictors])))
+
+
+@float64
+def draw_rows(
+    function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int
+) -> np.ndarray:
+    """Random responses by a family's `draw`, from a random key of these bits."""
+    known = Observed(*map(jnp.asarray, observed))
+    parameters = likelihood.parameters([jnp.asarray(eta) for eta in predictors])
+    return np.asarray(function(jax.random.key(bits), known, *parameters))
+
+
+@float64
+def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
+    """The linear predictor of values."""
+    return np.asarray(link.apply(jnp.asarray(value)))
+
+
+@float64
+def natural(link: Link, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values of linear predictors, and their derivatives."""
+    eta = jnp.asarray(eta)
+    value, slope = jax.jvp(link.inverse, (eta,), (jnp.ones_like(eta),))
+    return np.asarray(value), np.asarray(slope)

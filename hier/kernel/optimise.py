@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improv
 
 class Optimum(NamedTuple):
     """Where the search ended: `x` (m,), and `value`, `gradient` (m,) and `hessian` (m, m) one last small step before;
-    `steps`, `converged`.
+    `steps`, `converged`, and the `memory` of the last evaluation that was kept.
     """
 
     x: jax.Array
@@ -26,6 +26,7 @@ class Optimum(NamedTuple):
     hessian: jax.Array
     steps: jax.Array
     converged: jax.Array
+    memory: Any = ()
 
 
 class _State(NamedTuple):
@@ -37,6 +38,7 @@ class _State(NamedTuple):
     steps: jax.Array
     close: jax.Array
     done: jax.Array
+    memory: Any
 
 
 def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -61,6 +63,7 @@ def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+Remembering = Callable[[jax.Array, Any], tuple[jax.Array, jax.Array, jax.Array, Any]]
 
 
 def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
@@ -84,13 +87,20 @@ def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> 
     stops earlier where the gain of the last steps shows that one more leaves less than `left_behind`. It is
     deterministic, and `vmap` runs a batch of searches as one program.
     """
+    return minimise_with_memory(lambda x, memory: (*evaluate(x), memory), start, (), left_behind)
+
+
+def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, left_behind: float = 0.0) -> Optimum:
+    """As `minimise`; `evaluate` is also given what it returned as its memory where the search stands: where an inner
+    search may begin.
+    """
 
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice
         first = state.steps == 0
         step, before, length = _newton_step(state)
         step = jnp.where(first, 0.0, step)
-        value, gradient, hessian = evaluate(state.x + step)
+        value, gradient, hessian, memory = evaluate(state.x + step, state.memory)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
         better = first | (finite & (value <= state.value + ROUNDING * (1.0 + jnp.abs(state.value))))
         radius = jnp.where(
@@ -107,6 +117,7 @@ def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> 
             steps=state.steps + 1,
             close=state.close,
             done=state.done,
+            memory=jax.tree.map(lambda new, old: jnp.where(better, new, old), memory, state.memory),
         )
         _, predicted, _ = _newton_step(moved)
         # of full steps each gains at least the factor that the one before gained
@@ -124,9 +135,11 @@ def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> 
         steps=jnp.zeros((), jnp.int32),
         close=jnp.zeros((), bool),
         done=jnp.zeros((), bool),
+        memory=memory,
     )
     end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
     step, _, _ = _newton_step(end)
     small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
     x = jnp.where(end.close, end.x + step, end.x)
-    return Optimum(x, end.value, end.gradient, end.hessian, end.steps, end.done & (end.close | small))
+    converged = end.done & (end.close | small)
+    return Optimum(x, end.value, end.gradient, end.hessian, end.steps, converged, end.memory)

@@ -7,7 +7,7 @@ themselves, NUTS samples the same density with the volume of the transforms coun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +38,34 @@ class Parameters(NamedTuple):
     cor: tuple[tuple[Any, ...], ...]
     sigma: Any
     held: Any
+
+
+def constrained(pieces: Sequence[Any], priors: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Values in the supports of their priors from numbers without bounds, and the log volume of the map."""
+    from numpyro.distributions import biject_to
+
+    values, volume = [], 0.0
+    for piece, prior in zip(pieces, priors, strict=True):
+        at = piece if prior.event_shape else piece[0]
+        transform = biject_to(prior.support)
+        value = transform(at)
+        volume = volume + transform.log_abs_det_jacobian(at, value)
+        values.append(value)
+    return values, volume
+
+
+def log_prior_of_groups(parameters: Any, terms: Terms, priors: Any, *, with_volume: bool) -> Any:
+    """Log prior density of the sds and correlations; without volume, of a correlation matrix and not of its factor."""
+    total = 0.0
+    for sd, blocks, own in zip(parameters.sd, terms, priors.sd, strict=True):
+        for (start, _), prior in zip(sd_columns(blocks), own, strict=True):
+            total = total + prior.node.log_prob(sd[start])
+    for cor, blocks, own in zip(parameters.cor, terms, priors.cor, strict=True):
+        for value, (_, correlation), prior in zip(cor, correlations(blocks), own, strict=True):
+            total = total + prior.node.log_prob(value)
+            if not with_volume:
+                total = total - correlation.log_volume(value)
+    return total
 
 
 @dataclass(frozen=True)
@@ -83,18 +111,10 @@ class Density:
 
     def constrain(self, x: Any, problem: Problem) -> tuple[Parameters, Any]:
         """The parameters at x, and the log volume of the map."""
-        from numpyro.distributions import biject_to
-
         n_sds = [len(sd_columns(blocks)) for blocks in self.terms]
         counts = [own.count(block.size) for blocks in self.terms for block, own in correlations(blocks)]
         pieces = split_vector(x, [1] * sum(n_sds) + counts + [1] * (1 + self.n_held))
-        values, volume = [], 0.0
-        for piece, prior in zip(pieces, self._priors(problem), strict=True):
-            at = piece if prior.event_shape else piece[0]
-            transform = biject_to(prior.support)
-            value = transform(at)
-            volume = volume + transform.log_abs_det_jacobian(at, value)
-            values.append(value)
+        values, volume = constrained(pieces, self._priors(problem))
         rest = iter(values)
         sds = [[next(rest) for _ in range(count)] for count in n_sds]
         sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, self.terms, strict=True))
@@ -145,14 +165,7 @@ class Density:
         priors = problem.priors
         assert priors is not None
         total = priors.sigma.node.log_prob(parameters.sigma)
-        for sd, blocks, own in zip(parameters.sd, self.terms, priors.sd, strict=True):
-            for (start, _), prior in zip(sd_columns(blocks), own, strict=True):
-                total = total + prior.node.log_prob(sd[start])
-        for cor, blocks, own in zip(parameters.cor, self.terms, priors.cor, strict=True):
-            for value, (_, correlation), prior in zip(cor, correlations(blocks), own, strict=True):
-                total = total + prior.node.log_prob(value)
-                if not self.with_volume:  # the density of a correlation matrix, not of its factor
-                    total = total - correlation.log_volume(value)
+        total = total + log_prior_of_groups(parameters, self.terms, priors, with_volume=self.with_volume)
         for k, prior in enumerate(priors.held):
             total = total + prior.node.log_prob(parameters.held[k])
         return total

@@ -82,6 +82,12 @@ class Family:
         return self.response == "ordered"
 
     @property
+    def precision_at(self) -> int | None:
+        """The place of the residual standard deviation among the further parameters; None where there is none."""
+        names = self.parameter_names[1:]
+        return names.index("sigma") if "sigma" in names else None
+
+    @property
     def outcome(self) -> Outcome:
         """What it asks of a design."""
         return Outcome(self.name, self.response, self.parameter_names[1:], self.precision)

@@ -92,11 +92,16 @@ class Model:
         return self._link
 
     @property
+    def has_normal_rows(self) -> bool:
+        """Whether the response is Normal around a linear predictor, with one residual variance or with several."""
+        return self._family is FAMILIES["gaussian"] and self._link == "identity"
+
+    @property
     def is_linear_normal(self) -> bool:
         """Whether the response is Normal around a linear predictor with one residual variance, so that the deviations
         can be integrated out exactly.
         """
-        return self._family is FAMILIES["gaussian"] and self._link == "identity" and not self._formula.parameters
+        return self.has_normal_rows and not self._formula.parameters
 
     @functools.cached_property
     def likelihood(self) -> Likelihood:

@@ -90,16 +90,26 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
     return Problem(cross, units, first, order, fixed, as_float64(variance))
 
 
-def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
+def refuse_large_dense(design: Design, structure: Structure) -> None:
+    """Raise FitError where crossed factors leave more than this machine can hold."""
     together = [design.random_effects[k] for k in structure.dense]
     refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
-    y = design.y if design.offset is None else design.y - design.offset
-    X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
+
+
+def term_arrays(design: Design) -> list[Term]:
+    """The random effects as the kernel takes them, in the design's order."""
     terms = []
     for random in design.random_effects:
         together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
         terms.append(Term(random.Z, random.codes, random.n_levels, together))
-    return cross_products(y, X, terms, structure, design.weights)
+    return terms
+
+
+def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
+    refuse_large_dense(design, structure)
+    y = design.y if design.offset is None else design.y - design.offset
+    X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
+    return cross_products(y, X, term_arrays(design), structure, design.weights)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:

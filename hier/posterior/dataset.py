@@ -53,13 +53,13 @@ def dataset(
     return xr.Dataset(found, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
 
 
-def further_variables(design: Design) -> dict[str, Sequence[str] | None]:
+def further_variables(design: Design) -> dict[str, tuple[str, ...] | None]:
     """The variables beside the fixed effects' and the groups', with the labels along their dimension, None for a
     number: the cutpoints, and each further parameter of the response's distribution or its coefficients.
     """
-    found: dict[str, Sequence[str] | None] = {}
+    found: dict[str, tuple[str, ...] | None] = {}
     if design.n_cutpoints:
-        found["cutpoints"] = [str(k + 1) for k in range(design.n_cutpoints)]
+        found["cutpoints"] = design.cutpoint_names
     for own in design.parameters:
         found |= {f"beta_{own.name}": own.names} if own.has_formula else {own.name: None}
     return found

@@ -41,8 +41,11 @@ class Posterior:
 
     `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
     `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, q, q) where
-    columns are correlated, `b_GROUP` (C, D, J, q). `stats`: NUTS's own record of each draw, (C, D). `priors`: in
-    words, by parameter. `data` is the same as an ArviZ tree.
+    columns are correlated, `b_GROUP` (C, D, J, q). In the place of `sigma` other responses than Normal ones have the
+    variables of `further`, which gives the labels along their last dimension, None for a number: each further parameter
+    of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
+    `stats`: NUTS's own record of each draw, (C, D). `priors`: in words, by parameter. `method`: how the draws were
+    made, a phrase. `data` is the same as an ArviZ tree.
     """
 
     formula: str
@@ -50,7 +53,9 @@ class Posterior:
     response: str
     coef_names: tuple[str, ...]
     groups: tuple[Group, ...]
+    further: dict[str, tuple[str, ...] | None]
     settings: Settings
+    method: str
     priors: dict[str, str] = field(repr=False)
     notes: tuple[str, ...] = field(repr=False)
     draws: dict[str, np.ndarray] = field(repr=False)
@@ -80,8 +85,8 @@ class Posterior:
 
     @property
     def sigma(self) -> float:
-        """Posterior mean of the residual standard deviation."""
-        return float(self.draws["sigma"].mean())
+        """Posterior mean of the residual standard deviation; 1 where the response has none, as in an estimate."""
+        return float(self.draws["sigma"].mean()) if "sigma" in self.draws else 1.0
 
     @cached_property
     def varcorr(self) -> pd.DataFrame:
@@ -95,7 +100,34 @@ class Posterior:
             terms.append((group.name, group.names, group.blocks, covariance))
             means += list(sd.mean(axis=(0, 1)))
             means += [cor[:, :, i, j].mean() for i, j in correlated_pairs(group.blocks)] if cor is not None else []
+        if "sigma" not in self.draws:
+            return varcorr_table(terms, None).assign(sdcor=means)
         return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean())).assign(sdcor=[*means, self.sigma])
+
+    @property
+    def family_parameters(self) -> pd.DataFrame:
+        """Posterior means and sds of the further parameters of the response's distribution, as an estimate has them:
+        on their own scale, or with a formula the coefficients; columns `estimate, std_error`.
+        """
+        rows = {}
+        for name, labels in self.further.items():
+            if name == "cutpoints":
+                continue
+            values = self.draws[name]
+            if labels is None:
+                rows[name] = (values.mean(), values.std(ddof=1))
+                continue
+            for k, label in enumerate(labels):
+                own = values[..., k]
+                rows[f"{name.removeprefix('beta_')}_{label}"] = (own.mean(), own.std(ddof=1))
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float)
+
+    @property
+    def cutpoints(self) -> pd.DataFrame:
+        """Posterior means and sds of an ordered response's cutpoints, rows such as `1|2`; otherwise empty."""
+        labels = self.further.get("cutpoints") or ()
+        flat = self.draws["cutpoints"].reshape(-1, len(labels)) if labels else np.zeros((2, 0))
+        return pd.DataFrame({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
 
     @cached_property
     def ranef(self) -> dict[str, pd.DataFrame]:

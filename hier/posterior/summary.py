@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from hier.posterior.groups import largest_first
 if TYPE_CHECKING:
     from hier.posterior.result import Posterior
 
+FURTHER = "further"  # the effect of a further parameter in a table
 HEADS = ["Estimate", "Est.Error", "l-95% CI", "u-95% CI", "Rhat", "Bulk_ESS", "Tail_ESS"]
 
 
@@ -24,8 +26,12 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
     97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named, and stand, as in an estimate's `tidy()`.
     """
-    labels = [("fixed", None, name) for name in posterior.coef_names]
+    labels: list[tuple[str, str | None, str]] = [("fixed", None, name) for name in posterior.coef_names]
     columns = [posterior.draws["beta"]]
+    for name, own in posterior.further.items():
+        if name not in ("sigma",):
+            labels += [(FURTHER, name, label) for label in further_labels(name, own)]
+            columns.append(posterior.draws[name].reshape(*posterior.draws[name].shape[:2], -1))
     for group in largest_first(posterior.groups):
         names, pairs = group.names, correlated_pairs(group.blocks)
         labels += [("ran_pars", group.name, f"sd__{name}") for name in names]
@@ -34,8 +40,9 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
             labels += [("ran_pars", group.name, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
             cor = posterior.draws[f"cor_{group.name}"]
             columns.append(np.stack([cor[:, :, i, j] for i, j in pairs], axis=-1))
-    labels.append(("ran_pars", "Residual", "sd__Observation"))
-    columns.append(posterior.draws["sigma"][:, :, None])
+    if "sigma" in posterior.draws:
+        labels.append(("ran_pars", "Residual", "sd__Observation"))
+        columns.append(posterior.draws["sigma"][:, :, None])
     draws = np.concatenate(columns, axis=-1)
     flat = draws.reshape(-1, draws.shape[-1])
     low, high = np.quantile(flat, [0.025, 0.975], axis=0)
@@ -55,12 +62,20 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     )
 
 
+def further_labels(name: str, labels: Sequence[str] | None) -> list[str]:
+    """The entries of a further variable as they are listed: `shape`, `sigma_x`, `1|2`."""
+    if labels is None:
+        return [name]
+    return list(labels) if name == "cutpoints" else [f"{name.removeprefix('beta_')}_{label}" for label in labels]
+
+
 def summarise(posterior: Posterior) -> str:
-    """Head, group-level effects, regression coefficients, residual, and what the sampler did."""
+    """Head, group-level effects, regression coefficients, further parameters, and what the sampler did."""
     table, settings = parameter_table(posterior), posterior.settings
     total = settings.chains * settings.draws
-    n_fixed = len(posterior.coef_names)
-    fixed, random, residual = table.iloc[:n_fixed], table.iloc[n_fixed:-1], table.iloc[-1:]
+    fixed, random = table[table["effect"] == "fixed"], table[table["effect"] == "ran_pars"]
+    further, residual = table[table["effect"] == FURTHER], random[random["group"] == "Residual"]
+    cutpoints, others = further[further["group"] == "cutpoints"], further[further["group"] != "cutpoints"]
     head = [
         f"Family: {posterior.family}",
         f"Formula: {posterior.formula}",
@@ -74,15 +89,18 @@ def summarise(posterior: Posterior) -> str:
         title = ["Group-level effects:"] if k == 0 else []
         own = random[random["group"] == group.name]
         parts.append([*title, f"~{group.name} (Number of levels: {group.n_levels})", *_lines(own, _brms_term)])
-    if n_fixed:
-        parts.append(["Regression coefficients:", *_lines(fixed, str)])
-    parts += [
-        ["Residual:", *_lines(residual, lambda term: "sigma")],
+    if len(fixed) or len(cutpoints):
+        parts.append(["Regression coefficients:", *_lines(pd.concat([cutpoints, fixed]), str)])
+    if len(residual):
+        parts.append(["Residual:", *_lines(residual, lambda term: "sigma")])
+    if len(others):
+        parts.append([f"Further parameters of the {posterior.family} family:", *_lines(others, str)])
+    parts.append(
         [
-            f"NUTS on the exact marginal density: {int(posterior.stats['diverging'].sum())} divergences, "
+            f"{posterior.method}: {int(posterior.stats['diverging'].sum())} divergences, "
             f"{posterior.stats['n_steps'].mean():.1f} leapfrog steps a draw"
-        ],
-    ]
+        ]
+    )
     return "\n\n".join("\n".join(part) for part in parts)
 
 

@@ -27,6 +27,8 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         "formula": posterior.formula,
         "family": posterior.family,
         "groups": json.dumps(groups),
+        "further": json.dumps(posterior.further),
+        "method": posterior.method,
         "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
         "response": posterior.response,
@@ -36,7 +38,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
     }
     observations = {"obs": np.arange(len(posterior.observed))}
     sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
-    draws = dataset(posterior.draws, posterior.groups, posterior.coef_names, attrs)
+    draws = dataset(posterior.draws, posterior.groups, posterior.coef_names, attrs, posterior.further)
     at = zip(posterior.groups, stems([group.name for group in posterior.groups]), strict=True)
     codes = {f"{stem}_codes": (("obs",), group.codes) for group, stem in at}
     response = in_tree(posterior.response, observations)
@@ -55,7 +57,10 @@ def from_tree(tree: xr.DataTree) -> Posterior:
     draws = tree["posterior"].dataset
     attrs = draws.attrs
     groups = _groups(tree, json.loads(attrs["groups"]))
-    names = {there: name for name, there in variables(groups).items()}
+    further = {
+        str(name): labels if labels is None else tuple(labels) for name, labels in json.loads(attrs["further"]).items()
+    }
+    names = {there: name for name, there in variables(groups, further).items()}
     (observed,) = tree["observed_data"].dataset.data_vars.values()
     return Posterior(
         formula=str(attrs["formula"]),
@@ -63,6 +68,8 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         response=str(attrs["response"]),
         coef_names=tuple(map(str, draws["coef"].to_numpy())),
         groups=groups,
+        further=further,
+        method=str(attrs["method"]),
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),

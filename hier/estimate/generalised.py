@@ -1,0 +1,148 @@
+"""Point estimates of models that are not Normal: maximum likelihood by Laplace's approximation or quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from hier.errors import FitError
+from hier.estimate.components import flat_directions
+from hier.estimate.generalised_result import Further, GeneralisedEstimate
+from hier.estimate.generalised_setup import set_up
+from hier.estimate.result import Arrays, TermArrays
+from hier.kernel.covariance import n_theta
+from hier.kernel.fit import BOUNDARY
+from hier.kernel.generalised import RowFit, fit_rows
+from hier.model import Model
+from hier.model.problem import terms_of
+from hier.model.row_density import row_start
+from hier.model.row_problem import RowProblem, likelihood_starts
+
+MOST_COLUMNS = 3  # of a level's deviations, for quadrature
+EXTREME = 25.0  # a linear predictor of a probability beyond it says that the data separate
+
+
+def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
+    """Estimates by the marginal likelihood, approximated by Laplace's method or by quadrature with `nagq` points.
+
+    Raises FitError where quadrature does not go with the model or the method.
+    Source: Bates (2018), "Computational Methods for Mixed Models"; see `hier.kernel.laplace`.
+    """
+    _check_quadrature(model, method, nagq)
+    problem, approximation = set_up(model, method, nagq)
+    if method == "map":
+        start = row_start(model, approximation.parameters, problem)
+        return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, None))
+    start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
+    terms = terms_of(model.design, model.structure)
+    return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, terms))
+
+
+def _check_quadrature(model: Model, method: str, nagq: int) -> None:
+    if int(nagq) != nagq or nagq < 1:
+        raise FitError(f"`nagq` cannot be {nagq}", expected="a whole number of quadrature points, 1 or more")
+    if nagq == 1:
+        return
+    effects = model.design.random_effects
+    sizes = ", ".join(f"`{own.group}` with {len(own.names)} columns" for own in effects)
+    if len(effects) > 1 or len(effects[0].names) > MOST_COLUMNS:
+        raise FitError(
+            "quadrature needs one grouping factor with few columns",
+            found=sizes,
+            expected=f"one grouping factor with {MOST_COLUMNS} columns or fewer",
+            hint="use nagq=1, Laplace's approximation",
+        )
+    if method == "reml":
+        raise FitError(
+            "quadrature integrates the group deviations only, and REML the fixed effects too",
+            found=f'method="reml", nagq={nagq}',
+            expected='method="ml", or nagq=1',
+        )
+
+
+def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> GeneralisedEstimate:
+    design, units = model.design, problem.units
+    n_cut, p, n = model.likelihood.n_cutpoints, len(design.names), design.nobs
+    to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
+    hessian_inverse = 2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True)
+    slopes = to_user @ fit.slopes
+    covariance = slopes @ hessian_inverse @ slopes.T
+    if method == "reml":
+        covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
+    coefficients = to_user @ fit.coefficients
+    sizes = [len(own.names) for own in design.parameters]
+    *others, cutpoints, beta = np.split(coefficients, np.cumsum([*sizes, n_cut]))
+    correction = 2.0 * np.log(np.diag(units.basis)).sum() if method == "reml" else 0.0
+    objective, neg2_loglik = float(fit.value) - correction, float(fit.neg2_loglik) - correction
+    n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
+    flat = flat_directions([design.random_effects[k] for k in model.structure.order], fit.factors, units.z, BOUNDARY)
+    start = len(coefficients) - p
+    return GeneralisedEstimate(
+        model=model,
+        method=method,
+        objective=objective,
+        loglik=-0.5 * neg2_loglik,
+        n_parameters=n_parameters,
+        aic=neg2_loglik + 2.0 * n_parameters,
+        bic=neg2_loglik + n_parameters * float(np.log(n)),
+        nobs=n,
+        df_resid=n - n_parameters,
+        converged=bool(fit.converged),
+        is_singular=bool(flat),
+        message=_message(model, fit, flat),
+        sigma=_sigma(model, others),
+        arrays=Arrays(
+            beta=beta,
+            vcov=covariance[start:, start:],
+            vcov_jacobian=np.zeros((p, p, 1)),
+            variance_cov=np.zeros((1, 1)),
+            search=fit.x,
+            terms=_terms_in_user_units(model, problem, fit),
+        ),
+        further=Further(
+            nagq=int(nagq),
+            others=tuple(others),
+            cutpoints=cutpoints,
+            covariance=covariance[:start, :start],
+            eta=fit.eta,
+        ),
+    )
+
+
+def _sigma(model: Model, others: list[np.ndarray]) -> float:
+    """The residual standard deviation, where there is one and one only; otherwise 1, as lme4 has it."""
+    at = model.family.precision_at
+    if at is None or model.design.parameters[at].has_formula:
+        return 1.0
+    return float(np.exp(others[at][0]))
+
+
+def _terms_in_user_units(model: Model, problem: RowProblem, fit: RowFit) -> tuple[TermArrays, ...]:
+    found = []
+    for k, random in enumerate(model.design.random_effects):
+        at, J = model.structure.order.index(k), random.n_levels
+        scale = 1.0 / problem.units.z[at]
+        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
+        found.append(
+            TermArrays(
+                factor=scale[:, None] * fit.factors[at],
+                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
+                deviations_cov=np.moveaxis(spread, 2, 0),
+            )
+        )
+    return tuple(found)
+
+
+def _message(model: Model, fit: RowFit, flat: list[str]) -> str:
+    """The end of the search in a sentence or two."""
+    steps = f"{int(fit.steps)} Newton steps"
+    if not fit.converged:
+        largest = float(np.abs(fit.gradient).max())
+        return (
+            f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
+        )
+    said = f"converged after {steps}"
+    if flat:
+        has = "has" if len(flat) == 1 else "have"
+        said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
+    return said

@@ -1,0 +1,90 @@
+"""Predictions and simulated responses of models that are not Normal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hier.design import read_frame
+from hier.errors import FitError
+from hier.estimate import predict as normal
+from hier.estimate.generalised_result import expected
+from hier.estimate.predict import Random, check_choice
+from hier.estimate.simulate import check_count, simulated_deviations
+from hier.kernel.densities import Observed
+from hier.kernel.likelihood import draw_rows
+
+if TYPE_CHECKING:
+    from hier.estimate.generalised_result import GeneralisedEstimate
+
+STEP = 1e-4  # of a linear predictor, for the slope of the mean
+
+
+def predict(
+    estimate: GeneralisedEstimate,
+    data: Any,
+    type: str,
+    random: Random,
+    new_levels: str,
+    se: bool,
+    interval: str | None,
+    level: float,
+) -> pd.Series | pd.DataFrame:
+    """What `GeneralisedEstimate.predict` says."""
+    check_choice("type", type, ("response", "link"))
+    check_choice("interval", interval, (None, "confidence"))
+    found = normal.predict(estimate, data, random, new_levels, se, interval, level, None)
+    if type == "link":
+        return found
+    others = _others(estimate, data)
+    if isinstance(found, pd.Series):
+        return pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
+    eta = found["fit"].to_numpy()
+    slope = (expected(estimate, [eta + STEP, *others]) - expected(estimate, [eta - STEP, *others])) / (2.0 * STEP)
+    table = pd.DataFrame(
+        {"fit": expected(estimate, [eta, *others]), "se": np.abs(slope) * found["se"]}, index=found.index
+    )
+    if interval is not None:
+        ends = np.stack([expected(estimate, [found[end].to_numpy(), *others]) for end in ("lower", "upper")])
+        table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)
+    return table
+
+
+def _others(estimate: GeneralisedEstimate, data: Any) -> list[np.ndarray]:
+    """The linear predictors of the further parameters in the rows of a table, or of the fit."""
+    if data is None:
+        return estimate.predictors()[1:]
+    frame = read_frame(data)
+    design = estimate.model.design
+    if not any(own.has_formula for own in design.parameters):
+        return [np.full(len(frame), coefficients[0]) for coefficients in estimate.further.others]
+    new = design.new_data(frame)
+    return [own.X @ coefficients for own, coefficients in zip(new.parameters, estimate.further.others, strict=True)]
+
+
+def simulate(estimate: GeneralisedEstimate, n: int, seed: int, conditional: bool) -> pd.DataFrame:
+    """What `GeneralisedEstimate.simulate` says."""
+    check_count(n)
+    model, design = estimate.model, estimate.model.design
+    if model.family.draw is None:
+        raise FitError(
+            f"the family `{model.family.name}` does not say how responses are drawn",
+            hint="register it with a function `draw`",
+        )
+    eta, *others = estimate.predictors()
+    trials = np.ones(design.nobs) if design.trials is None else design.trials
+    observed = Observed(design.y, trials, estimate.further.cutpoints)
+    rng = np.random.default_rng(seed)
+    if not conditional:
+        fixed = design.X @ estimate.arrays.beta + (0.0 if design.offset is None else design.offset)
+        etas = fixed[:, None] + simulated_deviations(estimate, n, rng)
+    else:
+        etas = np.broadcast_to(eta[:, None], (design.nobs, n))
+    bits = rng.integers(0, 2**31 - 1, n)
+    columns = [
+        draw_rows(model.family.draw, model.likelihood, observed, [etas[:, k], *others], int(bits[k])) for k in range(n)
+    ]
+    names = [f"sim_{k}" for k in range(1, n + 1)]
+    return pd.DataFrame(np.stack(columns, axis=1), index=design.index, columns=names)

@@ -1,0 +1,187 @@
+"""The result of a point estimate of a model that is not Normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import FitError
+from hier.estimate.generalised_setup import set_up
+from hier.estimate.predict import Random
+from hier.estimate.result import Estimate
+from hier.estimate.tables import varcorr_table
+from hier.estimate.units import Solved
+from hier.kernel.crossproducts import Units
+from hier.kernel.densities import Observed
+from hier.kernel.generalised import expansion_at
+from hier.kernel.likelihood import natural, of_rows
+from hier.kernel.prediction import prediction_errors
+
+
+class Further(NamedTuple):
+    """What a response that is not Normal has beside fixed effects and deviations, in the user's units.
+
+    `nagq`: quadrature points. `others`: coefficients (k,) of each further parameter, on the scale of its predictor.
+    `cutpoints` (c,) of an ordered response. `covariance`: of all of these, in this order. `eta` (n,): the linear
+    predictor of the mean, the deviations at their modes.
+    """
+
+    nagq: int
+    others: tuple[np.ndarray, ...]
+    cutpoints: np.ndarray
+    covariance: np.ndarray
+    eta: np.ndarray
+
+
+@dataclass(frozen=True)
+class GeneralisedEstimate(Estimate):
+    """Point estimates of a hierarchical model whose response is not Normal around its linear predictor.
+
+    As `Estimate`, with z-tests in place of t-tests, `family_parameters` and `cutpoints`. `loglik` is the
+    log-likelihood with all constants, by Laplace's approximation or, with `nagq` points, by adaptive Gauss-Hermite
+    quadrature. `fitted` are expected responses.
+    """
+
+    further: Further = field(kw_only=True, repr=False)
+
+    @property
+    def nagq(self) -> int:
+        """The points of the quadrature; 1 is Laplace's approximation."""
+        return self.further.nagq
+
+    @cached_property
+    def family_parameters(self) -> pd.DataFrame:
+        """The further parameters of the response's distribution: columns `estimate, std_error`, a row each.
+
+        A parameter without a formula stands under its name and on its own scale (`shape`, `phi`, `sigma`, ...); with
+        one, its coefficients on the scale of its predictor (`sigma_Intercept`, `sigma_x`).
+        """
+        sd = np.sqrt(np.maximum(np.diag(self.further.covariance), 0.0))
+        rows: dict[str, tuple[float, float]] = {}
+        links, at = self.model.likelihood.links[1:], 0
+        for own, coefficients, link in zip(self.model.design.parameters, self.further.others, links, strict=True):
+            se = sd[at : at + len(coefficients)]
+            at += len(coefficients)
+            if own.has_formula:
+                rows |= dict(zip(own.keys(), zip(coefficients, se, strict=True), strict=True))
+            else:
+                value, slope = natural(link, coefficients)
+                rows[own.name] = (float(value[0]), float(se[0] * abs(slope[0])))
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float)
+
+    @cached_property
+    def cutpoints(self) -> pd.DataFrame:
+        """The cutpoints of an ordered response between neighbouring categories: columns `estimate, std_error`, rows
+        such as `1|2`; empty for other responses. P(y <= k) = F(cutpoint_k - linear predictor).
+        """
+        count = len(self.further.cutpoints)
+        sd = np.sqrt(np.maximum(np.diag(self.further.covariance), 0.0))
+        return pd.DataFrame(
+            {"estimate": self.further.cutpoints, "std_error": sd[len(sd) - count :]},
+            index=list(self.model.design.cutpoint_names),
+        )
+
+    @cached_property
+    def varcorr(self) -> pd.DataFrame:
+        """Variances and covariances (`vcov`), standard deviations and correlations (`sdcor`) of the deviations, on the
+        scale of the linear predictor; a residual row only where the response has one residual standard deviation.
+        """
+        terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
+        ordered = sorted(terms, key=lambda pair: -pair[0].n_levels)
+        groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
+        return varcorr_table(groups, self.sigma**2 if "sigma" in self.family_parameters.index else None)
+
+    @cached_property
+    def linear_predictor(self) -> pd.Series:
+        """The linear predictor of the mean, the deviations at their conditional modes, on the data's index."""
+        return pd.Series(self.further.eta, index=self.model.design.index, name="linear predictor")
+
+    @property
+    def dispersion(self) -> float:
+        """The curvature of a log density knows of no further scale."""
+        return 1.0
+
+    @cached_property
+    def solved(self) -> Solved:
+        """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
+        problem, approximation = set_up(self.model, self.method, self.nagq)
+        cross = expansion_at(self.arrays.search, self.further.eta, problem, approximation)
+        basis, z = problem.units.basis, problem.units.z
+        units = Units(np.zeros(len(basis)), basis, z, np.float64(1.0), np.log(np.diag(basis)).sum())
+        terms = [self.arrays.terms[k] for k in self.model.structure.order]
+        factors = [own.factor * scale[:, None] for own, scale in zip(terms, z, strict=True)]
+        return Solved(cross, units, prediction_errors(factors, cross), self.model.structure.order)
+
+    def predictors(self) -> list[np.ndarray]:
+        """The linear predictor (n,) of each parameter in the fit's rows, that of the mean first."""
+        found = [self.further.eta]
+        for own, coefficients in zip(self.model.design.parameters, self.further.others, strict=True):
+            found.append(own.X @ coefficients + (0.0 if own.offset is None else own.offset))
+        return found
+
+    @cached_property
+    def fitted(self) -> pd.Series:
+        """Expected responses, the deviations at their conditional modes, on the data's index: probabilities of a
+        bernoulli response, expected shares of successes of a binomial one.
+        """
+        return pd.Series(expected(self, self.predictors()), index=self.model.design.index, name="fitted")
+
+    @cached_property
+    def residuals(self) -> pd.Series:
+        """Response less fitted value, on the data's index; shares of successes where there are trials."""
+        design = self.model.design
+        y = design.y if design.trials is None else design.y / design.trials
+        return pd.Series(y, index=design.index, name="residual") - self.fitted
+
+    def summary(self, ddf: str = "none") -> str:
+        """The block that lme4 prints of a generalised model, with z-tests."""
+        from hier.estimate.generalised_summary import summarise
+
+        return summarise(self)
+
+    def predict(  # type: ignore[override]
+        self,
+        data: Any = None,
+        *,
+        type: str = "response",
+        random: Random = "all",
+        new_levels: str = "error",
+        se: bool = False,
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> pd.Series | pd.DataFrame:
+        """Expected responses of the fit's rows, or of another table's; with `type="link"` linear predictors.
+
+        `random`, `new_levels`, `se` and `level` as in `Estimate.predict`. `interval`: "confidence" or None. Standard
+        errors are those of the linear predictor, all random effects included, and of the response by the delta method;
+        the limits of intervals are those of the predictor taken through the link. Raises FitError and DataError.
+        """
+        from hier.estimate.generalised_predict import predict
+
+        return predict(self, data, type, random, new_levels, se, interval, level)
+
+    def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
+        """Responses simulated from the fit by its family: a column a simulation, `sim_1` to `sim_n`.
+
+        Every group gets new deviations, or with `conditional` keeps its conditional modes.
+        """
+        from hier.estimate.generalised_predict import simulate
+
+        return simulate(self, n, seed, conditional)
+
+
+def expected(estimate: GeneralisedEstimate, predictors: list[np.ndarray], trials: Any = None) -> np.ndarray:
+    """Expected responses (n,) from the linear predictor of each parameter; shares where there are trials."""
+    model, design = estimate.model, estimate.model.design
+    if model.family.mean is None:
+        raise FitError(
+            f"the family `{model.family.name}` does not say what its mean is", hint="register it with a function `mean`"
+        )
+    ones = np.ones(len(predictors[0]))
+    observed = Observed(ones, ones, estimate.further.cutpoints)
+    values = of_rows(model.family.mean, model.likelihood, observed, predictors)
+    return values if design.trials is None or trials is None else trials * values

@@ -1,0 +1,268 @@
+"""The rows of a model whose likelihood is not a quadratic form, and their cross-products at any weights.
+
+A Normal likelihood needs one pass over the rows. Any other is a quadratic form only near a point: its curvature there
+gives each row a weight, and with these weights the same cross-products, and the same elimination, as those of a Normal
+model. So what the rows hold is arranged once, and summed anew for every set of weights inside the compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.kernel.coupling import Coupling, Pairs, pairs_cost_less
+from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_scales
+from hier.kernel.ladder import dense_ladder, ladder
+from hier.kernel.structure import Structure
+
+
+class Cells(NamedTuple):
+    """Where the products of the first factor with the dense part stand: entries by level and column.
+
+    `place` (q, n), one a dense factor: the entry of each row's product with each of the factor's columns. `group`,
+    `column` (E,): the level and column of each entry, sorted by both. `first`, `second` (P,): pairs of entries of one
+    level; `position` (P,): row times r plus column, and `pair_group` (P,): their level.
+    """
+
+    place: tuple[Any, ...]
+    group: Any
+    column: Any
+    first: Any
+    second: Any
+    position: Any
+    pair_group: Any
+
+
+class Pattern(NamedTuple):
+    """Which rows belong together. `codes` (n,), one a factor, in the kernel's order; `parents` as those of `Level`;
+    `like` (J,) zeros of the size of each factor's levels; `n_chain` zeros, as many as factors are eliminated level by
+    level; `cells`: of crossed factors.
+    """
+
+    codes: tuple[Any, ...]
+    parents: tuple[tuple[Any, ...], ...]
+    like: tuple[Any, ...]
+    cells: tuple[Cells, ...]
+
+
+class Rows(NamedTuple):
+    """All that a likelihood needs of n rows, in the kernel's units.
+
+    `y`, `trials`, `counts` (n,): the response, what it is out of, and how many times the row's log density counts.
+    `X` (n, p): fixed-effects columns of the mean. `others`: (n, k) columns of each further parameter. `offsets`: (n,),
+    one a parameter. `z`: (q, n), one a factor in the kernel's order.
+    """
+
+    y: Any
+    trials: Any
+    counts: Any
+    X: Any
+    others: tuple[Any, ...]
+    offsets: tuple[Any, ...]
+    z: tuple[Any, ...]
+    pattern: Pattern
+
+
+def arrange(terms: Sequence[Term], structure: Structure) -> Pattern:
+    """The pattern of terms in the model's order."""
+    ordered = [terms[k] for k in structure.order]
+    n_chain = len(structure.levels)
+    sizes = [ladder(t.n_levels) if k < n_chain else dense_ladder(t.n_levels) for k, t in enumerate(ordered)]
+    parents = []
+    for own, size in zip(structure.parents, sizes, strict=False):
+        parents.append(tuple(np.append(at, np.zeros(size - len(at), at.dtype)).astype(np.int32) for at in own))
+    cells = (_cells(ordered[0], ordered[1:], sizes),) if structure.dense else ()
+    return Pattern(
+        codes=tuple(term.codes.astype(np.int32) for term in ordered),
+        parents=tuple(parents),
+        like=tuple(np.zeros(size, np.int8) for size in sizes),
+        cells=cells,
+    )
+
+
+def _cells(first: Term, others: Sequence[Term], sizes: Sequence[int]) -> Cells:
+    r = sum(term.Z.shape[1] * size for term, size in zip(others, sizes[1:], strict=True))
+    places, groups, columns, at, offset = [], [], [], 0, 0
+    for term, size in zip(others, sizes[1:], strict=True):
+        found, place = np.unique(first.codes.astype(np.int64) * size + term.codes, return_inverse=True)
+        group, level = np.divmod(found, size)
+        q = term.Z.shape[1]
+        places.append(at + place + len(found) * np.arange(q)[:, None])
+        groups += [group] * q
+        columns += [offset + b * size + level for b in range(q)]
+        at, offset = at + q * len(found), offset + q * size
+    group, column = np.concatenate(groups), np.concatenate(columns)
+    order = np.argsort(group * r + column, kind="stable")
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    group, column = group[order], column[order]
+    first_of, second = _pairs_of_level(group, sizes[0], first.Z.shape[1], r)
+    return Cells(
+        place=tuple(rank[place] for place in places),
+        group=group.astype(np.int32),
+        column=column.astype(np.int32),
+        first=first_of.astype(np.int32),
+        second=second.astype(np.int32),
+        position=(column[first_of] * r + column[second]).astype(np.int32),
+        pair_group=group[first_of].astype(np.int32),
+    )
+
+
+def _pairs_of_level(group: np.ndarray, n_groups: int, q: int, r: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both entries of each pair of one level, the later one first; none where dense products cost less."""
+    counts = np.bincount(group, minlength=n_groups)
+    if not pairs_cost_less(counts, q, r):
+        return np.zeros(0, int), np.zeros(0, int)
+    starts = np.cumsum(counts) - counts
+    partners = np.arange(len(group)) - starts[group] + 1  # entries of its level up to itself
+    before = np.cumsum(partners) - partners
+    second = np.arange(partners.sum()) + np.repeat(starts[group] - before, partners)
+    return np.repeat(np.arange(len(group)), partners), second
+
+
+def sums_by_level(values: Any, codes: Any, like: Any) -> jax.Array:
+    """Sums of `values` (m, n) over the rows of each level: (m, J)."""
+    return jax.ops.segment_sum(values.T, codes, like.shape[0]).T
+
+
+def _own(z: Any, weights: Any, codes: Any, like: Any) -> jax.Array:
+    """Z_j'WZ_j of every level (q, q, J), each product of two columns summed once."""
+    q = z.shape[0]
+    pairs = [(a, b) for a in range(q) for b in range(a + 1)]
+    place = np.zeros((q, q), int)
+    for k, (a, b) in enumerate(pairs):
+        place[a, b] = place[b, a] = k
+    products = jnp.stack([weights * z[a] * z[b] for a, b in pairs])
+    return sums_by_level(products, codes, like)[place]
+
+
+def _with(z: Any, columns: Any, codes: Any, like: Any) -> jax.Array:
+    """Z_j' columns of every level (q, c, J), for `columns` (c, n)."""
+    q, c = z.shape[0], columns.shape[0]
+    products = (z[:, None] * columns[None]).reshape(q * c, -1)
+    return sums_by_level(products, codes, like).reshape(q, c, like.shape[0])
+
+
+def weighted_products(rows: Rows, weights: Any, columns: Any) -> CrossProducts:
+    """The cross-products of the random effects at row weights (n,), and with `columns` (c, n), already weighted.
+
+    `xx` is left empty: what the columns make with each other is the caller's.
+    """
+    pattern, n_chain = rows.pattern, len(rows.pattern.parents)
+    levels = []
+    for k in range(n_chain):
+        codes, like = pattern.codes[k], pattern.like[k]
+        outer = [weights * z for z in rows.z[k + 1 : n_chain]]
+        right = jnp.concatenate([*outer, columns])
+        zz = _own(rows.z[k], weights, codes, like)
+        levels.append(Level(zz, _with(rows.z[k], right, codes, like), jnp.ones(like.shape[0]), pattern.parents[k]))
+    dense = (_dense(rows, weights, columns),) if pattern.cells else ()
+    c = columns.shape[0]
+    return CrossProducts(tuple(levels), (), dense, jnp.zeros((c, c)), jnp.zeros(()), jnp.zeros(()))
+
+
+def products_tree(rows: Rows) -> Any:
+    """The structure of the tree that `weighted_products` gives."""
+    columns = np.zeros((1, len(rows.y)))
+    return jax.tree.structure(jax.eval_shape(weighted_products, rows, rows.y, columns))
+
+
+def _dense(rows: Rows, weights: Any, columns: Any) -> Dense:
+    pattern = rows.pattern
+    n_chain = len(pattern.parents)
+    z, codes, likes = rows.z[n_chain:], pattern.codes[n_chain:], pattern.like[n_chain:]
+    own = tuple(_own(a, weights, at, like) for a, at, like in zip(z, codes, likes, strict=True))
+    starts = np.cumsum([0, *(a.shape[0] * like.shape[0] for a, like in zip(z, likes, strict=True))])
+    r = int(starts[-1])
+    positions, values = [], []
+    for k, (a, at, like) in enumerate(zip(z, codes, likes, strict=True)):
+        for m in range(k + 1):
+            for i in range(a.shape[0]):
+                for j in range(z[m].shape[0]):
+                    row = starts[k] + i * like.shape[0] + at
+                    column = starts[m] + j * likes[m].shape[0] + codes[m]
+                    positions.append(row * r + column)
+                    values.append(weights * a[i] * z[m][j])
+    half = jnp.zeros(r * r).at[jnp.concatenate(positions)].add(jnp.concatenate(values)).reshape(r, r)
+    edges = np.repeat(np.arange(len(z)), np.diff(starts))
+    lower = jnp.where(edges[:, None] > edges[None], half, 0.0)  # within a factor both halves are summed already
+    rr = half + lower.T
+    rx = jnp.concatenate(
+        [
+            jnp.moveaxis(_with(a, columns, at, like), 1, 2).reshape(-1, columns.shape[0])
+            for a, at, like in zip(z, codes, likes, strict=True)
+        ]
+    )
+    return Dense(own, rr, rx, _coupling(rows, weights, r))
+
+
+def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
+    cells, n_chain = rows.pattern.cells[0], len(rows.pattern.parents)
+    value = jnp.zeros((rows.z[0].shape[0], cells.group.shape[0]))
+    for place, z in zip(cells.place, rows.z[n_chain:], strict=True):
+        for own, column in zip(place, z, strict=True):
+            value = value.at[:, own].add(weights * column * rows.z[0])
+    product = value[:, None, cells.first] * value[None, :, cells.second]
+    group_like, column_like = rows.pattern.like[0], jnp.zeros(r, jnp.int8)
+    pairs = Pairs(cells.pair_group, cells.position, product)
+    return Coupling(value, cells.group, cells.column, pairs, group_like, column_like)
+
+
+class RowUnits(NamedTuple):
+    """The way from the kernel's units to the user's: `beta = basis @ beta_kernel`, the same of each further parameter
+    (`others`), and a deviation is `1 / z` times that in the kernel's units.
+    """
+
+    basis: np.ndarray
+    others: tuple[np.ndarray, ...]
+    z: tuple[np.ndarray, ...]
+
+
+class Columns(NamedTuple):
+    """Fixed-effects columns and offset of one parameter: `X` (n, p), `offset` (n,)."""
+
+    X: np.ndarray
+    offset: np.ndarray
+
+
+def rows_of(
+    y: np.ndarray,
+    trials: np.ndarray,
+    counts: np.ndarray,
+    parameters: Sequence[Columns],
+    terms: Sequence[Term],
+    structure: Structure,
+) -> tuple[Rows, RowUnits]:
+    """The rows in the kernel's units, which make each parameter's columns orthogonal and every column's mean square 1.
+
+    `parameters`: the columns of the mean, and of each further parameter. `terms`: the random effects of the mean, in
+    the model's order.
+    """
+    bases = [_orthogonal(columns.X) for columns in parameters]
+    ordered = [terms[k] for k in structure.order]
+    scales = [column_scales(term, len(y)) for term in ordered]
+    columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
+    rows = Rows(
+        y=y,
+        trials=trials,
+        counts=counts,
+        X=columns[0],
+        others=tuple(columns[1:]),
+        offsets=tuple(own.offset for own in parameters),
+        z=tuple(np.ascontiguousarray((term.Z / scale).T) for term, scale in zip(ordered, scales, strict=True)),
+        pattern=arrange(terms, structure),
+    )
+    return rows, RowUnits(bases[0], tuple(bases[1:]), tuple(scales))
+
+
+def _orthogonal(X: np.ndarray) -> np.ndarray:
+    """The upper triangular B that makes the columns of X B orthogonal, each with mean square 1."""
+    n, p = X.shape
+    if p == 0:
+        return np.zeros((0, 0))
+    R = np.linalg.qr(X, mode="r")
+    return np.linalg.solve(R, np.eye(p)) * np.sqrt(n) * np.sign(np.diag(R))
