@@ -37,6 +37,8 @@ MODEL = Annotated[str, typer.Argument(help="A model file, or a formula (contains
 DATA = Annotated[
     str | None, typer.Option("--data", metavar="FILE_OR_NAME", help="With a formula: CSV file or data set.")
 ]
+FAMILY = Annotated[str | None, typer.Option("--family", metavar="FAMILY", help="The response's distribution.")]
+LINK = Annotated[str | None, typer.Option("--link", metavar="LINK", help="The link of its mean.")]
 METHOD = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="reml, ml or map.")]
 CHAINS = Annotated[int | None, typer.Option("--chains", help="Number of chains.")]
 DRAWS = Annotated[int | None, typer.Option("--draws", help="Draws kept of each chain.")]
@@ -76,7 +78,7 @@ def _complain(message: str, status: int) -> None:
     raise typer.Exit(status)
 
 
-def _model_file(model: str, data: str | None, method: str | None = None, **sampling: Any) -> ModelFile:
+def _model_file(model: str, data: str | None, method: str | None = None, **settings: Any) -> ModelFile:
     """The model file at a path, or the one that formula and data stand for; the options given go before it."""
     from hier.jobs import from_formula, read_model_file, with_settings
 
@@ -93,7 +95,7 @@ def _model_file(model: str, data: str | None, method: str | None = None, **sampl
         raise JobError("a model file names its data itself", where="--data", hint="change `data` in the model file")
     else:
         found = read_model_file(Path(model).expanduser())
-    return with_settings(found, method, **sampling)
+    return with_settings(found, method, **settings)
 
 
 def _refuse_taken(out: Path, force: bool) -> None:
@@ -118,6 +120,8 @@ def run(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to make.")],
     data: DATA = None,
+    family: FAMILY = None,
+    link: LINK = None,
     force: FORCE = False,
     method: METHOD = None,
     chains: CHAINS = None,
@@ -133,18 +137,29 @@ def run(
     """
     from hier import jobs
 
-    model_file = _model_file(model, data, method, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    model_file = _model_file(
+        model,
+        data,
+        method,
+        family=family,
+        link=link,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        device=device,
+    )
     folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: typer.echo(block + "\n"))
     typer.echo(f"Run folder: {folder}   report: {folder / 'report.html'}")
 
 
 @app.command()
 @refusals_on_stderr
-def estimate(model: MODEL, data: DATA = None, method: METHOD = None) -> None:
+def estimate(model: MODEL, data: DATA = None, family: FAMILY = None, link: LINK = None, method: METHOD = None) -> None:
     """Print the point estimates (REML)."""
     from hier.jobs import build, estimate_of
 
-    model_file = _model_file(model, data, method)
+    model_file = _model_file(model, data, method, family=family, link=link)
     typer.echo(estimate_of(model_file, build(model_file)).summary())
 
 
@@ -154,6 +169,8 @@ def sample(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.nc", help="The netCDF file to write, for ArviZ.")],
     data: DATA = None,
+    family: FAMILY = None,
+    link: LINK = None,
     force: FORCE = False,
     chains: CHAINS = None,
     draws: DRAWS = None,
@@ -167,7 +184,9 @@ def sample(
     """
     from hier.jobs import build, sample_of
 
-    model_file = _model_file(model, data, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    model_file = _model_file(
+        model, data, family=family, link=link, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device
+    )
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
     typer.echo(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\nDraws: {posterior.save(out)}")
@@ -178,6 +197,8 @@ def sample(
 def compare(
     model: MODEL,
     data: DATA = None,
+    family: FAMILY = None,
+    link: LINK = None,
     method: METHOD = None,
     chains: CHAINS = None,
     draws: DRAWS = None,
@@ -188,7 +209,18 @@ def compare(
     """Print estimate beside posterior."""
     from hier.jobs import compare_of
 
-    model_file = _model_file(model, data, method, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device)
+    model_file = _model_file(
+        model,
+        data,
+        method,
+        family=family,
+        link=link,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        device=device,
+    )
     typer.echo(str(compare_of(model_file, progress=True)))
 
 
@@ -200,6 +232,8 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE.html", help="Default: the run's or file's name, here.")
     ] = None,
     data: DATA = None,
+    family: FAMILY = None,
+    link: LINK = None,
     force: FORCE = False,
     method: METHOD = None,
     chains: CHAINS = None,
@@ -215,7 +249,15 @@ def report(
     """
     from hier.jobs import compare_of, load_comparison, report_of
 
-    settings = {"chains": chains, "draws": draws, "warmup": warmup, "seed": seed, "device": device}
+    settings = {
+        "family": family,
+        "link": link,
+        "chains": chains,
+        "draws": draws,
+        "warmup": warmup,
+        "seed": seed,
+        "device": device,
+    }
     stored = Path(source).is_dir()
     if stored and (data or method or any(value is not None for value in settings.values())):
         raise JobError(
@@ -235,6 +277,8 @@ def report(
 def show(
     model: MODEL,
     data: DATA = None,
+    family: FAMILY = None,
+    link: LINK = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
 ) -> None:
     """Print the model, with nothing fitted.
@@ -243,7 +287,7 @@ def show(
     """
     from hier.jobs import build
 
-    built = build(_model_file(model, data))
+    built = build(_model_file(model, data, family=family, link=link))
     typer.echo(built.latex() if latex else repr(built))
 
 

@@ -194,7 +194,8 @@ def _binary(reading: _Reading) -> Response:
                 if len(levels) > 2
                 else "check that this is the column you meant",
             )
-        note = f"`{reading.text}`: success is {levels[1]!r}, failure {levels[0]!r}"
+        failure, success = levels.tolist()
+        note = f"`{reading.text}`: success is {success!r}, failure {failure!r}"
         return Response(codes.astype(np.float64), categories=levels, notes=(note,))
     y = reading.numbers("0 and 1, booleans or two labels")
     hint = "counts of successes are written `cbind(successes, failures)` or `successes | trials(n)`, with " + (

@@ -67,7 +67,9 @@ class Formula:
     def __init__(self, formula: str, /, **parameters: str) -> None:
         for given in (formula, *parameters.values()):
             _check_text(given)
-        written = {name: re.sub(rf"^\s*({name}\b)?\s*~", "", text).strip() for name, text in parameters.items()}
+        written = {
+            name: re.sub(rf"^\s*({re.escape(name)}\b)?\s*~", "", text).strip() for name, text in parameters.items()
+        }
         object.__setattr__(self, "text", ", ".join([formula.strip(), *[f"{n} ~ {t}" for n, t in written.items()]]))
         parse(self.text)  # what is no formula is refused here; terms may depend on the table, where `.` stands in them
         if "." not in self.text:

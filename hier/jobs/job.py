@@ -127,7 +127,8 @@ def _provenance(model_file: ModelFile, posterior: Posterior) -> dict[str, Any]:
     csv = data_path(model_file)
     return {
         "title": model_file.name,
-        "formula": model_file.formula,
+        "formula": str(model_file.whole_formula),
+        "family": model_file.family,
         "model_file": None if model_file.path is None else str(model_file.path),
         "data": {
             "name": model_file.data,

@@ -42,6 +42,7 @@ TOP = {
     "data": Key("the name of a packaged data set, or the path of a CSV file", _text),
     "title": Key("text", _text),
     "family": Key('text, such as "gaussian"', _text),
+    "link": Key('text, such as "log"', _text),
     "weights": Key("the name of a column", _text),
     "offset": Key("the name of a column", _text),
     "na": _choice("drop", "error"),
@@ -55,8 +56,9 @@ SAMPLE = {
     "target_accept": Key("a number between 0 and 1", _between_0_and_1),
     "max_tree_depth": _whole(1, 20),
 }
+FORMULA = Key('text, such as "~ week"', _text)  # of a further parameter, in the table of formulas
 ESTIMATE = {"method": _choice("reml", "ml", "map")}
-TABLES = ("priors", "sample", "estimate")
+TABLES = ("formulas", "priors", "sample", "estimate")
 
 
 class Source(NamedTuple):

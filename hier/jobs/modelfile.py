@@ -3,6 +3,10 @@
 title = "Pig growth"
 formula = "weight ~ week + (week | id)"
 data = "pigs"            # a packaged data set, or the path of a CSV or Parquet file, relative to this file
+family = "gaussian"      # and link = "..." where it is not the family's default
+
+[formulas]               # of further parameters of the response's distribution
+sigma = "~ week"
 
 [priors]
 week = "normal(0, 5)"
@@ -24,7 +28,20 @@ from typing import TYPE_CHECKING, Any
 
 from hier.datasets import list_datasets, load_dataset
 from hier.errors import JobError, did_you_mean
-from hier.jobs.keys import ESTIMATE, SAMPLE, TABLES, TOP, Key, Source, check_known, check_prior, check_value, show
+from hier.formula import Formula
+from hier.jobs.keys import (
+    ESTIMATE,
+    FORMULA,
+    SAMPLE,
+    TABLES,
+    TOP,
+    Key,
+    Source,
+    check_known,
+    check_prior,
+    check_value,
+    show,
+)
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT
 
 if TYPE_CHECKING:
@@ -50,8 +67,8 @@ class Sampling:
 class ModelFile:
     """What a model file says, checked.
 
-    `data`: as written. `folder`: where its path begins. `priors`: text by parameter. `path`, `text`: the file and what
-    stands in it; both None where formula and data were given in place of a file.
+    `data`: as written. `folder`: where its path begins. `formulas`, `priors`: text by parameter. `path`, `text`: the
+    file and what stands in it; both None where formula and data were given in place of a file.
     """
 
     formula: str
@@ -59,9 +76,11 @@ class ModelFile:
     folder: Path
     title: str = ""
     family: str = "gaussian"
+    link: str | None = None
     weights: str | None = None
     offset: str | None = None
     na: str = "drop"
+    formulas: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = Sampling()
     method: str = "reml"
@@ -72,6 +91,11 @@ class ModelFile:
     def name(self) -> str:
         """The title, or else the name of the file, or else the formula."""
         return self.title or (self.path.stem if self.path else self.formula)
+
+    @property
+    def whole_formula(self) -> Formula:
+        """The formula with those of further parameters. Raises FormulaError for what cannot be read."""
+        return Formula(self.formula, **self.formulas)
 
 
 def read_model_file(path: str | Path, folder: Path | None = None) -> ModelFile:
@@ -102,15 +126,27 @@ def from_formula(formula: str, data: str, folder: Path | None = None) -> ModelFi
     return ModelFile(formula=formula, data=data, folder=folder or Path.cwd())
 
 
-def with_settings(model_file: ModelFile, method: str | None = None, **sampling: Any) -> ModelFile:
-    """The same model with other settings; None leaves one as it is. Raises JobError for a value that cannot be."""
+def with_settings(
+    model_file: ModelFile,
+    method: str | None = None,
+    family: str | None = None,
+    link: str | None = None,
+    **sampling: Any,
+) -> ModelFile:
+    """The same formula and data with other settings; None leaves one as it is. Raises JobError for a value that cannot
+    be.
+    """
     given = {name: value for name, value in sampling.items() if value is not None}
     for name, value in given.items():
         check_value(name, value, SAMPLE[name], Source(None))
     if method is not None:
         check_value("method", method, ESTIMATE["method"], Source(None))
+    if family is not None and family != model_file.family:  # a link of the old family is none of the new one's
+        model_file = dataclasses.replace(model_file, family=family, link=None)
     settings = dataclasses.replace(model_file.sampling, **given)
-    return dataclasses.replace(model_file, sampling=settings, method=method or model_file.method)
+    return dataclasses.replace(
+        model_file, sampling=settings, method=method or model_file.method, link=link or model_file.link
+    )
 
 
 def data_path(model_file: ModelFile) -> Path | None:
@@ -139,9 +175,10 @@ def build(model_file: ModelFile) -> Model:
     from hier.model.prior_text import read_prior
 
     return Model(
-        model_file.formula,
+        model_file.whole_formula,
         data,
         family=model_file.family,
+        link=model_file.link,
         priors={name: read_prior(text) for name, text in model_file.priors.items()},
         weights=model_file.weights,
         offset=model_file.offset,
@@ -157,12 +194,18 @@ def render(model_file: ModelFile) -> str:
         "formula": model_file.formula,
         "data": model_file.data if path is None else str(path.resolve()),
         "family": model_file.family,
+        "link": model_file.link,
         "weights": model_file.weights,
         "offset": model_file.offset,
         "na": model_file.na,
     }
     settings = dataclasses.asdict(model_file.sampling)
-    tables = {"priors": model_file.priors, "sample": settings, "estimate": {"method": model_file.method}}
+    tables = {
+        "formulas": model_file.formulas,
+        "priors": model_file.priors,
+        "sample": settings,
+        "estimate": {"method": model_file.method},
+    }
     blocks = [_lines(top), *([f"[{name}]", *_lines(table)] for name, table in tables.items() if table)]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -216,13 +259,22 @@ def _checked(content: dict[str, Any], source: Source, folder: Path) -> ModelFile
     top = {name: value for name, value in content.items() if name in TOP}
     for name, value in top.items():
         check_value(name, value, TOP[name], source)
-    priors, sample, estimate = (_table(content, name, source) for name in TABLES)
+    formulas, priors, sample, estimate = (_table(content, name, source) for name in TABLES)
+    for name, value in formulas.items():
+        check_value(name, value, FORMULA, source, "formulas")
     for name, value in priors.items():
         check_prior(name, value, source)
     _check_table(sample, SAMPLE, source, "sample")
     _check_table(estimate, ESTIMATE, source, "estimate")
     return ModelFile(
-        **top, **estimate, priors=priors, sampling=Sampling(**sample), folder=folder, path=source.path, text=source.text
+        **top,
+        **estimate,
+        formulas=formulas,
+        priors=priors,
+        sampling=Sampling(**sample),
+        folder=folder,
+        path=source.path,
+        text=source.text,
     )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
 
+from hier.kernel.gamma_functions import log_beta, log_gamma_power, log_rising
 from hier.kernel.links import Parameter
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -37,7 +38,7 @@ def gaussian(rows: Observed, mu: Parameter, sigma: Parameter) -> Any:
 def student(rows: Observed, mu: Parameter, sigma: Parameter, nu: Parameter) -> Any:
     """Student's t with nu degrees of freedom, location mu and scale sigma."""
     df, z = nu.value, (rows.y - mu.value) / sigma.value
-    constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * jnp.log(np.pi * df)
+    constant = log_rising(nu.log - np.log(2.0), jnp.full_like(df, 0.5)) - 0.5 * (np.log(np.pi) + nu.log)
     return constant - sigma.log - 0.5 * (df + 1.0) * jnp.log1p(z**2 / df)
 
 
@@ -49,8 +50,10 @@ def lognormal(rows: Observed, mu: Parameter, sigma: Parameter) -> Any:
 
 def gamma(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
     """Gamma with mean mu and variance mu^2 / shape."""
-    a = shape.value
-    return a * (shape.log - mu.log) - gammaln(a) + (a - 1.0) * jnp.log(rows.y) - a * rows.y / mu.value
+    beyond = (rows.y - mu.value) / mu.value
+    near = jnp.abs(beyond) < 0.5
+    log_ratio = jnp.where(near, jnp.log1p(jnp.where(near, beyond, 0.0)), jnp.log(rows.y) - mu.log)
+    return shape.value * (log_ratio - beyond) + log_gamma_power(shape.log) - jnp.log(rows.y)
 
 
 def inverse_gaussian(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
@@ -68,11 +71,6 @@ def log_binomial_coefficient(n: Any, k: Any) -> Any:
     return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
-def _log_beta(a: Any, b: Any) -> Any:
-    """log of the beta function, by functions whose derivatives of any order JAX has in closed form."""
-    return gammaln(a) + gammaln(b) - gammaln(a + b)
-
-
 def _times(count: Any, log: Any) -> Any:
     """count * log, and zero with all its derivatives where the count is zero."""
     return jnp.where(count > 0, count, 0.0) * jnp.where(count > 0, log, 0.0)
@@ -87,8 +85,8 @@ def binomial(rows: Observed, mu: Parameter) -> Any:
 def beta_binomial(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
     """Binomial whose probability is Beta(mu phi, (1 - mu) phi)."""
     y, n = rows.y, rows.trials
-    a, b = jnp.exp(mu.log + phi.log), jnp.exp(mu.log_complement + phi.log)
-    return log_binomial_coefficient(n, y) + _log_beta(y + a, n - y + b) - _log_beta(a, b)
+    successes, failures = log_rising(mu.log + phi.log, y), log_rising(mu.log_complement + phi.log, n - y)
+    return log_binomial_coefficient(n, y) + successes + failures - log_rising(phi.log, n)
 
 
 def poisson(rows: Observed, mu: Parameter) -> Any:
@@ -98,10 +96,9 @@ def poisson(rows: Observed, mu: Parameter) -> Any:
 
 def _negative_binomial(y: Any, log_mu: Any, log_shape: Any) -> Any:
     """Negative binomial by the logarithms of its mean and its shape (size): variance mu + mu^2 / shape."""
-    shape = jnp.exp(log_shape)
-    log_sum = jnp.logaddexp(log_mu, log_shape)
-    constant = gammaln(y + shape) - gammaln(shape) - gammaln(y + 1.0)
-    return constant + shape * (log_shape - log_sum) + _times(y, log_mu - log_sum)
+    constant = log_rising(log_shape, y) - gammaln(y + 1.0)
+    no_event = -jnp.exp(log_shape) * jnp.logaddexp(0.0, log_mu - log_shape)
+    return constant + no_event + _times(y, log_mu - jnp.logaddexp(log_mu, log_shape))
 
 
 def negbinomial(rows: Observed, mu: Parameter, shape: Parameter) -> Any:
@@ -116,8 +113,9 @@ def nbinom1(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
 
 def beta(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
     """Beta with mean mu and precision phi: variance mu (1 - mu) / (1 + phi)."""
-    a, b = jnp.exp(mu.log + phi.log), jnp.exp(mu.log_complement + phi.log)
-    return (a - 1.0) * jnp.log(rows.y) + (b - 1.0) * jnp.log1p(-rows.y) - _log_beta(a, b)
+    log_a, log_b = mu.log + phi.log, mu.log_complement + phi.log
+    shapes = (jnp.exp(log_a) - 1.0) * jnp.log(rows.y) + (jnp.exp(log_b) - 1.0) * jnp.log1p(-rows.y)
+    return shapes - log_beta(log_a, log_b)
 
 
 def _log_difference(larger: Any, smaller: Any) -> Any:

@@ -138,7 +138,7 @@ def draw_zero_inflated_negbinomial(key: Any, rows: Observed, mu: Parameter, shap
 def draw_hurdle_poisson(key: Any, rows: Observed, mu: Parameter, hu: Parameter) -> Any:
     """A positive count is the first event of a Poisson process, at a time before 1, and those after it."""
     zero, first, rest = random.split(key, 3)
-    left = mu.value - _first_event(first, mu.value)
+    left = mu.value * (1.0 - _first_event(first, mu.value))
     return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, 1.0 + _poisson(rest, left))
 
 
@@ -152,8 +152,7 @@ def draw_hurdle_negbinomial(key: Any, rows: Observed, mu: Parameter, shape: Para
     zero, first, one, two, rest = random.split(key, 5)
     size = shape.value
     log_odds = jnp.log1p(mu.value / size)
-    clusters = size * log_odds
-    left = size * jnp.maximum(1.0 - _first_event(first, clusters) / clusters, 0.0)
+    left = size * (1.0 - _first_event(first, size * log_odds))
     u, v = (random.uniform(k, mu.eta.shape, mu.eta.dtype) for k in (one, two))
     cluster = 1.0 + jnp.floor(jnp.log1p(-v) / jnp.log(-jnp.expm1(-(1.0 - u) * log_odds)))
     others = _negative_binomial(rest, mu.value * left / size, left)
@@ -161,8 +160,10 @@ def draw_hurdle_negbinomial(key: Any, rows: Observed, mu: Parameter, shape: Para
 
 
 def _first_event(key: Any, rate: Any) -> Any:
-    """The time of a Poisson process' first event, given that it is before 1, times `rate`, its events in unit time."""
-    return -jnp.log1p(random.uniform(key, rate.shape, rate.dtype) * jnp.expm1(-rate))
+    """The time of a Poisson process' first event, given that it is before 1; `rate`: its events in unit time."""
+    u = random.uniform(key, rate.shape, rate.dtype)
+    some = jnp.maximum(rate, 1e-8)  # a smaller rate has its one event at any time alike
+    return jnp.clip(-jnp.log1p(u * jnp.expm1(-some)) / some, 0.0, 1.0)
 
 
 def _gamma(key: Any, shape: Any, like: Parameter) -> Any:

@@ -1,0 +1,63 @@
+"""Ratios of gamma functions, against sums of logarithms in exact arithmetic."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import jax
+import numpy as np
+import pytest
+from scipy import special
+
+from hier.kernel.gamma_functions import log_beta, log_gamma_power, log_rising
+from hier.kernel.precision import float64
+
+SIZES = [1e-200, 1e-8, 0.3, 1.0, 7.9, 8.1, 9.999999, 10.0, 33.0, 1e4, 1e9, 1e15]
+
+
+@pytest.mark.parametrize("a", SIZES)
+def test_rising_factorials(a: float) -> None:
+    """a (a + 1) ... (a + y - 1), of which the logarithm is a sum."""
+    for y in (0, 1, 2, 9, 60):
+        expected = math.fsum(math.log(Fraction(a) + k) for k in range(y))
+        found = float(float64(log_rising)(np.log(a), np.float64(y)))
+        assert found == pytest.approx(expected, rel=4e-15, abs=1e-13), y
+
+
+@pytest.mark.parametrize("a", SIZES)
+@pytest.mark.parametrize("b", SIZES)
+def test_log_beta(a: float, b: float) -> None:
+    found = float(float64(log_beta)(np.log(a), np.log(b)))
+    assert found == pytest.approx(special.betaln(a, b), rel=1e-9, abs=1e-12)  # scipy's own error with large arguments
+    assert found == float(float64(log_beta)(np.log(b), np.log(a)))
+
+
+def test_log_gamma_power_goes_over_smoothly() -> None:
+    for a in (1e-5, 0.5, 3.0, 9.999, 10.0, 10.001, 200.0):
+        expected = a * math.log(a) - a - math.lgamma(a)
+        assert float(float64(log_gamma_power)(np.log(a))) == pytest.approx(expected, abs=1e-12 * max(a, 1.0))
+
+
+def test_log_beta_of_whole_numbers() -> None:
+    for a, b in ((3, 4), (12, 9), (400, 15), (10**9, 3)):
+        expected = math.fsum(math.log(k) for k in range(1, b)) - math.fsum(math.log(a + k) for k in range(b))
+        assert float(float64(log_beta)(np.log(a), np.log(b))) == pytest.approx(expected, rel=2e-14)
+
+
+def test_derivatives_on_both_sides_of_the_series() -> None:
+    @float64
+    def checked() -> None:
+        slope = jax.grad(log_rising, argnums=0)
+        for a in (0.2, 9.99, 10.0, 10.01, 1e3):
+            expected = a * (special.digamma(a + 3.0) - special.digamma(a))
+            assert float(slope(np.log(a), 3.0)) == pytest.approx(expected, rel=1e-11)
+            assert float(slope(np.log(a), 0.0)) == 0.0
+        for a in (0.4, 10.0, 25.0):  # two equal arguments
+            trigamma = [special.polygamma(1, each) for each in (a, 2.0 * a)]
+            digamma = special.digamma(a) - special.digamma(2.0 * a)
+            own, cross = a * digamma + a**2 * (trigamma[0] - trigamma[1]), -(a**2) * trigamma[1]
+            found = jax.hessian(lambda both: log_beta(both[0], both[1]))(np.log([a, a]))
+            np.testing.assert_allclose(found, [[own, cross], [cross, own]], rtol=1e-10)
+
+    checked()
