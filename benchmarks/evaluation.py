@@ -13,13 +13,21 @@ from typing import Any
 from benchmarks.simulated import SLOPES, slopes
 
 
-def search_of(design: Any) -> Any:
-    """The search for REML estimates as a function of a problem; what touches the kernel stands here alone."""
-    from hier.kernel.covariance import start
-    from hier.kernel.fit import fit_likelihood
+def problem_of(model: Any) -> Any:
+    """The pass over the rows; what touches the kernel stands in this function and the next alone."""
+    from hier.model.problem import likelihood_problem
 
-    blocks = design.random.blocks
-    return lambda problem: fit_likelihood(start(blocks), problem.cross, blocks, reml=True)
+    return likelihood_problem(model.design, model.structure)
+
+
+def search_of(model: Any) -> Any:
+    """The search for REML estimates as a function of a problem, begun where a fit begins it."""
+    from hier.kernel.fit import fit_likelihood
+    from hier.kernel.moments import start_of
+    from hier.model.problem import terms_of
+
+    terms = terms_of(model.design, model.structure)
+    return lambda problem: fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=True)
 
 
 def main() -> None:
@@ -31,15 +39,14 @@ def main() -> None:
     options = parser.parse_args()
 
     import hier
-    from hier.model.problem import likelihood_problem
 
-    design = hier.Model(SLOPES, slopes(options.rows, options.groups)).design
-    search = search_of(design)
+    model = hier.Model(SLOPES, slopes(options.rows, options.groups))
+    search = search_of(model)
     taken: dict[str, list[float]] = {"pass_s": [], "search_s": []}
-    steps = int(search(likelihood_problem(design)).steps)
+    steps = int(search(problem_of(model)).steps)
     for _ in range(options.rounds):
         clock = time.perf_counter()
-        problem = likelihood_problem(design)
+        problem = problem_of(model)
         taken["pass_s"].append(time.perf_counter() - clock)
         clock = time.perf_counter()
         search(problem)
