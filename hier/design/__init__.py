@@ -3,5 +3,6 @@
 from hier.design.design import Design, NewData, build_design
 from hier.design.groups import Block, RandomEffects
 from hier.design.table import read_frame
+from hier.design.threads import one_blas_thread
 
-__all__ = ["Block", "Design", "NewData", "RandomEffects", "build_design", "read_frame"]
+__all__ = ["Block", "Design", "NewData", "RandomEffects", "build_design", "one_blas_thread", "read_frame"]

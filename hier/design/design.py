@@ -13,6 +13,7 @@ from hier.design.encode import Encoder, encode, number
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.rank import dependence, independent_columns
 from hier.design.table import Table, in_use, read_frame, select
+from hier.design.threads import one_blas_thread
 from hier.errors import DataError, FormulaError
 from hier.formula import CBIND, Factor, Formula
 from hier.formula.tokens import Span
@@ -119,6 +120,7 @@ def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]
     return _extra_columns(frame, {"offset": design.offset_given})
 
 
+@one_blas_thread
 def build_design(formula: Formula, data: Any, weights: Any = None, offset: Any = None, na: str = "drop") -> Design:
     """The design of a formula on a table.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hier.design import Design
+from hier.design import Design, one_blas_thread
 from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
@@ -90,6 +90,7 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
     return Problem(cross, units, first, order, fixed, as_float64(variance))
 
 
+@one_blas_thread
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
     together = [design.random_effects[k] for k in structure.dense]
     refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
