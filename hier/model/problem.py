@@ -60,6 +60,7 @@ def terms_of(design: Design, structure: Structure) -> Terms:
     return tuple(design.random_effects[k].blocks for k in structure.order)
 
 
+@one_blas_thread
 def likelihood_problem(design: Design, structure: Structure) -> Problem:
     """The problem under flat priors: the likelihood alone."""
     p = len(design.names)
@@ -90,7 +91,6 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
     return Problem(cross, units, first, order, fixed, as_float64(variance))
 
 
-@one_blas_thread
 def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
     together = [design.random_effects[k] for k in structure.dense]
     refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
