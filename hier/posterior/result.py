@@ -42,7 +42,8 @@ class Posterior:
     `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
     `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, q, q) where
     columns are correlated, `b_GROUP` (C, D, J, q). `stats`: NUTS's own record of each draw, (C, D). `priors`: in
-    words, by parameter. `data` is the same as an ArviZ tree.
+    words, by parameter. `sampled`: grouping factors whose deviations NUTS moved; those of the others it integrated out,
+    and they were drawn afterwards. `data` is the same as an ArviZ tree.
     """
 
     formula: str
@@ -56,6 +57,7 @@ class Posterior:
     draws: dict[str, np.ndarray] = field(repr=False)
     stats: dict[str, np.ndarray] = field(repr=False)
     observed: np.ndarray = field(repr=False)
+    sampled: tuple[str, ...] = field(default=(), repr=False)
 
     @cached_property
     def data(self) -> xr.DataTree:

@@ -79,11 +79,17 @@ def summarise(posterior: Posterior) -> str:
     parts += [
         ["Residual:", *_lines(residual, lambda term: "sigma")],
         [
-            f"NUTS on the exact marginal density: {int(posterior.stats['diverging'].sum())} divergences, "
+            f"NUTS on the exact {_density_of(posterior)}: {int(posterior.stats['diverging'].sum())} divergences, "
             f"{posterior.stats['n_steps'].mean():.1f} leapfrog steps a draw"
         ],
     ]
     return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _density_of(posterior: Posterior) -> str:
+    if not posterior.sampled:
+        return "marginal density"
+    return f"density with the deviations of {', '.join(posterior.sampled)}"
 
 
 def _brms_term(term: str) -> str:

@@ -29,6 +29,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         "groups": json.dumps(groups),
         "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
+        "sampled": json.dumps(posterior.sampled),
         "response": posterior.response,
         "creation_library": "hier",
         "inference_library": "numpyro",
@@ -69,6 +70,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items()},
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
         observed=observed.to_numpy(),
+        sampled=tuple(json.loads(attrs.get("sampled", "[]"))),  # files of before have none
     )
 
 
