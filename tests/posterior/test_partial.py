@@ -117,8 +117,8 @@ def crossed(n_g: int, n_h: int, n: int) -> pd.DataFrame:
 
 def test_both_ways_draw_from_the_same_posterior():
     model = hier.Model("y ~ x + (1 | g) + (x | h)", crossed(40, 14, 500))
-    largest = model.sample(draws=2500, seed=1, integrate="largest", progress=False)
-    every = model.sample(draws=2500, seed=2, integrate="all", progress=False)
+    largest = model.sample(draws=1500, seed=1, integrate="largest", progress=False)
+    every = model.sample(draws=1500, seed=2, integrate="all", progress=False)
     assert largest.sampled == ("h",)
     assert every.sampled == ()
     assert_same_distribution(largest, every.draws, sds=0.12)
