@@ -53,11 +53,15 @@ class Model(models.Model):
         target_accept: float = TARGET_ACCEPT,
         max_tree_depth: int = MAX_TREE_DEPTH,
         integrate: str = "auto",
+        method: str = "nuts",
     ) -> Posterior:
-        """Draws from the posterior by NUTS on the exact marginal density.
+        """Draws from the posterior by NUTS: for a Normal response on the exact marginal density, for any other over all
+        parameters and deviations.
 
-        Where crossed factors make that density dear, only the deviations of the largest are integrated out: `integrate`
-        is "auto", which takes the cheaper way and says which, "all" or "largest".
+        Where crossed factors make the marginal density dear, only the deviations of the largest are integrated out:
+        `integrate` is "auto", which takes the cheaper way and says which, "all" or "largest".
+        `method`: "nuts", or for a fast look "laplace" or "advi": draws of a Normal approximation, whose
+        `Posterior.pareto_k` says how far to trust them.
 
         `warmup`: iterations before the draws are kept. `device`: "cpu", "gpu", or "auto",
         which takes a GPU only where the problem is large enough to gain. The same seed gives the same draws on the
@@ -76,6 +80,7 @@ class Model(models.Model):
             target_accept=target_accept,
             max_tree_depth=max_tree_depth,
             integrate=integrate,
+            method=method,
         )
 
     def numpyro_model(self, *, noncentred: bool = True) -> Callable[..., None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LARGEST_RHAT = 1.01
 ESS_PER_CHAIN = 100
 SMALLEST_BFMI = 0.3
+LARGEST_PARETO_K = 0.7  # Vehtari et al. (2024), section 3.2.4
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Diagnosis:
 
     `table`: a row a variable, with its largest R-hat and smallest bulk and tail ESS over all of its entries.
     `divergences`, `at_max_depth`: counts of draws. `bfmi` (C,). `problems`: a sentence for each check that failed;
-    `ok` where there are none.
+    `ok` where there are none. Of approximate draws only `pareto_k` says anything: it is NaN for all others.
     """
 
     table: pd.DataFrame
@@ -34,6 +35,7 @@ class Diagnosis:
     at_max_depth: int
     bfmi: np.ndarray
     problems: tuple[str, ...] = field(default=())
+    pareto_k: float = float("nan")
 
     @property
     def ok(self) -> bool:
@@ -44,9 +46,11 @@ class Diagnosis:
             f"R-hat: at most {self.table['rhat'].max():.4f}",
             f"bulk ESS: at least {self.table['ess_bulk'].min():.0f}",
             f"tail ESS: at least {self.table['ess_tail'].min():.0f}",
-            f"divergences: {self.divergences}",
-            f"E-BFMI: at least {self.bfmi.min():.2f}",
         ]
+        if np.isnan(self.pareto_k):
+            facts += [f"divergences: {self.divergences}", f"E-BFMI: at least {self.bfmi.min():.2f}"]
+        else:
+            facts = [f"independent draws of an approximation; Pareto k: {self.pareto_k:.2f}"]
         verdict = "all checks passed" if self.ok else "do not rely on these draws yet"
         return "\n".join(
             [f"Diagnosis: {verdict} ({'; '.join(facts)})", *(f"  - {problem}" for problem in self.problems)]
@@ -59,12 +63,21 @@ def diagnose(posterior: Posterior) -> Diagnosis:
     for name, draws in posterior.draws.items():
         rows.append((name, np.nanmax(rhat(draws)), np.nanmin(ess_bulk(draws)), np.nanmin(ess_tail(draws))))
     table = pd.DataFrame(rows, columns=["variable", "rhat", "ess_bulk", "ess_tail"]).set_index("variable")
+    if posterior.is_approximate:
+        return Diagnosis(table, 0, 0, np.zeros(0), _approximate_problems(posterior), posterior.pareto_k)
     divergences = int(posterior.stats["diverging"].sum())
     deepest = int((posterior.stats["tree_depth"] >= posterior.settings.max_tree_depth).sum())
     energy = bfmi(posterior.stats["energy"])
     return Diagnosis(
         table, divergences, deepest, energy, tuple(_problems(posterior, table, divergences, deepest, energy))
     )
+
+
+def _approximate_problems(posterior: Posterior) -> tuple[str, ...]:
+    k = posterior.pareto_k
+    if k <= LARGEST_PARETO_K:
+        return ()
+    return (f'Pareto k is {k:.2f}, above {LARGEST_PARETO_K}: the approximation is poor; use method="nuts"',)
 
 
 def _problems(

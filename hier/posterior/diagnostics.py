@@ -39,6 +39,16 @@ def ess_tail(draws: np.ndarray) -> np.ndarray:
     return _quietly(array_stats.ess, draws, method="tail", prob=(0.05, 0.95))
 
 
+def pareto_k(log_weights: np.ndarray) -> float:
+    """The shape of the generalised Pareto distribution that fits the largest importance weights, of any shape of array.
+
+    Source: Vehtari et al. (2024), J. Mach. Learn. Res. 25(72).
+    """
+    from arviz_stats.base.array import array_stats
+
+    return float(array_stats.psislw(log_weights.ravel())[1])
+
+
 def bfmi(energy: np.ndarray) -> np.ndarray:
     """Estimated Bayesian fraction of missing information of each chain, energy (C, D). Source: Betancourt (2016),
     arXiv:1604.00695.

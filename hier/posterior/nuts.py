@@ -57,6 +57,18 @@ class Trace(NamedTuple):
     diverging: np.ndarray
     step_size: np.ndarray
 
+    def stats(self) -> dict[str, np.ndarray]:
+        """What is kept beside the draws, by ArviZ's names."""
+        return {
+            "lp": self.lp,
+            "energy": self.energy,
+            "n_steps": self.n_steps.astype(np.int64),
+            "tree_depth": np.floor(np.log2(np.maximum(self.n_steps, 1))).astype(np.int64) + 1,
+            "acceptance_rate": self.acceptance_rate,
+            "diverging": self.diverging,
+            "step_size": self.step_size,
+        }
+
 
 class Programs(NamedTuple):
     """The two compiled programs of a structure; data and priors are arguments of each."""

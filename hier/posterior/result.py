@@ -105,6 +105,22 @@ class Posterior:
         return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean())).assign(sdcor=[*means, self.sigma])
 
     @property
+    def is_approximate(self) -> bool:
+        """Whether the draws are those of a Normal approximation and not of the posterior itself."""
+        return "log_weight" in self.stats
+
+    @property
+    def pareto_k(self) -> float:
+        """How heavy the tail of the importance weights of approximate draws is: below 0.5 the approximation is good,
+        above 0.7 it cannot stand for the posterior. NaN for draws from the posterior itself.
+
+        Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
+        """
+        from hier.posterior.diagnostics import pareto_k
+
+        return pareto_k(self.stats["log_weight"]) if self.is_approximate else float("nan")
+
+    @property
     def family_parameters(self) -> pd.DataFrame:
         """Posterior means and sds of the further parameters of the response's distribution, as an estimate has them:
         on their own scale, or with a formula the coefficients; columns `estimate, std_error`.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hier.errors import FitError
+from hier.errors import FitError, did_you_mean
 from hier.estimate.progress import progress_bar
 from hier.model import Model
 from hier.model.density import Density
@@ -17,6 +17,12 @@ from hier.posterior.diagnostics import load_ahead
 from hier.posterior.groups import groups_of
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 from hier.posterior.route import CHOICES, choose_route
+
+METHODS = {
+    "nuts": "NUTS on",
+    "laplace": "approximate: Laplace's Normal approximation of",
+    "advi": "approximate: the best Normal approximation, by variational inference (ADVI), of",
+}
 
 
 class Run(NamedTuple):
@@ -31,6 +37,7 @@ class Run(NamedTuple):
     target_accept: float
     max_tree_depth: int
     integrate: str
+    method: str
 
     @property
     def options(self) -> dict[str, Any]:
@@ -40,11 +47,13 @@ class Run(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """What a way of sampling gives: NUTS's `trace`, draws by variable, the way as a phrase, and notes on it."""
+    """What a way of sampling gives: the `trace` of what was moved, draws by variable, the density as a phrase, and
+    notes on it.
+    """
 
     trace: Any
     draws: dict[str, np.ndarray]
-    method: str
+    of: str
     notes: tuple[str, ...] = ()
 
 
@@ -60,6 +69,7 @@ def sample(
     target_accept: float = TARGET_ACCEPT,
     max_tree_depth: int = MAX_TREE_DEPTH,
     integrate: str = "auto",
+    method: str = "nuts",
 ) -> Posterior:
     """Draws from the posterior of all parameters and group deviations.
 
@@ -69,11 +79,15 @@ def sample(
     integrated out, and those of the others are sampled: `integrate` is "auto", which takes the cheaper way, "all" or
     "largest". Of any other response NUTS samples everything, the deviations transported by the Laplace approximation.
 
+    `method`: "nuts"; or for a fast look at the posterior independent draws from a Normal approximation in the
+    coordinates that NUTS would move in: "laplace", by mode and curvature, or "advi", the best one by variational
+    inference. What is integrated out is drawn exactly by these too. `Posterior.pareto_k` says how far to trust them.
+
     `chains` x `draws` draws after `warmup` iterations a chain, from `seed`: the same seed gives the same draws on the
     same machine. `device`: "cpu", "gpu", or "auto". `progress` shows a bar. Raises FitError for settings that make no
     sense.
     """
-    run = Run(chains, draws, warmup, seed, device, progress, target_accept, max_tree_depth, integrate)
+    run = Run(chains, draws, warmup, seed, device, progress, target_accept, max_tree_depth, integrate, method)
     _check(run)
     load_ahead()
     way = _normal if model.is_linear_normal else _generalised
@@ -87,9 +101,12 @@ def _check(run: Run) -> None:
             raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
     if not 0.0 < run.target_accept < 1.0:
         raise FitError(f"`target_accept` cannot be {run.target_accept}", expected="a number between 0 and 1")
-    if run.integrate not in CHOICES:
-        expected = ", ".join(f'"{choice}"' for choice in CHOICES)
-        raise FitError(f"`integrate` cannot be {run.integrate!r}", expected=expected)
+    for name, choices in (("integrate", CHOICES), ("method", tuple(METHODS))):
+        value = getattr(run, name)
+        if value not in choices:
+            expected = ", ".join(f'"{choice}"' for choice in choices)
+            hint = did_you_mean(str(value), choices) or None
+            raise FitError(f"`{name}` cannot be {value!r}", expected=expected, hint=hint)
 
 
 def _normal(model: Model, run: Run) -> Drawn:
@@ -107,24 +124,23 @@ def _normal(model: Model, run: Run) -> Drawn:
     notes = () if route.costs is None else (route.in_words(names, sizes),)
     moved = ", ".join(names[k] for k in route.sampled)
     of = f"density with the deviations of {moved}" if moved else "marginal density"
-    return Drawn(trace, draws, f"NUTS on the exact {of}", notes)
+    return Drawn(trace, draws, f"the exact {of}", notes)
 
 
 def _with_all(density: Density, problem: Any, n_levels: list[int], run: Run) -> tuple[Any, Any]:
     """NUTS with all deviations integrated out, and the exact draws of the rest."""
     from hier.kernel.programs import together
     from hier.posterior import draws as exact
-    from hier.posterior import nuts, whitening
+    from hier.posterior import whitening
 
     with use_device(run.device, problem), _bar(run) as on_progress:
         together(
-            lambda: nuts.prepare(density, problem, **run.options),
+            lambda: _prepare(density, problem, run),
             lambda: whitening.prepare(density, problem),
             lambda: exact.prepare(density, problem),
         )
         start = whitening.laplace_map(density, problem)
-        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
-        trace = nuts.run_nuts(density, problem, start, **told, **run.options)
+        trace = _trace(density, problem, start, run, on_progress)
         return trace, exact.draw_all(trace.x, problem, density, n_levels, run.seed)
 
 
@@ -132,13 +148,13 @@ def _with_largest(density: Density, problem: Any, n_levels: list[int], run: Run)
     """NUTS with the largest factor's deviations integrated out, and the exact draws of the rest."""
     from hier.kernel.programs import together
     from hier.posterior import draws as exact
-    from hier.posterior import nuts, partial, whitening
+    from hier.posterior import partial, whitening
 
     given = partial.unplaced(problem)
     sampled = partial.partial_density(density, problem)
     with use_device(run.device, given), _bar(run) as on_progress:
         together(
-            lambda: nuts.prepare(sampled, given, **run.options),
+            lambda: _prepare(sampled, given, run),
             lambda: whitening.prepare(density, problem),
             lambda: partial.prepare(density, problem),
             lambda: exact.prepare(sampled, given, exact.draw_given_sampled),
@@ -146,37 +162,56 @@ def _with_largest(density: Density, problem: Any, n_levels: list[int], run: Run)
         start = whitening.laplace_map(density, problem)
         given = partial.place(given, density, start.centre, problem)
         start = whitening.beside(start, sampled.n_sampled)
-        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
-        trace = nuts.run_nuts(sampled, given, start, **told, **run.options)
+        trace = _trace(sampled, given, start, run, on_progress)
         return trace, exact.draw_all(trace.x, given, sampled, n_levels, run.seed, exact.draw_given_sampled)
 
 
 def _generalised(model: Model, run: Run) -> Drawn:
     """NUTS on all parameters and deviations, these transported by the Laplace approximation."""
     from hier.kernel.programs import together
-    from hier.posterior import generalised, nuts
+    from hier.posterior import generalised
 
     sampled, problem = generalised.sampled_of(model)
     like = generalised.unplaced(problem)
     with use_device(run.device, like), _bar(run) as on_progress:
         together(
-            lambda: nuts.prepare(sampled, like, **run.options),
+            lambda: _prepare(sampled, like, run),
             lambda: generalised.prepare(model, sampled, problem, like),
         )
         start, placed = generalised.place(model, sampled, problem)
-        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
-        trace = nuts.run_nuts(sampled, placed, start, **told, **run.options)
+        trace = _trace(sampled, placed, start, run, on_progress)
         drawn = generalised.on_user_scale(trace.x, placed, sampled)
     draws = {"beta": drawn.beta, **_of_groups(model, drawn)}
     if model.design.n_cutpoints:
         draws["cutpoints"] = drawn.cutpoints
     for own, values in zip(model.design.parameters, drawn.others, strict=True):
         draws |= {f"beta_{own.name}": values} if own.has_formula else {own.name: values[..., 0]}
-    return Drawn(trace, draws, "NUTS on all parameters and deviations, placed by Laplace's approximation")
+    return Drawn(trace, draws, "all parameters and deviations, placed by Laplace's approximation")
+
+
+def _prepare(density: Any, problem: Any, run: Run) -> None:
+    """Load or compile what `_trace` will need."""
+    from hier.posterior import nuts
+
+    if run.method == "nuts":
+        nuts.prepare(density, problem, **run.options)
+
+
+def _trace(density: Any, problem: Any, start: Any, run: Run, on_progress: Any) -> Any:
+    """Draws of what is not integrated out, by the method that was asked for."""
+    from hier.posterior import approximate, nuts
+
+    told: dict[str, Any] = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
+    if run.method == "nuts":
+        return nuts.run_nuts(density, problem, start, **told, **run.options)
+    if run.method == "advi":
+        start = approximate.best_normal(density, problem, start, run.seed)
+    return approximate.normal_draws(density, problem, start, chains=run.chains, **told)
 
 
 def _bar(run: Run) -> Any:
-    return progress_bar(run.warmup + run.draws, "Sampling", shown=run.progress)
+    total = run.draws + (run.warmup if run.method == "nuts" else 0)
+    return progress_bar(total, "Sampling", shown=run.progress)
 
 
 def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
@@ -192,16 +227,8 @@ def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
 
 
 def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
-    design, trace = model.design, drawn.trace
-    stats = {
-        "lp": trace.lp,
-        "energy": trace.energy,
-        "n_steps": trace.n_steps.astype(np.int64),
-        "tree_depth": np.floor(np.log2(np.maximum(trace.n_steps, 1))).astype(np.int64) + 1,
-        "acceptance_rate": trace.acceptance_rate,
-        "diverging": trace.diverging,
-        "step_size": trace.step_size,
-    }
+    design = model.design
+    warmup = run.warmup if run.method == "nuts" else 0
     return Posterior(
         formula=str(model.formula),
         family=model.family.name,
@@ -209,11 +236,11 @@ def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
         coef_names=design.names,
         groups=groups_of(design),
         further=further_variables(design),
-        settings=Settings(run.chains, run.draws, run.warmup, run.seed, run.max_tree_depth),
-        method=drawn.method,
+        settings=Settings(run.chains, run.draws, warmup, run.seed, run.max_tree_depth),
+        method=f"{METHODS[run.method]} {drawn.of}",
         priors=dict(model.priors.rows()),
         notes=(*design.notes(), *drawn.notes),
         draws=drawn.draws,
-        stats=stats,
+        stats=drawn.trace.stats(),
         observed=design.y,
     )

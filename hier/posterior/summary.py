@@ -96,13 +96,16 @@ def summarise(posterior: Posterior) -> str:
         parts.append(["Residual:", *_lines(residual, lambda term: "sigma")])
     if len(others):
         parts.append([f"Further parameters of the {posterior.family} family:", *_lines(others, str)])
-    parts.append(
-        [
-            f"{posterior.method}: {int(posterior.stats['diverging'].sum())} divergences, "
-            f"{posterior.stats['n_steps'].mean():.1f} leapfrog steps a draw"
-        ]
-    )
+    parts.append([f"{posterior.method}: {_quality(posterior)}"])
     return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _quality(posterior: Posterior) -> str:
+    """What the sampler did, or how good the approximation is."""
+    if posterior.is_approximate:
+        return f"Pareto k of the importance weights {posterior.pareto_k:.2f}"
+    divergences, steps = int(posterior.stats["diverging"].sum()), posterior.stats["n_steps"].mean()
+    return f"{divergences} divergences, {steps:.1f} leapfrog steps a draw"
 
 
 def _brms_term(term: str) -> str:
