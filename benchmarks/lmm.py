@@ -127,7 +127,9 @@ def once(name: str, setting: Setting) -> Part:
 
 
 def evaluation(setting: Setting, rounds: int) -> Part:
-    """What the search costs once the rows have been passed over: by rows at fixed groups, and by groups."""
+    """What a fit costs once the rows have been passed over, and each evaluation of it: by rows at fixed groups, and by
+    groups.
+    """
     found = Part("lmm-evaluation", f"{simulated.SLOPES}; {rounds} rounds, milliseconds, compiled", scale=1e3)
     for rows, groups in SIZES:
         size = f"{rows:,} rows, {groups:,} groups"
@@ -139,9 +141,8 @@ def evaluation(setting: Setting, rounds: int) -> Part:
             found.trouble[size] = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
             continue
         reply: Reply = json.loads(done.stdout.strip().splitlines()[-1])
-        step = [taken / reply["steps"] for taken in reply["search_s"]]
-        for what, taken in (("pass", reply["pass_s"]), ("search", reply["search_s"]), ("Newton step", step)):
-            found.rows += compare(f"{what}: {size}", taken, [], ("", ""))
+        for what in ("pass", "evaluation", "fit"):
+            found.rows += compare(f"{what}: {size}", reply[f"{what}_s"], [], ("", ""))
         found.answers.append(f"{size}: {reply['steps']} Newton steps")
     return found
 

@@ -43,6 +43,7 @@ ARRAYS = frozenset({"design", "kernel", "model", "estimate", "posterior", "pooli
 OUTSIDE: dict[str, frozenset[str]] = {
     "numpy": ARRAYS,
     "scipy": ARRAYS,
+    "threadpoolctl": frozenset({"design"}),
     "pandas": frozenset({"datasets", "design", "estimate", "posterior", "pooling", "plots", "report", "jobs"}),
     "formulaic": frozenset({"design"}),
     "narwhals": frozenset({"design"}),

@@ -5,5 +5,16 @@ from hier.design.groups import Block, RandomEffects
 from hier.design.parameters import ParameterDesign
 from hier.design.response import Outcome
 from hier.design.table import read_frame
+from hier.design.threads import one_blas_thread
 
-__all__ = ["Block", "Design", "NewData", "Outcome", "ParameterDesign", "RandomEffects", "build_design", "read_frame"]
+__all__ = [
+    "Block",
+    "Design",
+    "NewData",
+    "Outcome",
+    "ParameterDesign",
+    "RandomEffects",
+    "build_design",
+    "one_blas_thread",
+    "read_frame",
+]

@@ -16,6 +16,7 @@ from hier.design.parameters import ParameterDesign, parameter_designs
 from hier.design.rank import dependence, independent_columns
 from hier.design.response import Outcome, read_response
 from hier.design.table import Table, in_use, read_frame, select
+from hier.design.threads import one_blas_thread
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
@@ -149,6 +150,7 @@ def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]
     return _extra_columns(frame, {"offset": design.offset_given})
 
 
+@one_blas_thread
 def build_design(
     formula: ParsedFormula,
     data: Any,

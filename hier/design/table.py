@@ -43,8 +43,8 @@ def read_frame(data: Any) -> pd.DataFrame:
     Raises DataError where it is none of these, has no rows, or has two columns of one name.
     """
     frame = _as_frame(data)
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()]
         raise DataError(
             f"the table has more than one column named `{repeated[0]}`",
             found=f"columns {', '.join(map(str, frame.columns))}",
@@ -156,7 +156,7 @@ def select(
             raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
         columns[name] = frame[name]
     columns |= dict(extra or {})
-    masks = {name: np.asarray(pd.isna(values)) for name, values in columns.items()}
+    masks = {name: np.asarray(pd.isna(getattr(values, "array", values))) for name, values in columns.items()}
     missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any() and name not in incomplete}
     index = frame.index
     if missing and na == "error":
@@ -178,7 +178,9 @@ def select(
         index = index[keep]
     # only now, so that whole numbers beside missing ones are still whole numbers
     columns = {
-        name: _column(name, values, as_label=name in factors) if isinstance(values, pd.Series) else values
+        name: _column(name, values, as_label=name in factors, complete=name not in incomplete or not masks[name].any())
+        if isinstance(values, pd.Series)
+        else values
         for name, values in columns.items()
     }
     for name, values in columns.items():
@@ -187,9 +189,9 @@ def select(
     return Table(columns, index, len(frame), missing)
 
 
-def _column(name: str, series: pd.Series, *, as_label: bool) -> np.ndarray | pd.Categorical:
+def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> np.ndarray | pd.Categorical:
     """Numbers as float64 or as they stand where they label groups; booleans and text as categoricals with sorted
-    levels.
+    levels. `complete`: no value is missing.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -201,7 +203,7 @@ def _column(name: str, series: pd.Series, *, as_label: bool) -> np.ndarray | pd.
             raise DataError(f"column `{name}` holds complex numbers", expected="real numbers")
         if dtype == np.float64 and isinstance(dtype, np.dtype):
             return series.to_numpy()
-        if as_label and not pd.api.types.is_float_dtype(dtype) and not series.hasnans:
+        if as_label and not pd.api.types.is_float_dtype(dtype) and complete:
             return series.to_numpy()
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     kind = pd.api.types.infer_dtype(series, skipna=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,7 @@ class Functions(NamedTuple):
 
     rows: np.ndarray
     constants: np.ndarray
-    labels: list[str]
+    labels: Sequence[str] | pd.Index
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
 def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
     """Every fixed effect with its standard error and t-test."""
     approximation = find_approximation(estimate, ddf)
-    names = list(estimate.model.design.names)
-    functions = Functions(np.eye(len(names)), np.zeros(len(names)), names)
+    p = len(estimate.fixef)
+    functions = Functions(np.eye(p), np.zeros(p), estimate.fixef.index)
     return t_table(estimate, approximation, functions)
+
+
+@functools.cache
+def _columns() -> pd.Index:
+    """The columns of a table of t-tests; made once, since an index of names takes pandas longer than the tests."""
+    return pd.Index(["estimate", "std_error", "df", "statistic", "p_value"])
 
 
 def t_table(estimate: Estimate, approximation: Approximation, functions: Functions) -> pd.DataFrame:
@@ -75,9 +82,7 @@ def t_table(estimate: Estimate, approximation: Approximation, functions: Functio
     std_error = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows), 0.0))
     df = approximation.df(rows)
     statistic, p_value = t_tests(value, std_error, df)
-    return pd.DataFrame(
-        {"estimate": value, "std_error": std_error, "df": df, "statistic": statistic, "p_value": p_value}, index=labels
-    )
+    return pd.DataFrame(np.column_stack([value, std_error, df, statistic, p_value]), index=labels, columns=_columns())
 
 
 def function_table(

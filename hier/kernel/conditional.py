@@ -61,6 +61,11 @@ class Theta:
     n_cutpoints: int
     with_fixed: bool
 
+    @property
+    def n_grouped(self) -> int:
+        """How many numbers say how the deviations vary."""
+        return n_theta(self.terms)
+
     def sizes(self, rows: Rows) -> list[int]:
         """How many numbers each part has: theta, one part a further parameter, cutpoints, fixed effects."""
         p = 0 if self.with_fixed else rows.X.shape[1]

@@ -26,6 +26,7 @@ class Pairs(NamedTuple):
 
     `group` (P,): the level. `position` (P,): row times r plus column, the row not before the column. `product` (q, q,
     P): of the row's entry with the column's. They are ordered by row, so that sums are written where the last were.
+    Indices without sign spare JAX a search for negative ones.
     """
 
     group: np.ndarray
@@ -63,6 +64,8 @@ class Coupling(NamedTuple):
             full = self._matrix()
             half = jnp.sum(weights[:, :, None, :] * full[None], axis=1)
             return jnp.einsum("arj,asj->rs", full, half, precision="highest")
+        # what the weights are made of would otherwise be computed anew for every pair
+        weights = jax.lax.optimization_barrier(weights)
         products = jnp.sum(weights[:, :, self.pairs.group] * self.pairs.product, axis=(0, 1))
         lower = jnp.zeros(r * r).at[self.pairs.position].add(products).reshape(r, r)
         return lower + jnp.tril(lower, -1).T
@@ -101,15 +104,16 @@ def couple(
     q = z.shape[1]
     values, groups, columns, offset = [], [], [], 0
     for other_codes, other_z, size in others:
-        cells, place = np.unique(codes.astype(np.int64) * size + other_codes, return_inverse=True)
-        group, level = np.divmod(cells, size)
+        order, begins = _cells(codes, n_groups, other_codes, size)
+        group, level = codes[order[begins]].astype(np.int64), other_codes[order[begins]].astype(np.int64)
         for b in range(other_z.shape[1]):
-            values.append(np.stack([np.bincount(place, z[:, a] * other_z[:, b], len(cells)) for a in range(q)]))
+            products = [(z[:, a] * other_z[:, b])[order] for a in range(q)]
+            values.append(np.stack([np.add.reduceat(product, begins) for product in products]))
             groups.append(group)
             columns.append(offset + b * size + level)
         offset += other_z.shape[1] * size
     value, group, column = np.concatenate(values, axis=1), np.concatenate(groups), np.concatenate(columns)
-    order = np.argsort(group * offset + column)
+    order = _stable_order(group, n_groups)  # within a group the columns increase already
     value, group, column = value[:, order], group[order], column[order]
     size = ladder(len(group))
     return Coupling(
@@ -133,6 +137,19 @@ def pairs_cost_less(counts: np.ndarray, q: int, r: int) -> bool:
     return products <= MOST_PAIRS and products * SECONDS_A_PAIR < dense
 
 
+def _stable_order(codes: np.ndarray, size: int) -> np.ndarray:
+    """The stable order of codes in [0, size): NumPy counts where they have 16 bits, which is quick, and else merges."""
+    return np.argsort(codes.astype(np.uint16) if size <= 1 << 16 else codes, kind="stable")
+
+
+def _cells(codes: np.ndarray, size: int, other: np.ndarray, other_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The order of the rows (n,) by both codes, and where in it each pair of codes begins."""
+    order = _stable_order(other, other_size)
+    order = order[_stable_order(codes[order], size)]
+    first, second = codes[order], other[order]
+    return order, np.flatnonzero(np.append(True, (first[1:] != first[:-1]) | (second[1:] != second[:-1])))
+
+
 def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: int, r: int) -> Pairs:
     """Pairs of entries of one level; none where dense products cost less."""
     q = len(value)
@@ -141,17 +158,18 @@ def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: i
         return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((q, q, 0)))
     n_pairs = _number_of_pairs(counts)
     starts = np.cumsum(counts) - counts
-    by_row = np.argsort(column, kind="stable")
-    group, row, first = group[by_row], column[by_row], value[:, by_row]
-    partners = by_row - starts[group] + 1  # entries of its level up to itself
+    by_row = _stable_order(column, r)
+    partners = by_row - starts[group[by_row]] + 1  # entries of its level up to itself
     before = np.cumsum(partners) - partners
-    second = np.arange(n_pairs) + np.repeat(starts[group] - before, partners)
-    product = np.repeat(first, partners, axis=1)[:, None] * value[None, :, second]
-    position = np.repeat(row * r, partners) + column[second]
+    second = np.repeat((by_row - partners + 1 - before).astype(np.int32), partners)
+    second += np.arange(n_pairs, dtype=np.int32)
+    position = np.repeat((column[by_row] * r).astype(np.uint32), partners)
+    position += column.astype(np.uint32)[second]
+    product = np.repeat(value[:, by_row], partners, axis=1)[:, None] * value[None, :, second]
     size = dense_ladder(n_pairs)
     return Pairs(
-        _padded(np.repeat(group, partners).astype(np.int32), size, n_groups - 1),
-        _padded(position.astype(np.int32), size, 0),
+        _padded(np.repeat(group[by_row].astype(np.uint32), partners), size, n_groups - 1),
+        _padded(position, size, 0),
         _padded(product, size, 0.0),
     )
 

@@ -123,10 +123,12 @@ def starts(x: np.ndarray, terms: Terms) -> np.ndarray:
     """Where searches begin (s, m) if the first begins at theta and log sigma `x` (m,): there, and where the likelihood
     may have another maximum.
     """
+    found = [x]
+    if not has_several_maxima(terms):
+        return np.array(found)
     blocks = [block for own in terms for block in own]
     *parts, log_sigma = np.split(x, np.cumsum([_count(block) for block in blocks]))
-    found = [x]
-    for side in (-1.0, 1.0) if has_several_maxima(terms) else ():
+    for side in (-1.0, 1.0):
         moved = []
         for block, part in zip(blocks, parts, strict=True):
             others = STRUCTURES[block.structure].others

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-BLOCK = 400  # rows that LAPACK factorises at a time
+BLOCK = 200  # rows that LAPACK factorises at a time, on one core
 MOST_BLOCKS = 24  # more would take long to compile
 
 

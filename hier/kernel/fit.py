@@ -24,7 +24,7 @@ from hier.kernel.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.optimise import Optimum, minimise
+from hier.kernel.optimise import Evaluate, Optimum, minimise
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 
@@ -63,10 +63,11 @@ def _pack(fit: PointFit) -> jax.Array:
     return jnp.concatenate([jnp.ravel(field).astype(float) for field in jax.tree.leaves(fit)])
 
 
-def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
-    """The fields of a packed fit (..., n), with any leading axes."""
-    p = cross.xx.shape[-1] - 1
-    own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
+@functools.cache
+def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any, list[tuple[slice, tuple[int, ...]]]]:
+    """How a packed fit with `p` fixed effects, the factors' products `own` (q, q, J) and `m` parameters is laid out:
+    the tree of its fields, and of each field its place and its shape.
+    """
     like = PointFit(
         factors=tuple((q, q) for q, _, _ in own),
         sigma=(),
@@ -75,7 +76,7 @@ def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
         beta=(p,),
         vcov=(p, p),
         deviations=tuple((q, J) for q, _, J in own),
-        deviations_cov=tuple(own),
+        deviations_cov=own,
         x=(m,),
         hessian=(m, m),
         vcov_jacobian=(p, p, m),
@@ -84,11 +85,16 @@ def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
         converged=(),
     )
     shapes, tree = jax.tree.flatten(like, is_leaf=lambda node: type(node) is tuple and _is_shape(node))
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
+    return tree, [(slice(start, end), shape) for start, end, shape in zip([0, *ends], ends, shapes, strict=False)]
+
+
+def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
+    """The fields of a packed fit (n,)."""
+    own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
+    tree, places = _layout(cross.xx.shape[-1] - 1, tuple(own), m)
     flat = np.asarray(flat)
-    pieces = np.split(flat, np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1], axis=-1)
-    return jax.tree.unflatten(
-        tree, [piece.reshape(flat.shape[:-1] + shape) for piece, shape in zip(pieces, shapes, strict=True)]
-    )
+    return jax.tree.unflatten(tree, [flat[place].reshape(shape) for place, shape in places])
 
 
 def _is_shape(node: tuple[Any, ...]) -> bool:
@@ -152,14 +158,23 @@ def _likelihood(
     return neg2_log_marginal(integrate(factors), sigma, cross, flat, integrate=reml)
 
 
-def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
-    """The search for REML or maximum-likelihood estimates; `x` is canonical, and on the boundary where it is near."""
+def likelihood_evaluator(cross: CrossProducts, terms: Terms, *, reml: bool) -> Evaluate:
+    """The REML criterion or -2 log-likelihood of theta and log sigma (m,): its value, gradient and Hessian."""
 
     def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
         return _likelihood(x, integrate, cross, terms, reml=reml)
 
-    search = minimise(evaluator(objective, lambda x: _covariance(x, terms)[0], cross), start, left_behind(cross))
-    return canonical_search(lambda at: objective(at, lambda factors: integrate_groups(factors, cross)), search, terms)
+    return evaluator(objective, lambda x: _covariance(x, terms)[0], cross)
+
+
+def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
+    """The search for REML or maximum-likelihood estimates; `x` is canonical, and on the boundary where it is near."""
+
+    def value(x: jax.Array) -> jax.Array:
+        return _likelihood(x, lambda factors: integrate_groups(factors, cross), cross, terms, reml=reml)
+
+    search = minimise(likelihood_evaluator(cross, terms, reml=reml), start, left_behind(cross))
+    return canonical_search(value, search, terms)
 
 
 def canonical_search(objective: Callable[[jax.Array], jax.Array], search: Optimum, terms: Terms) -> Optimum:

@@ -51,6 +51,7 @@ class RowFit(NamedTuple):
 def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
     nothing = no_deviations(rows, with_fixed=model.with_fixed)
+    start = approximation.started(start, problem)
     search = minimise_with_memory(approximation.evaluator(problem), start, nothing)
 
     def mode_at(x: Any) -> tuple[Outer, Inner]:

@@ -21,10 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.conditional import Conditional, Inner, Outer
+from hier.kernel.conditional import Conditional, Inner, Outer, no_deviations
 from hier.kernel.densities import LOG_2PI
 from hier.kernel.levels import back_substitute, forward_substitute
+from hier.kernel.optimise import differentiated, minimise
 from hier.kernel.rows import Rows, sums_by_level
+
+GOOD_START = 0.01  # of -2 log density: what a first fit without deviations may leave
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Approximation:
     """-2 log marginal density of a conditional model, its outer parameters given by x as `parameters` says.
 
     `n_points` of quadrature in each direction of a level's deviations: one is Laplace's approximation. `parameters` has
-    `outer(x, problem)` and `neg2_log_prior(x, problem)`; a problem has `rows`, and whatever `parameters` needs.
+    `outer(x, problem)`, `neg2_log_prior(x, problem)`, and `n_grouped`, how many of x stand first that only the
+    deviations depend on; a problem has `rows`, and whatever `parameters` needs.
     """
 
     conditional: Conditional
@@ -112,6 +116,24 @@ class Approximation:
         found, _ = model.eliminated(outer, weights, jnp.zeros_like(eta), rows)
         upper = found.levels[0].upper
         return Inner((back_substitute(upper, forward_substitute(upper, slope)),), inner.beta)
+
+    def started(self, x: Any, problem: Any) -> Any:
+        """x with the parameters that do not concern the deviations at their best, were there none: where a search
+        should begin. The first `n_grouped` of x are left as they are.
+        """
+        model, rows = self.conditional, problem.rows
+        count = self.parameters.n_grouped
+        grouped, nothing = x[:count], no_deviations(rows, with_fixed=model.with_fixed)
+
+        def objective(rest: Any) -> Any:
+            point = jnp.concatenate([grouped, rest])
+            outer = self.parameters.outer(point, problem)
+            eta = model.mean_predictor(outer, nothing, rows)
+            return model.neg2_log_joint(eta, outer, nothing, rows) + self.parameters.neg2_log_prior(point, problem)
+
+        if x.shape[0] == count:
+            return x
+        return jnp.concatenate([grouped, minimise(differentiated(objective), x[count:], GOOD_START).x])
 
     def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""

@@ -137,7 +137,7 @@ def _expected(cross: CrossProducts, factors: list[_Factor], k: int, m: int, p: i
     """
     T, n = factors[k].weight, float(cross.nobs)
     x, other = factors[k].weighted_rx[:, :, :p], factors[m].rx[:, :, :p]
-    if k >= len(cross.levels) and m >= len(cross.levels):
+    if k != m and min(k, m) >= len(cross.levels):
         products = _dense_block(cross, k, m).swapaxes(1, 2)
         if T is not None:
             products = _from_left(T[:, :, :, None], products)
@@ -172,8 +172,9 @@ def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray
     """Z_k'WZ_m as its entries: values (q_k, q_m, E) at levels (E,) of factor k and (E,) of factor m."""
     n_levels = len(cross.levels)
     if k == m:
-        every = np.arange(cross.levels[k].zz.shape[2])
-        return cross.levels[k].zz, every, every
+        own = cross.levels[k].zz if k < n_levels else cross.dense[0].own[k - n_levels]
+        every = np.arange(own.shape[2])
+        return own, every, every
     if k < n_levels:  # factor m is nested in factor k
         level = cross.levels[m]
         before = sum(cross.levels[i].zz.shape[0] for i in range(m + 1, k))

@@ -14,6 +14,8 @@ from pathlib import Path
 import jax
 import platformdirs
 
+from hier.design import one_blas_thread
+
 
 def cache_folder() -> Path:
     """The folder that keeps compiled programs: `$HIER_CACHE_DIR`, or hier's own place in the user's cache folder."""
@@ -40,12 +42,14 @@ def keep_compiled_programs() -> None:
 
 
 def float64[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Run `function` with JAX in float64, whatever the caller's own setting, and with compiled programs kept."""
+    """Run `function` with JAX in float64, whatever the caller's own setting, on one BLAS thread, and with compiled
+    programs kept.
+    """
 
     @functools.wraps(function)
     def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
         keep_compiled_programs()
-        with jax.enable_x64(True):
+        with one_blas_thread, jax.enable_x64(True):
             return function(*args, **kwargs)
 
     return scoped

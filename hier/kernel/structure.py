@@ -82,6 +82,8 @@ def refuse_too_large(names: Sequence[str], sizes: Sequence[int]) -> None:
 
     `names` of its grouping factors and `sizes`, their numbers of deviations.
     """
+    if not sizes:
+        return
     total = sum(sizes)
     needed = 8.0 * DENSE_COPIES * total**2
     available = SHARE_OF_MEMORY * _memory()

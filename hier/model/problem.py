@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hier.design import Design
+from hier.design import Design, one_blas_thread
 from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
@@ -60,6 +60,7 @@ def terms_of(design: Design, structure: Structure) -> Terms:
     return tuple(design.random_effects[k].blocks for k in structure.order)
 
 
+@one_blas_thread
 def likelihood_problem(design: Design, structure: Structure) -> Problem:
     """The problem under flat priors: the likelihood alone."""
     p = len(design.names)

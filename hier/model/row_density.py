@@ -99,6 +99,11 @@ class RowDensity:
         return [1] * self._n_sds + counts + others + [self.likelihood.n_cutpoints, self.n_fixed]
 
     @property
+    def n_grouped(self) -> int:
+        """How many numbers say how the deviations vary."""
+        return sum(self._sizes[: len(self._sizes) - len(self.n_coefficients) - 2])
+
+    @property
     def _n_sds(self) -> int:
         return sum(len(sd_columns(blocks)) for blocks in self.terms)
 

@@ -84,7 +84,9 @@ def side_by_side(problem: Problem) -> int:
 def _program(density: Density) -> Program:
     def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
-        draws = jax.lax.map(lambda one: draw_given(*one, problem, density), (x, keys), batch_size=side_by_side(problem))
+        draws = jax.lax.map(
+            lambda one: draw_given(one[0], one[1], problem, density), (x, keys), batch_size=side_by_side(problem)
+        )
         return tuple(jax.tree.leaves(draws))
 
     return Program("draws", (density,), batch)
