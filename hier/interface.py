@@ -52,8 +52,12 @@ class Model(models.Model):
         progress: bool = True,
         target_accept: float = TARGET_ACCEPT,
         max_tree_depth: int = MAX_TREE_DEPTH,
+        integrate: str = "auto",
     ) -> Posterior:
         """Draws from the posterior by NUTS on the exact marginal density.
+
+        Where crossed factors make that density dear, only the deviations of the largest are integrated out: `integrate`
+        is "auto", which takes the cheaper way and says which, "all" or "largest".
 
         `warmup`: iterations before the draws are kept. `device`: "cpu", "gpu", or "auto",
         which takes a GPU only where the problem is large enough to gain. The same seed gives the same draws on the
@@ -71,6 +75,7 @@ class Model(models.Model):
             progress=progress,
             target_accept=target_accept,
             max_tree_depth=max_tree_depth,
+            integrate=integrate,
         )
 
     def numpyro_model(self, *, noncentred: bool = True) -> Callable[..., None]:

@@ -45,7 +45,8 @@ def _check_quadrature(model: Model, method: str, nagq: int) -> None:
         return
     effects = model.design.random_effects
     sizes = ", ".join(f"`{own.group}` with {len(own.names)} columns" for own in effects)
-    if len(effects) > 1 or len(effects[0].names) > MOST_COLUMNS:
+    columns = max(len(own.names) for own in effects)
+    if len(effects) > 1 or columns > MOST_COLUMNS:
         raise FitError(
             "quadrature needs one grouping factor with few columns",
             found=sizes,

@@ -156,4 +156,4 @@ def product_rule(n_points: int, q: int) -> tuple[np.ndarray, np.ndarray]:
     t, w = np.polynomial.hermite.hermgauss(n_points)
     grid = np.meshgrid(*[t] * q, indexing="ij")
     weights = np.meshgrid(*[np.log(w)] * q, indexing="ij")
-    return np.stack([own.ravel() for own in grid], axis=1), sum(own.ravel() for own in weights)
+    return np.stack([own.ravel() for own in grid], axis=1), np.sum([own.ravel() for own in weights], axis=0)

@@ -70,6 +70,6 @@ def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
 @float64
 def natural(link: Link, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of linear predictors, and their derivatives."""
-    eta = jnp.asarray(eta)
-    value, slope = jax.jvp(link.inverse, (eta,), (jnp.ones_like(eta),))
+    at = jnp.asarray(eta)
+    value, slope = jax.jvp(link.inverse, (at,), (jnp.ones_like(at),))
     return np.asarray(value), np.asarray(slope)

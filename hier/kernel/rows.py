@@ -165,10 +165,15 @@ def weighted_products(rows: Rows, weights: Any, columns: Any) -> CrossProducts:
     return CrossProducts(tuple(levels), (), dense, jnp.zeros((c, c)), jnp.zeros(()), jnp.zeros(()))
 
 
+def empty_products(rows: Rows, n_columns: int) -> CrossProducts:
+    """Zeros in the shapes that `weighted_products` gives with so many columns."""
+    shapes = jax.eval_shape(weighted_products, rows, rows.y, np.zeros((n_columns, len(rows.y))))
+    return jax.tree.map(lambda like: np.zeros(like.shape, like.dtype), shapes)
+
+
 def products_tree(rows: Rows) -> Any:
     """The structure of the tree that `weighted_products` gives."""
-    columns = np.zeros((1, len(rows.y)))
-    return jax.tree.structure(jax.eval_shape(weighted_products, rows, rows.y, columns))
+    return jax.tree.structure(empty_products(rows, 1))
 
 
 def _dense(rows: Rows, weights: Any, columns: Any) -> Dense:

@@ -84,6 +84,11 @@ class Density:
     def size(self) -> int:
         return self.n_held + n_variance_parameters(self.terms)
 
+    @property
+    def n_dense(self) -> int:
+        """How many coordinates a sampler treats together: all."""
+        return self.size
+
     def _priors(self, problem: Problem) -> list[Any]:
         assert problem.priors is not None
         p = problem.priors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.marginal import fixed_effects_form, split_form
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
-from hier.model.density import Density
+from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
+from hier.posterior.partial import PartialDensity, PartialProblem
 from hier.posterior.seeds import key_of, seed_bits
 
 DRAWS_AT_ONCE = 1000
@@ -44,19 +46,40 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     factors that the likelihood needs anyway. Source: Gelman et al., Bayesian Data Analysis (3rd ed.), sections 11.3
     and 15.4.
     """
-    cross, units = problem.cross, problem.units
     parameters, _ = density.constrain(x, problem)
+    return _draw_rest(parameters, (), problem.cross, key, problem, density)
+
+
+def draw_given_sampled(vector: Any, key: Any, partial: PartialProblem, density: PartialDensity) -> Draws:
+    """One draw of all parameters given the variance parameters and the deviations that were sampled with them."""
+    parameters, cross, sampled = density.at(vector, partial)
+    return _draw_rest(parameters, sampled, cross, key, partial.problem, density.density)
+
+
+def _draw_rest(
+    parameters: Parameters,
+    sampled: Sequence[jax.Array],
+    cross: CrossProducts,
+    key: Any,
+    problem: Problem,
+    density: Density,
+) -> Draws:
+    """A draw of the fixed effects and of the deviations of the factors that `cross` has; `sampled` (q, J), those of the
+    other factors, are known.
+    """
+    units = problem.units
     factors, sigma = density.in_kernel_units(parameters, problem)
+    free = factors[: len(factors) - len(sampled)]
     held = density.held_in_kernel_units(parameters, problem)
-    eliminated = eliminate(factors, cross)
+    eliminated = eliminate(free, cross)
     lower, linear, _ = split_form(fixed_effects_form(eliminated.marginal, sigma, problem.fixed, held))
-    key_beta, *keys = jax.random.split(key, 1 + len(factors))
+    key_beta, *keys = jax.random.split(key, 1 + len(free))
     noise = jax.random.normal(key_beta, linear.shape)
-    free = jax.scipy.linalg.solve_triangular(lower, linear + noise, lower=True, trans=1)
-    kernel_beta = jnp.concatenate([free, held])
+    loose = jax.scipy.linalg.solve_triangular(lower, linear + noise, lower=True, trans=1)
+    kernel_beta = jnp.concatenate([loose, held])
     own = [level.zz for level in cross.levels] + [block for dense in cross.dense for block in dense.own]
     spread = [sigma * jax.random.normal(k, block.shape[1:]) for k, block in zip(keys, own, strict=True)]
-    b = group_deviations(factors, eliminated, cross, kernel_beta, spread)
+    b = (*group_deviations(free, eliminated, cross, kernel_beta, spread), *sampled)
     beta = jnp.zeros_like(kernel_beta).at[jnp.asarray(problem.order)].set(units.centre + units.basis @ kernel_beta)
     shapes = [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in factors]
     return Draws(
@@ -68,9 +91,14 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     )
 
 
-def side_by_side(problem: Problem) -> int:
+Draw = Callable[[Any, Any, Any, Any], Draws]  # from a point, a key, the problem and its density
+
+
+def side_by_side(problem: Any) -> int:
     """How many draws are made at once, each with an elimination of its own: as many as there is room for."""
-    cross, held = problem.cross, 0
+    given = problem.given if isinstance(problem, PartialProblem) else None
+    held = 0 if given is None else 2 * given.coupling.rows.value.size
+    cross = problem.cross
     for level in cross.levels:
         q, columns, size = level.right.shape
         held += 4 * size * q * (q + columns)
@@ -81,35 +109,37 @@ def side_by_side(problem: Problem) -> int:
 
 
 @functools.cache
-def _program(density: Density) -> Program:
-    def batch(x: jax.Array, bits: jax.Array, problem: Problem) -> tuple[jax.Array, ...]:
+def _program(density: Any, draw: Draw) -> Program:
+    def batch(x: jax.Array, bits: jax.Array, problem: Any) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
         draws = jax.lax.map(
-            lambda one: draw_given(one[0], one[1], problem, density), (x, keys), batch_size=side_by_side(problem)
+            lambda one: draw(one[0], one[1], problem, density), (x, keys), batch_size=side_by_side(problem)
         )
         return tuple(jax.tree.leaves(draws))
 
-    return Program("draws", (density,), batch)
+    return Program("draws", (density, draw.__name__), batch)
 
 
 @float64
-def prepare(density: Density, problem: Problem) -> None:
+def prepare(density: Any, problem: Any, draw: Draw = draw_given) -> None:
     """Load or compile the program that `draw_all` will ask for."""
-    _program(density).bind(np.zeros((DRAWS_AT_ONCE, density.size)), np.zeros(2, np.uint32), problem)
+    _program(density, draw).bind(np.zeros((DRAWS_AT_ONCE, density.size)), np.zeros(2, np.uint32), problem)
 
 
 @float64
-def draw_all(x: np.ndarray, problem: Problem, density: Density, n_levels: Sequence[int], seed: int) -> Draws:
+def draw_all(
+    x: np.ndarray, problem: Any, density: Any, n_levels: Sequence[int], seed: int, draw: Draw = draw_given
+) -> Draws:
     """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur.
 
-    `n_levels`: of each grouping factor, in the kernel's order.
+    `n_levels`: of each grouping factor, in the kernel's order. `draw`: how one is made from a point.
     """
     chains, n, m = x.shape
     n_draws = chains * n
     n_batches = -(-n_draws // DRAWS_AT_ONCE)
     flat = np.resize(x.reshape(n_draws, m), (n_batches * DRAWS_AT_ONCE, m))
     bits = seed_bits(np.random.default_rng([seed, 1]), n_batches)
-    program = _program(density).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
+    program = _program(density, draw).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
     data = jax.tree.leaves(problem)
     q, p = [len(z) for z in problem.units.z], len(problem.order)
     like = Draws(

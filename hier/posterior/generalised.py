@@ -23,7 +23,7 @@ from hier.kernel.laplace import Approximation
 from hier.kernel.optimise import minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
-from hier.kernel.rows import products_tree
+from hier.kernel.rows import empty_products, products_tree
 from hier.kernel.transport import Transported, transport
 from hier.model import Model
 from hier.model.row_density import RowDensity, row_density, row_priors, row_start
@@ -122,6 +122,19 @@ def place_program(density: RowDensity) -> Program:
         return tuple(jax.tree.leaves((around_mode(search.x, search.hessian), cross)))
 
     return Program("place_rows", (density,), place)
+
+
+@float64
+def unplaced(problem: RowProblem) -> Placed:
+    """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
+    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1))
+
+
+@float64
+def prepare(model: Model, sampled: RowSampled, problem: RowProblem, like: Placed) -> None:
+    """Load or compile the programs that `place` and `on_user_scale` will ask for."""
+    place_program(sampled.density).bind(row_start(model, sampled.density, problem), problem)
+    _draws_program(sampled).bind(np.zeros((DRAWS_AT_ONCE, sampled.size)), like)
 
 
 @float64

@@ -1,9 +1,12 @@
-"""NUTS on a density of a few unconstrained parameters, started and scaled from its Laplace approximation.
+"""NUTS on a density of unconstrained parameters, started and scaled by an affine map that is known beforehand.
 
-NumPyro's NUTS is handed a potential over one flat vector, whitened by the Hessian at the mode. Warm-up has two halves:
-after the first, all chains together replace the Hessian by their covariance; both halves and the draws run the same
-compiled program, a piece at a time, so that progress can be shown between pieces. On a CPU each core advances its
-share of the chains, since a step has too little arithmetic to be spread over cores itself.
+NumPyro's NUTS is handed a potential over one flat vector, whitened by that map. Warm-up has two halves: after the
+first, all chains together improve the map from their draws; both halves and the draws run the same compiled program, a
+piece at a time, so that progress can be shown between pieces. On a CPU each core advances its share of the chains,
+since a step has too little arithmetic to be spread over cores itself.
+
+A density is hashable and has `size`, `n_dense`, how many of its first coordinates have a dense map, and
+`neg2_log_density(vector, problem)`.
 """
 
 from __future__ import annotations
@@ -12,30 +15,31 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.optimise import minimise
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores, together
-from hier.model.density import Density
-from hier.model.problem import Problem
+from hier.kernel.programs import Program, cores
 from hier.posterior.seeds import key_of, seed_bits
+from hier.posterior.whitening import Whitening, rescale
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for
 FIRST_PIECE = 50
 SECONDS_A_PIECE = 0.25  # how often progress is told
-PRIOR_WEIGHT = 20.0  # draws that the Laplace covariance counts for beside the chains' own
+FIRST_STEP = 1.7  # step sizes for standard Normal variables fall with the fourth root of their number
 
 
-class Whitening(NamedTuple):
-    """The affine map from NUTS's coordinates to the density's: x = centre + scale @ z."""
+class Sampled(Protocol):
+    """What NUTS needs to know of a density."""
 
-    centre: jax.Array  # (m,)
-    scale: jax.Array  # (m, m)
+    @property
+    def size(self) -> int: ...
+    @property
+    def n_dense(self) -> int: ...
+    def neg2_log_density(self, vector: Any, problem: Any, /) -> Any: ...
 
 
 class Trace(NamedTuple):
@@ -55,27 +59,27 @@ class Trace(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The three compiled programs of a structure; data and priors are arguments of each."""
+    """The two compiled programs of a structure; data and priors are arguments of each."""
 
-    laplace: Program
     begin: Program
     advance: Program
 
 
 @functools.cache
-def programs(density: Density, half_warmup: int, target_accept: float, max_tree_depth: int) -> Programs:
-    """Programs for the Laplace approximation, for the chains' first state, and for a number of iterations."""
+def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_depth: int) -> Programs:
+    """Programs for the chains' first state, and for a number of iterations."""
     from numpyro.infer.hmc import hmc
 
-    def potential(problem: Problem, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
-        return lambda z: 0.5 * density.neg2_log_density(whitening.centre + whitening.scale @ z, problem)
+    def potential(problem: Any, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
+        return lambda z: 0.5 * density.neg2_log_density(whitening.apply(z), problem)
 
     begin_chain, step_chain = hmc(potential_fn_gen=potential, algo="NUTS")
 
-    def begin_one(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> Any:
+    def begin_one(bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening) -> Any:
         return begin_chain(
             z,
             half_warmup,
+            step_size=min(1.0, FIRST_STEP * density.size**-0.25),
             adapt_mass_matrix=False,
             dense_mass=False,
             target_accept_prob=target_accept,
@@ -86,16 +90,16 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
 
     begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
 
-    def begin(bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening) -> tuple[Any, ...]:
+    def begin(bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening) -> tuple[Any, ...]:
         return tuple(jax.tree.leaves(begin_all(bits, z, problem, whitening)))
 
-    def advance_one(state: Any, n: jax.Array, problem: Problem, whitening: Whitening) -> tuple[Any, Trace]:
+    def advance_one(state: Any, n: jax.Array, problem: Any, whitening: Whitening) -> tuple[Any, Trace]:
         def iterate(k: jax.Array, carried: tuple[Any, Trace]) -> tuple[Any, Trace]:
             state, kept = carried
             step_size = state.adapt_state.step_size
             state = step_chain(state, (problem, whitening))
             now = Trace(
-                x=whitening.centre + whitening.scale @ state.z,
+                x=whitening.apply(state.z),
                 lp=-state.potential_energy,
                 energy=state.energy,
                 n_steps=state.num_steps,
@@ -108,7 +112,7 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
         return jax.lax.fori_loop(0, n, iterate, (state, _room(density.size)))
 
     def advance(
-        state: Any, n: jax.Array, bits: jax.Array, z: jax.Array, problem: Problem, whitening: Whitening
+        state: Any, n: jax.Array, bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening
     ) -> tuple[Any, ...]:
         # NumPyro's step is complete only once its first state has been traced, and that gives the state's structure
         like = jax.eval_shape(begin_all, bits, z, problem, whitening)
@@ -116,16 +120,8 @@ def programs(density: Density, half_warmup: int, target_accept: float, max_tree_
         state, trace = jax.vmap(advance_one, in_axes=(0, None, None, None))(state, n, problem, whitening)
         return (*trace, *jax.tree.leaves(state))
 
-    def laplace(problem: Problem) -> Whitening:
-        """The mode, and a square root of the inverse Hessian there. Source: Tierney and Kadane (1986), section 2."""
-        optimum = minimise(density.evaluator(problem), density.start(problem))
-        curvature, directions = jnp.linalg.eigh(0.5 * optimum.hessian)
-        # a flat or odd direction is given a spread of at most 3: the coordinates are logarithms and the like
-        return Whitening(optimum.x, directions / jnp.sqrt(jnp.maximum(curvature, 1.0 / 9.0)))
-
     built_with = (density, half_warmup, target_accept, max_tree_depth)
     return Programs(
-        laplace=Program("laplace", (density,), laplace),
         begin=Program("nuts_begin", built_with, begin),
         advance=Program("nuts_advance", built_with, advance),
     )
@@ -147,19 +143,15 @@ def _room(size: int) -> Trace:
 
 @float64
 def prepare(
-    density: Density, problem: Problem, *, chains: int, warmup: int, target_accept: float, max_tree_depth: int
+    density: Sampled, problem: Any, *, chains: int, warmup: int, target_accept: float, max_tree_depth: int
 ) -> None:
-    """Load or compile the programs that `run_nuts` will ask for, several at a time."""
+    """Load or compile the programs that `run_nuts` will ask for."""
     program = programs(density, _half(warmup), target_accept, max_tree_depth)
-    share = _shares(chains)[0].stop
-    bits, z = np.zeros((share, 2), np.uint32), np.zeros((share, density.size))
-    whitening = Whitening(np.zeros(density.size), np.zeros((density.size, density.size)))
-
-    def chains_programs() -> None:
-        state = program.begin.bind(bits, z, problem, whitening).outputs
-        program.advance.bind(tuple(state), np.int64(1), bits, z, problem, whitening)
-
-    together(chains_programs, lambda: program.laplace.bind(problem))
+    share, n, m = _shares(chains, density)[0].stop, density.size, density.n_dense
+    bits, z = np.zeros((share, 2), np.uint32), np.zeros((share, n))
+    whitening = Whitening(np.zeros(n), np.zeros((m, m)), np.zeros(n - m))
+    state = program.begin.bind(bits, z, problem, whitening).outputs
+    program.advance.bind(tuple(state), np.int64(1), bits, z, problem, whitening)
 
 
 def _half(warmup: int) -> int:
@@ -168,8 +160,9 @@ def _half(warmup: int) -> int:
 
 @float64
 def run_nuts(
-    density: Density,
-    problem: Problem,
+    density: Sampled,
+    problem: Any,
+    whitening: Whitening,
     *,
     chains: int,
     warmup: int,
@@ -181,24 +174,28 @@ def run_nuts(
 ) -> Trace:
     """`draws` draws of each chain after `warmup` iterations; `on_progress` is told how many iterations are done.
 
+    `whitening`: the affine map to begin with, best that of the density's Laplace approximation.
     Source: Hoffman and Gelman (2014), J. Mach. Learn. Res. 15, 1593, as NumPyro implements it.
     """
     half = _half(warmup)
     program = programs(density, half, target_accept, max_tree_depth)
     random = np.random.default_rng(seed)
-    whitening = Whitening(*map(np.asarray, program.laplace(problem)))
+    whitening = Whitening(*map(np.asarray, whitening))
+    shares = _shares(chains, density)
     z = random.standard_normal((chains, density.size))
-    first = _run(program, random, z, problem, whitening, half, on_progress)
-    whitening, z = _rescale(whitening, first.x[:, half // 3 :], first.x[:, half - 1])
-    trace = _run(program, random, z, problem, whitening, half + draws, lambda done: on_progress(half + done))
+    first = _run(program, random, shares, z, problem, whitening, half, on_progress)
+    whitening = rescale(whitening, first.x[:, half // 3 :])
+    z = whitening.undo(first.x[:, half - 1])
+    trace = _run(program, random, shares, z, problem, whitening, half + draws, lambda n: on_progress(half + n))
     return Trace(*(field[:, half:] for field in trace))
 
 
 def _run(
     program: Programs,
     random: np.random.Generator,
+    shares: list[slice],
     z: np.ndarray,
-    problem: Problem,
+    problem: Any,
     whitening: Whitening,
     iterations: int,
     on_progress: Callable[[int], None],
@@ -207,13 +204,12 @@ def _run(
     chains = len(z)
     bits = seed_bits(random, chains)
     data = jax.tree.leaves((problem, whitening))
-    shares = _shares(chains)
     starts = [(bits[share], z[share]) for share in shares]
     states = [program.begin(*start, problem, whitening) for start in starts]
     advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], problem, whitening)
     pieces: list[Trace] = []
     n, done = FIRST_PIECE, 0
-    with ThreadPoolExecutor(len(shares)) as pool:
+    with ThreadPoolExecutor(min(cores(), len(shares))) as pool:
         while done < iterations:
             n = min(n, iterations - done)
             began = time.perf_counter()
@@ -231,22 +227,14 @@ def _run(
     return Trace(*(np.concatenate(parts, axis=1) for parts in zip(*pieces, strict=True)))
 
 
-def _shares(chains: int) -> list[slice]:
-    """Equal shares of the chains, at most one a core."""
+def _shares(chains: int, density: Sampled) -> list[slice]:
+    """Equal shares of the chains, at most one a core; of one chain each where there are many coordinates.
+
+    Chains of one share take each step together, which saves time where a step is mostly overhead, and costs time where
+    it is arithmetic, since all wait for the longest trajectory.
+    """
+    if density.size > density.n_dense:
+        return [slice(chain, chain + 1) for chain in range(chains)]
     n_shares = max(n for n in range(1, min(cores(), chains) + 1) if chains % n == 0)
     size = chains // n_shares
     return [slice(at, at + size) for at in range(0, chains, size)]
-
-
-def _rescale(whitening: Whitening, x: np.ndarray, last: np.ndarray) -> tuple[Whitening, np.ndarray]:
-    """The whitening by the covariance of all chains' draws x (C, D, m), shrunk to the Laplace one; and `last` (C, m)
-    in it.
-    """
-    centre, scale = np.asarray(whitening.centre), np.asarray(whitening.scale)
-    z = np.linalg.solve(scale, (x - centre).reshape(-1, x.shape[-1]).T)
-    mean = z.mean(axis=1)
-    n = z.shape[1]
-    spread = z - mean[:, None]
-    covariance = (spread @ spread.T + PRIOR_WEIGHT * np.eye(len(mean))) / (n + PRIOR_WEIGHT)
-    better = Whitening(centre + scale @ mean, scale @ np.linalg.cholesky(covariance))
-    return better, np.linalg.solve(better.scale, (last - better.centre).T).T

@@ -1,4 +1,4 @@
-"""Sampling a model's posterior: NUTS on the exact marginal density, then exact draws of everything else."""
+"""Sampling a model's posterior: what a user asks for is checked, and handed to the way that fits the model."""
 
 from __future__ import annotations
 
@@ -16,47 +16,7 @@ from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
 from hier.posterior.groups import groups_of
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
-
-
-def sample(
-    model: Model,
-    *,
-    chains: int = 4,
-    draws: int = 1000,
-    warmup: int = WARMUP,
-    seed: int = 0,
-    device: str = "auto",
-    progress: bool = True,
-    target_accept: float = TARGET_ACCEPT,
-    max_tree_depth: int = MAX_TREE_DEPTH,
-) -> Posterior:
-    """Draws from the posterior of all parameters and group deviations.
-
-    Of a Normal response the group deviations, and the fixed effects whose priors are Normal or flat, are integrated out
-    exactly; NUTS samples the remaining few parameters, and the integrated ones are drawn exactly afterwards, so that
-    they are as good as independent. Of any other response NUTS samples everything, the deviations being transported by
-    the Laplace approximation.
-
-    `chains` x `draws` draws after `warmup` iterations a chain, from `seed`: the same seed gives the same draws on the
-    same machine. `device`: "cpu", "gpu", or "auto". `progress` shows a bar. Raises FitError for settings that make no
-    sense.
-    """
-    for name, value, least in (
-        ("chains", chains, 1),
-        ("draws", draws, 4),
-        ("warmup", warmup, 20),
-        ("max_tree_depth", max_tree_depth, 1),
-        ("seed", seed, 0),
-    ):
-        if int(value) != value or value < least:
-            raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
-    if not 0.0 < target_accept < 1.0:
-        raise FitError(f"`target_accept` cannot be {target_accept}", expected="a number between 0 and 1")
-    load_ahead()
-    route = _normal if model.is_linear_normal else _generalised
-    run = Run(chains, draws, warmup, seed, device, progress, target_accept, max_tree_depth)
-    settings = Settings(chains=chains, draws=draws, warmup=warmup, seed=seed, max_tree_depth=max_tree_depth)
-    return _posterior(model, settings, *route(model, run))
+from hier.posterior.route import CHOICES, choose_route
 
 
 class Run(NamedTuple):
@@ -70,6 +30,7 @@ class Run(NamedTuple):
     progress: bool
     target_accept: float
     max_tree_depth: int
+    integrate: str
 
     @property
     def options(self) -> dict[str, Any]:
@@ -78,44 +39,144 @@ class Run(NamedTuple):
         return {name: getattr(self, name) for name in names}
 
 
-def _normal(model: Model, run: Run) -> tuple[Any, dict[str, np.ndarray], str]:
-    """NUTS on the exact marginal density, then exact draws of the rest."""
-    from hier.kernel.programs import together
-    from hier.posterior import draws as exact
-    from hier.posterior import nuts
+class Drawn(NamedTuple):
+    """What a way of sampling gives: NUTS's `trace`, draws by variable, the way as a phrase, and notes on it."""
 
+    trace: Any
+    draws: dict[str, np.ndarray]
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+def sample(
+    model: Model,
+    *,
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int = WARMUP,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    target_accept: float = TARGET_ACCEPT,
+    max_tree_depth: int = MAX_TREE_DEPTH,
+    integrate: str = "auto",
+) -> Posterior:
+    """Draws from the posterior of all parameters and group deviations.
+
+    Of a Normal response the group deviations, and the fixed effects whose priors are Normal or flat, are integrated out
+    exactly; NUTS samples the remaining few parameters, and the integrated ones are drawn exactly afterwards, so that
+    they are as good as independent. Where crossed factors make that dear, only the deviations of the largest are
+    integrated out, and those of the others are sampled: `integrate` is "auto", which takes the cheaper way, "all" or
+    "largest". Of any other response NUTS samples everything, the deviations transported by the Laplace approximation.
+
+    `chains` x `draws` draws after `warmup` iterations a chain, from `seed`: the same seed gives the same draws on the
+    same machine. `device`: "cpu", "gpu", or "auto". `progress` shows a bar. Raises FitError for settings that make no
+    sense.
+    """
+    run = Run(chains, draws, warmup, seed, device, progress, target_accept, max_tree_depth, integrate)
+    _check(run)
+    load_ahead()
+    way = _normal if model.is_linear_normal else _generalised
+    return _posterior(model, run, way(model, run))
+
+
+def _check(run: Run) -> None:
+    for name, least in (("chains", 1), ("draws", 4), ("warmup", 20), ("max_tree_depth", 1), ("seed", 0)):
+        value = getattr(run, name)
+        if int(value) != value or value < least:
+            raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
+    if not 0.0 < run.target_accept < 1.0:
+        raise FitError(f"`target_accept` cannot be {run.target_accept}", expected="a number between 0 and 1")
+    if run.integrate not in CHOICES:
+        expected = ", ".join(f'"{choice}"' for choice in CHOICES)
+        raise FitError(f"`integrate` cannot be {run.integrate!r}", expected=expected)
+
+
+def _normal(model: Model, run: Run) -> Drawn:
+    """NUTS on the exact density with all deviations integrated out, or with those of the largest factor."""
     structure = model.structure
     problem = posterior_problem(model.design, structure, model.priors)
     assert problem.priors is not None
     density = Density(terms_of(model.design, structure), len(problem.priors.held), with_volume=True)
-    n_levels = [model.design.random_effects[k].n_levels for k in structure.order]
-    total = run.warmup + run.draws
-    with use_device(run.device, problem), progress_bar(total, "Sampling", shown=run.progress) as on_progress:
-        together(lambda: nuts.prepare(density, problem, **run.options), lambda: exact.prepare(density, problem))
-        trace = nuts.run_nuts(density, problem, draws=run.draws, seed=run.seed, on_progress=on_progress, **run.options)
-        drawn = exact.draw_all(trace.x, problem, density, n_levels, run.seed)
+    route = choose_route(problem.cross, run.integrate)
+    ordered = [model.design.random_effects[k] for k in structure.order]
+    n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]
+    trace, drawn = (_with_largest if route.sampled else _with_all)(density, problem, n_levels, run)
     draws = {"beta": drawn.beta, **_of_groups(model, drawn), "sigma": drawn.sigma}
-    return trace, draws, "NUTS on the exact marginal density"
+    sizes = [own.n_levels * len(own.names) for own in ordered]
+    notes = () if route.costs is None else (route.in_words(names, sizes),)
+    moved = ", ".join(names[k] for k in route.sampled)
+    of = f"density with the deviations of {moved}" if moved else "marginal density"
+    return Drawn(trace, draws, f"NUTS on the exact {of}", notes)
 
 
-def _generalised(model: Model, run: Run) -> tuple[Any, dict[str, np.ndarray], str]:
+def _with_all(density: Density, problem: Any, n_levels: list[int], run: Run) -> tuple[Any, Any]:
+    """NUTS with all deviations integrated out, and the exact draws of the rest."""
+    from hier.kernel.programs import together
+    from hier.posterior import draws as exact
+    from hier.posterior import nuts, whitening
+
+    with use_device(run.device, problem), _bar(run) as on_progress:
+        together(
+            lambda: nuts.prepare(density, problem, **run.options),
+            lambda: whitening.prepare(density, problem),
+            lambda: exact.prepare(density, problem),
+        )
+        start = whitening.laplace_map(density, problem)
+        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
+        trace = nuts.run_nuts(density, problem, start, **told, **run.options)
+        return trace, exact.draw_all(trace.x, problem, density, n_levels, run.seed)
+
+
+def _with_largest(density: Density, problem: Any, n_levels: list[int], run: Run) -> tuple[Any, Any]:
+    """NUTS with the largest factor's deviations integrated out, and the exact draws of the rest."""
+    from hier.kernel.programs import together
+    from hier.posterior import draws as exact
+    from hier.posterior import nuts, partial, whitening
+
+    given = partial.unplaced(problem)
+    sampled = partial.partial_density(density, problem)
+    with use_device(run.device, given), _bar(run) as on_progress:
+        together(
+            lambda: nuts.prepare(sampled, given, **run.options),
+            lambda: whitening.prepare(density, problem),
+            lambda: partial.prepare(density, problem),
+            lambda: exact.prepare(sampled, given, exact.draw_given_sampled),
+        )
+        start = whitening.laplace_map(density, problem)
+        given = partial.place(given, density, start.centre, problem)
+        start = whitening.beside(start, sampled.n_sampled)
+        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
+        trace = nuts.run_nuts(sampled, given, start, **told, **run.options)
+        return trace, exact.draw_all(trace.x, given, sampled, n_levels, run.seed, exact.draw_given_sampled)
+
+
+def _generalised(model: Model, run: Run) -> Drawn:
     """NUTS on all parameters and deviations, these transported by the Laplace approximation."""
+    from hier.kernel.programs import together
     from hier.posterior import generalised, nuts
 
     sampled, problem = generalised.sampled_of(model)
-    total = run.warmup + run.draws
-    with use_device(run.device, problem), progress_bar(total, "Sampling", shown=run.progress) as on_progress:
-        whitening, placed = generalised.place(model, sampled, problem)
-        trace = nuts.run_nuts(
-            sampled, placed, whitening, draws=run.draws, seed=run.seed, on_progress=on_progress, **run.options
+    like = generalised.unplaced(problem)
+    with use_device(run.device, like), _bar(run) as on_progress:
+        together(
+            lambda: nuts.prepare(sampled, like, **run.options),
+            lambda: generalised.prepare(model, sampled, problem, like),
         )
+        start, placed = generalised.place(model, sampled, problem)
+        told = {"draws": run.draws, "seed": run.seed, "on_progress": on_progress}
+        trace = nuts.run_nuts(sampled, placed, start, **told, **run.options)
         drawn = generalised.on_user_scale(trace.x, placed, sampled)
     draws = {"beta": drawn.beta, **_of_groups(model, drawn)}
     if model.design.n_cutpoints:
         draws["cutpoints"] = drawn.cutpoints
     for own, values in zip(model.design.parameters, drawn.others, strict=True):
         draws |= {f"beta_{own.name}": values} if own.has_formula else {own.name: values[..., 0]}
-    return trace, draws, "NUTS on all parameters and deviations, placed by Laplace's approximation"
+    return Drawn(trace, draws, "NUTS on all parameters and deviations, placed by Laplace's approximation")
+
+
+def _bar(run: Run) -> Any:
+    return progress_bar(run.warmup + run.draws, "Sampling", shown=run.progress)
 
 
 def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
@@ -130,8 +191,8 @@ def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
     return draws
 
 
-def _posterior(model: Model, settings: Settings, trace: Any, draws: dict[str, np.ndarray], method: str) -> Posterior:
-    design = model.design
+def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
+    design, trace = model.design, drawn.trace
     stats = {
         "lp": trace.lp,
         "energy": trace.energy,
@@ -148,11 +209,11 @@ def _posterior(model: Model, settings: Settings, trace: Any, draws: dict[str, np
         coef_names=design.names,
         groups=groups_of(design),
         further=further_variables(design),
-        settings=settings,
-        method=method,
+        settings=Settings(run.chains, run.draws, run.warmup, run.seed, run.max_tree_depth),
+        method=drawn.method,
         priors=dict(model.priors.rows()),
-        notes=tuple(design.notes()),
-        draws=draws,
+        notes=(*design.notes(), *drawn.notes),
+        draws=drawn.draws,
         stats=stats,
         observed=design.y,
     )

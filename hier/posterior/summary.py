@@ -73,9 +73,9 @@ def summarise(posterior: Posterior) -> str:
     """Head, group-level effects, regression coefficients, further parameters, and what the sampler did."""
     table, settings = parameter_table(posterior), posterior.settings
     total = settings.chains * settings.draws
-    fixed, random = table[table["effect"] == "fixed"], table[table["effect"] == "ran_pars"]
+    random = table[table["effect"] == "ran_pars"]
     further, residual = table[table["effect"] == FURTHER], random[random["group"] == "Residual"]
-    cutpoints, others = further[further["group"] == "cutpoints"], further[further["group"] != "cutpoints"]
+    others = further[further["group"] != "cutpoints"]
     head = [
         f"Family: {posterior.family}",
         f"Formula: {posterior.formula}",
@@ -89,8 +89,9 @@ def summarise(posterior: Posterior) -> str:
         title = ["Group-level effects:"] if k == 0 else []
         own = random[random["group"] == group.name]
         parts.append([*title, f"~{group.name} (Number of levels: {group.n_levels})", *_lines(own, _brms_term)])
-    if len(fixed) or len(cutpoints):
-        parts.append(["Regression coefficients:", *_lines(pd.concat([cutpoints, fixed]), str)])
+    first = table[(table["effect"] == "fixed") | (table["group"] == "cutpoints")]
+    if len(first):
+        parts.append(["Regression coefficients:", *_lines(first, str)])
     if len(residual):
         parts.append(["Residual:", *_lines(residual, lambda term: "sigma")])
     if len(others):

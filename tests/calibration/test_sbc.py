@@ -20,7 +20,8 @@ from hier.kernel.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem, terms_of
 from hier.posterior.draws import Draws, draw_given
-from hier.posterior.nuts import LONGEST_PIECE, Trace, Whitening, programs
+from hier.posterior.nuts import LONGEST_PIECE, Trace, programs
+from hier.posterior.whitening import Whitening, laplace
 
 J, ROWS = 8, 6
 H = 5  # levels of the second factor
@@ -110,7 +111,7 @@ def posterior_ranks(case: Case, seed: int, replications: int, kept: int) -> np.n
 
     def one(problem: Problem, key: jax.Array) -> jax.Array:
         begin_key, z_key, draw_key = jax.random.split(key, 3)
-        whitening = Whitening(*program.laplace.function(problem))
+        whitening = Whitening(*laplace(density).function(problem))
         z = jax.random.normal(z_key, (1, density.size))
         bits = jax.random.bits(begin_key, (1, 2), dtype=jnp.uint32)
         state = program.begin.function(bits, z, problem, whitening)
