@@ -118,7 +118,7 @@ def beta(rows: Observed, mu: Parameter, phi: Parameter) -> Any:
     return shapes - log_beta(log_a, log_b)
 
 
-def _log_difference(larger: Any, smaller: Any) -> Any:
+def log_difference(larger: Any, smaller: Any) -> Any:
     """log(exp(larger) - exp(smaller))."""
     gap = jnp.maximum(larger - smaller, 1e-300)
     near = jnp.log(-jnp.expm1(-jnp.minimum(gap, 1.0)))
@@ -139,7 +139,7 @@ def cumulative(rows: Observed, mu: Parameter) -> Any:
     low_tail = upper.log < lower.log_complement
     larger = jnp.where(inside, jnp.where(low_tail, upper.log, lower.log_complement), 0.0)
     smaller = jnp.where(inside, jnp.where(low_tail, lower.log, upper.log_complement), -1.0)
-    between = _log_difference(larger, smaller)
+    between = log_difference(larger, smaller)
     return jnp.where(category == 0, upper.log, jnp.where(category == last, lower.log_complement, between))
 
 
@@ -170,5 +170,5 @@ def hurdle_negbinomial(rows: Observed, mu: Parameter, shape: Parameter, hu: Para
 
 def _hurdle(rows: Observed, counted: Any, log_none: Any, hu: Parameter) -> Any:
     """`log_none`: the log probability of a zero before the cut."""
-    positive = counted - _log_difference(jnp.zeros_like(log_none), log_none)
+    positive = counted - log_difference(jnp.zeros_like(log_none), log_none)
     return jnp.where(rows.y > 0, hu.log_complement + positive, hu.log)

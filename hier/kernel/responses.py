@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import random
 
-from hier.kernel.densities import Observed
+from hier.kernel.densities import Observed, log_difference
 from hier.kernel.links import Parameter
 
 LARGEST_POISSON = 1e8  # beyond it counts are drawn as a rounded Normal, which differs by 1e-4 standard deviations
@@ -154,7 +154,8 @@ def draw_hurdle_negbinomial(key: Any, rows: Observed, mu: Parameter, shape: Para
     log_odds = jnp.log1p(mu.value / size)
     left = size * (1.0 - _first_event(first, size * log_odds))
     u, v = (random.uniform(k, mu.eta.shape, mu.eta.dtype) for k in (one, two))
-    cluster = 1.0 + jnp.floor(jnp.log1p(-v) / jnp.log(-jnp.expm1(-(1.0 - u) * log_odds)))
+    spread = -jnp.minimum((1.0 - u) * log_odds, 700.0)
+    cluster = 1.0 + jnp.floor(jnp.log1p(-v) / log_difference(jnp.zeros_like(spread), spread))
     others = _negative_binomial(rest, mu.value * left / size, left)
     return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, cluster + others)
 

@@ -90,6 +90,13 @@ def test_show_prints_the_model_of_a_file_and_of_a_formula(model_path: Path) -> N
     assert "sd_id[week]" in by_file.stdout
 
 
+def test_family_and_link_are_options() -> None:
+    shown = hier(
+        "show", "weight ~ week + (1 | id), shape ~ week", "--data", "pigs", "--family", "gamma", "--link", "log"
+    )
+    assert "weight[i] ~ Gamma(μ[i], shape[i])" in shown.stdout
+
+
 def test_estimate_prints_the_block(model_path: Path) -> None:
     reml, ml = hier("estimate", model_path), hier("estimate", model_path, "--method", "ml")
     assert "REML criterion: 1740.87" in reml.stdout

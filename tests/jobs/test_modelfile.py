@@ -66,6 +66,22 @@ def test_what_is_rendered_reads_as_the_same_model(tmp_path: Path) -> None:
     assert dataclasses.replace(again, text=first.text) == odd
 
 
+def test_family_link_and_formulas_of_further_parameters(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("y,x,g\n1,1,a\n0,2,a\n3,3,b\n5,1,b\n4,2,c\n2,4,c\n", encoding="utf-8")
+    text = 'formula = "y ~ x + (1 | g)"\ndata = "d.csv"\nfamily = "nbinom2"\nlink = "sqrt"\n[formulas]\nshape = "~ x"\n'
+    first = read_model_file(written(tmp_path, text))
+    for found in (first, read_model_file(written(tmp_path, render(first)))):
+        model = build(found)
+        assert (model.family.name, model.link) == ("negbinomial", "sqrt")
+        assert str(model.formula) == "y ~ x + (1 | g), shape ~ x"
+    other = build(dataclasses.replace(with_settings(first, family="poisson"), formulas={}))
+    assert (other.family.name, other.link) == ("poisson", "log")  # the link of the old family goes with it
+    with pytest.raises(JobError, match=r"`shape` cannot be this(.|\n)*line 6"):
+        read_model_file(written(tmp_path, text.replace('"~ x"', "3")))
+    with pytest.raises(FormulaError, match=r"no parameter `shap`(.|\n)*did you mean `shape`"):
+        build(read_model_file(written(tmp_path, text.replace("shape =", "shap ="))))
+
+
 def test_a_csv_file_is_found_beside_the_model_file_and_rendered_in_full(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("y,g\n1,a\n2,a\n3,b\n5,b\n4,c\n2,c\n", encoding="utf-8")
     found = read_model_file(written(tmp_path, 'formula = "y ~ (1 | g)"\ndata = "d.csv"\n'))
