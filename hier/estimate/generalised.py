@@ -19,7 +19,8 @@ from hier.model.row_density import row_start
 from hier.model.row_problem import RowProblem, likelihood_starts
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
-EXTREME = 25.0  # a linear predictor of a probability beyond it says that the data separate
+EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
+LIMIT = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, that says the same of it
 
 
 def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
@@ -90,7 +91,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
         df_resid=n - n_parameters,
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=_message(model, fit, flat),
+        message=_message(fit, flat, [*_at_limit(model, others), *_separated(model, fit.eta)]),
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
@@ -134,16 +135,40 @@ def _terms_in_user_units(model: Model, problem: RowProblem, fit: RowFit) -> tupl
     return tuple(found)
 
 
-def _message(model: Model, fit: RowFit, flat: list[str]) -> str:
-    """The end of the search in a sentence or two."""
+def _at_limit(model: Model, others: list[np.ndarray]) -> list[str]:
+    """Further parameters whose likelihood goes on rising towards a limit of what they can be, a sentence each."""
+    said = []
+    for own, coefficients in zip(model.design.parameters, others, strict=True):
+        if not own.has_formula and abs(coefficients[0]) > LIMIT:
+            way = "a limit of what it can be" if coefficients[0] < 0 else "no finite value"
+            said.append(
+                f"the likelihood leads `{own.name}` to {way}, so its standard error means nothing and a simpler family "
+                "fits as well"
+            )
+    return said
+
+
+def _separated(model: Model, eta: np.ndarray) -> list[str]:
+    """Whether the fitted probabilities reach 0 or 1, so that some estimates are infinite."""
+    if model.likelihood.links[0].onto != "unit" or np.abs(eta).max() < EXTREME:
+        return []
+    return [
+        "some fitted probabilities are 0 or 1 to all digits: the columns separate the outcomes, so that some fixed "
+        'effects have no finite estimate; use priors (method="map" or sample())'
+    ]
+
+
+def _message(fit: RowFit, flat: list[str], others: list[str]) -> str:
+    """The end of the search in a few sentences."""
     steps = f"{int(fit.steps)} Newton steps"
     if not fit.converged:
         largest = float(np.abs(fit.gradient).max())
-        return (
+        said = (
             f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
         )
-    said = f"converged after {steps}"
-    if flat:
+    else:
+        said = f"converged after {steps}"
+    if flat and fit.converged:
         has = "has" if len(flat) == 1 else "have"
         said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
-    return said
+    return "; ".join([said, *others])
