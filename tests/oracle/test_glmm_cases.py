@@ -14,6 +14,23 @@ from tests.oracle.test_lmm_cases import frame
 CASES = json.loads((Path(__file__).parent / "glmm_cases.json").read_text(encoding="utf-8"))["cases"]
 FAMILIES = {"poisson_zi": "zero_inflated_poisson"}  # R's other words are aliases
 DISPERSIONS = {"theta_size": "shape", "shape": "shape", "phi": "phi"}
+# one of a kind in the default run: each takes ten seconds to compile
+DEFAULT = (
+    "Mmmec_nested",
+    "cbpp_laplace",
+    "cbpp_agq11",
+    "cbpp_probit_tmb",
+    "contraception_slope",
+    "grouseticks_tmb",
+    "owls_nbinom2",
+    "salamanders_zip",
+    "sim_gamma_log",
+    "wine_clmm_judge",
+)
+
+
+def marked(case):
+    return pytest.param(case, id=case["name"], marks=() if case["name"] in DEFAULT else pytest.mark.slow)
 
 
 def fitted(case) -> hier.Estimate:
@@ -25,7 +42,7 @@ def fitted(case) -> hier.Estimate:
     return hier.Model(case["formula"], table, family=family, link=case["link"]).estimate(nagq=case["nagq"])
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", map(marked, CASES))
 def test_fit_equals_r(case):
     expected = case["expected"]
     fit = fitted(case)
