@@ -42,7 +42,7 @@ def fitted(case) -> hier.Estimate:
     return hier.Model(case["formula"], table, family=family, link=case["link"]).estimate(nagq=case["nagq"])
 
 
-@pytest.mark.parametrize("case", map(marked, CASES))
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_fit_equals_r(case):
     expected = case["expected"]
     fit = fitted(case)
