@@ -17,9 +17,11 @@ from hier.estimate.tables import varcorr_table
 from hier.estimate.units import Solved
 from hier.kernel.crossproducts import Units
 from hier.kernel.densities import Observed
-from hier.kernel.generalised import expansion_at
+from hier.kernel.generalised import expansion_at, slopes_at
 from hier.kernel.likelihood import natural, of_rows
 from hier.kernel.prediction import prediction_errors
+
+LEAST_WEIGHT = 1e-10  # of a row whose log density is not curved downwards
 
 
 class Further(NamedTuple):
@@ -106,6 +108,18 @@ class GeneralisedEstimate(Estimate):
         return 1.0
 
     @cached_property
+    def working_rows(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        """The response of the weighted least squares that the fit is near its optimum, the linear predictor plus slope
+        over curvature of each row's log density, and the curvatures as its weights.
+
+        Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.5.
+        """
+        problem, approximation = set_up(self.model, self.method, self.nagq)
+        score, weights = slopes_at(self.arrays.search, self.further.eta, problem, approximation)
+        weights = np.maximum(weights, LEAST_WEIGHT)
+        return self.further.eta + score / weights, weights
+
+    @cached_property
     def solved(self) -> Solved:
         """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
         problem, approximation = set_up(self.model, self.method, self.nagq)
@@ -136,6 +150,25 @@ class GeneralisedEstimate(Estimate):
         design = self.model.design
         y = design.y if design.trials is None else design.y / design.trials
         return pd.Series(y, index=design.index, name="residual") - self.fitted
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a parameter, as `Estimate.tidy`; after the fixed effects the cutpoints and further parameters, with
+        the effect `further` and their variable in a posterior as the group.
+        """
+        table = super().tidy()
+        rows = [("cutpoints", term, *values) for term, *values in self.cutpoints.itertuples()]
+        by_name = self.family_parameters
+        for own in self.model.design.parameters:
+            variable = f"beta_{own.name}" if own.has_formula else own.name
+            keys = [key for key in (*own.keys(),) if key != "sigma"]  # which is the residual's row
+            rows += [(variable, key, *by_name.loc[key]) for key in keys]
+        further = [
+            {"effect": "further", "group": group, "term": term, "estimate": value, "std_error": se}
+            for group, term, value, se in rows
+        ]
+        at = int((table["effect"] == "fixed").sum())
+        records = table.to_dict("records")
+        return pd.DataFrame([*records[:at], *further, *records[at:]], columns=table.columns)
 
     def summary(self, ddf: str = "none") -> str:
         """The block that lme4 prints of a generalised model, with z-tests."""

@@ -244,6 +244,11 @@ class Estimate:
         return ranova(self)
 
     @property
+    def working_rows(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The response (n,) of the weighted least squares that the fit amounts to, and its weights (n,), or None."""
+        return self.model.design.y, self.model.design.weights
+
+    @property
     def dispersion(self) -> float:
         """What the inverse of the mixed model equations is multiplied by to be a covariance: sigma^2."""
         return self.sigma**2

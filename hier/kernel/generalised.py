@@ -135,3 +135,20 @@ def expansion_at(x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Ap
     """The cross-products of the weighted Normal model that a fit is near its optimum x (m,), `eta` (n,)."""
     leaves = map(np.asarray, _expansion_program(approximation)(x, eta, problem))
     return jax.tree.unflatten(products_tree(problem.rows), leaves)
+
+
+@functools.cache
+def _slopes_program(approximation: Approximation) -> Program:
+    def slopes(x: Any, eta: Any, problem: Any) -> tuple[Any, ...]:
+        return approximation.conditional.slopes(eta, approximation.parameters.outer(x, problem), problem.rows)
+
+    return Program("row_slopes", (approximation,), slopes)
+
+
+@float64
+def slopes_at(
+    x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Approximation
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope of every row's log density in its linear predictor `eta` (n,), and minus its curvature, at x (m,)."""
+    score, weights = _slopes_program(approximation)(x, eta, problem)
+    return np.asarray(score), np.asarray(weights)

@@ -30,7 +30,7 @@ def plot_ranks(posterior: Posterior) -> Figure:
     Source: Säilynoja, Bürkner and Vehtari (2022), Stat. Comput. 32, 32, section 2.2, the band by shuffling.
     """
     found = parameters(posterior)
-    chains, draws = posterior.draws["sigma"].shape
+    chains, draws = posterior.settings.chains, posterior.settings.draws
     at = np.linspace(0.0, 1.0, THRESHOLDS + 1)[1:-1]
     band = _band(chains, draws, at)
     figure = style.picture(1.3 + 1.9 * -(-len(found) // ACROSS), "Ranks of the draws, by chain")

@@ -10,6 +10,7 @@ from hier.estimate.tables import correlated_pairs
 from hier.plots.style import name
 from hier.posterior import Posterior
 from hier.posterior.groups import largest_first
+from hier.posterior.summary import further_labels
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class Parameter:
 
 
 def parameters(posterior: Posterior) -> list[Parameter]:
-    """Fixed effects, standard deviations, correlations and sigma, in the order of `Comparison.parameters`.
+    """Fixed effects, what is `further`, standard deviations, correlations and sigma, in the order of
+    `Comparison.parameters`.
 
     With several grouping factors the name of the factor stands behind a bar, as in the formula.
     """
     beta = posterior.draws["beta"]
     found = [Parameter(name(column, 34), beta[:, :, k]) for k, column in enumerate(posterior.coef_names)]
+    for variable, labels in posterior.further.items():
+        if variable != "sigma":
+            found += _further(variable, labels, posterior.draws[variable])
     several = len(posterior.groups) > 1
     for group in largest_first(posterior.groups):
         long, short = (16, 9) if several else (30, 14)
@@ -40,4 +45,14 @@ def parameters(posterior: Posterior) -> list[Parameter]:
             bar = f" | {name(group.name, 9)}" if several else ""
             label = f"cor({name(columns[i], short)}, {name(columns[j], short)}{bar})"
             found.append(Parameter(label, posterior.draws[f"cor_{group.name}"][:, :, i, j], -1.0, 1.0))
-    return [*found, Parameter("sigma", posterior.draws["sigma"], low=0.0)]
+    if "sigma" in posterior.draws:
+        found.append(Parameter("sigma", posterior.draws["sigma"], low=0.0))
+    return found
+
+
+def _further(variable: str, labels: tuple[str, ...] | None, draws: np.ndarray) -> list[Parameter]:
+    """The entries of a further variable: numbers on their own scale, which are positive, coefficients, cutpoints."""
+    if labels is None:
+        return [Parameter(variable, draws, low=0.0)]
+    shown = further_labels(variable, labels)
+    return [Parameter(name(label, 34), draws[:, :, k]) for k, label in enumerate(shown)]

@@ -27,7 +27,9 @@ class Comparison:
     `shrinkage`: for the same rows, the coefficient without, with complete and with partial pooling, and the factors.
     Both are indexed by level and term; with several grouping factors by `group`, `level` and `term`. What is said of
     one factor then holds given the others: a level's own least squares are those of its rows less the other factors'
-    deviations at their conditional modes, and the shrinkage factors are from the same rows.
+    deviations at their conditional modes, and the shrinkage factors are from the same rows. For a response that is not
+    Normal all this is on the scale of the linear predictor, the least squares being those of the estimate's
+    `working_rows`.
     `parameters`: fixed effects, sds, correlations and sigma by both.
     """
 
@@ -115,9 +117,10 @@ def _level_table(estimate: Estimate, posterior: Posterior, group: str, shrunk: p
 def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.DataFrame:
     """The rows of grouping factor `k` in a comparison's `shrinkage`."""
     design, group, terms = estimate.model.design, posterior.groups[k], estimate.arrays.terms
-    own, information = own_least_squares(design, k, estimate.arrays.beta, [term.deviations for term in terms])
-    by_estimate = shrinkage(information, terms[k].covariance, np.float64(estimate.sigma**2))
-    covariance, sigma2 = _covariance_draws(posterior, group.name)
+    deviations = [term.deviations for term in terms]
+    own, information = own_least_squares(design, k, estimate.arrays.beta, deviations, estimate.working_rows)
+    by_estimate = shrinkage(information, terms[k].covariance, np.float64(estimate.dispersion))
+    covariance, sigma2 = _covariance_draws(posterior, group.name, is_normal=estimate.model.is_linear_normal)
     by_posterior = shrinkage(information, covariance, sigma2).mean(axis=0)
     modes = estimate.coef[group.name][list(group.names)]
     population = estimate.fixef.reindex(modes.columns).fillna(0.0).to_numpy()
@@ -133,13 +136,15 @@ def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.Dat
     return pd.DataFrame({name: _long(values) for name, values in columns.items()}, index=index)
 
 
-def _covariance_draws(posterior: Posterior, group: str) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of the deviations' covariance (S, q, q) and of sigma^2 (S,), evenly thinned."""
+def _covariance_draws(posterior: Posterior, group: str, *, is_normal: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of the deviations' covariance (S, q, q) and of sigma^2 (S,), evenly thinned; 1 for the latter where the
+    weights of the rows have a scale of their own.
+    """
     sd, cor = posterior.draws[f"sd_{group}"], posterior.draws.get(f"cor_{group}")
     q, count = sd.shape[-1], sd.shape[0] * sd.shape[1]
     keep = np.linspace(0, count - 1, min(DRAWS_FOR_SHRINKAGE, count)).astype(int)
     covariance = covariance_matrices(sd.reshape(-1, q)[keep], None if cor is None else cor.reshape(-1, q, q)[keep])
-    return covariance, posterior.draws["sigma"].reshape(-1)[keep] ** 2
+    return covariance, posterior.draws["sigma"].reshape(-1)[keep] ** 2 if is_normal else np.ones(len(keep))
 
 
 def _parameter_table(estimate: Estimate, posterior: Posterior) -> pd.DataFrame:

@@ -13,7 +13,11 @@ LARGEST_CONDITION = 1e12
 
 
 def own_least_squares(
-    design: Design, k: int, beta: np.ndarray, deviations: Sequence[np.ndarray]
+    design: Design,
+    k: int,
+    beta: np.ndarray,
+    deviations: Sequence[np.ndarray],
+    working: tuple[np.ndarray, np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (J, q) of each level's own regression on the random-effects columns of grouping factor `k`, and the
     information Z_j'WZ_j (J, q, q).
@@ -21,13 +25,16 @@ def own_least_squares(
     What the fixed effects `beta` (p,) of columns that do not vary between its levels explain is taken off the response
     first, and so are the `deviations` (J, q) of all other grouping factors: this is no pooling of the one factor,
     given the others. A level whose rows do not determine its coefficients has NaN.
+    `working`: response (n,) and weights (n,), or None for equal ones, where these are not the design's own: of a
+    response that is not Normal those of an estimate's `working_rows`.
     """
+    response, weights = (design.y, design.weights) if working is None else working
     random = design.random_effects[k]
     others = [column for column, name in enumerate(design.names) if name not in random.names]
-    rest = design.y - design.X[:, others] @ beta[others] - explained_by_others(design, k, deviations)
+    rest = response - design.X[:, others] @ beta[others] - explained_by_others(design, k, deviations)
     if design.offset is not None:
         rest = rest - design.offset
-    Z, root = random.Z, 1.0 if design.weights is None else np.sqrt(design.weights)[:, None]
+    Z, root = random.Z, 1.0 if weights is None else np.sqrt(weights)[:, None]
     weighted = Z * root
     information = np.moveaxis(group_products(weighted, weighted, random.codes, random.n_levels), 2, 0)
     right = group_products(weighted, rest[:, None] * root, random.codes, random.n_levels)[:, 0].T

@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.conditional import LEAST_CURVATURE, Conditional, Inner, no_deviations
+from hier.kernel.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.laplace import Approximation
 from hier.kernel.optimise import minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
-from hier.kernel.rows import empty_products, products_tree
+from hier.kernel.rows import Rows, empty_products, products_tree
 from hier.kernel.transport import Transported, transport
 from hier.model import Model
 from hier.model.row_density import RowDensity, row_density, row_priors, row_start
@@ -80,7 +80,23 @@ class RowSampled:
             own = vector[at : at + q * J].reshape(q, J)
             z.append(jnp.pad(own, ((0, 0), (0, like.shape[0] - J))))
             at += q * J
-        return transport(outer.factors, placed.cross, outer.beta, 1.0, z)
+        return transport(outer.factors, placed.cross, _coefficients(outer), 1.0, z)
+
+
+def _placing(rows: Rows, cutpoints: Any) -> Rows:
+    """The rows with a column for what the deviations follow beside the fixed effects: where the cutpoints stand."""
+    if cutpoints.shape[0] == 0:
+        return rows
+    ones = jnp.ones((rows.X.shape[0], 1))
+    offset = rows.offsets[0] + jnp.mean(cutpoints)
+    return rows._replace(X=jnp.concatenate([rows.X, ones], axis=1), offsets=(offset, *rows.offsets[1:]))
+
+
+def _coefficients(outer: Outer) -> Any:
+    """The coefficients of those columns: cutpoints that all move up are an intercept that moves down."""
+    if outer.cutpoints.shape[0] == 0:
+        return outer.beta
+    return jnp.append(outer.beta, -jnp.mean(outer.cutpoints))
 
 
 class RowDraws(NamedTuple):
@@ -118,16 +134,17 @@ def place_program(density: RowDensity) -> Program:
         outer = density.outer(search.x, problem)
         inner, _ = model.newton(outer, model.mode(outer, search.memory, rows), rows)
         eta = model.mean_predictor(outer, inner, rows)
-        cross = model.expanded(eta, outer, rows, LEAST_CURVATURE)
+        cross = model.expanded(eta, outer, _placing(rows, outer.cutpoints), LEAST_CURVATURE)
         return tuple(jax.tree.leaves((around_mode(search.x, search.hessian), cross)))
 
     return Program("place_rows", (density,), place)
 
 
 @float64
-def unplaced(problem: RowProblem) -> Placed:
+def unplaced(problem: RowProblem, sampled: RowSampled) -> Placed:
     """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
-    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1))
+    has_cutpoints = sampled.density.likelihood.n_cutpoints > 0
+    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1 + has_cutpoints))
 
 
 @float64

@@ -172,7 +172,7 @@ def _generalised(model: Model, run: Run) -> Drawn:
     from hier.posterior import generalised
 
     sampled, problem = generalised.sampled_of(model)
-    like = generalised.unplaced(problem)
+    like = generalised.unplaced(problem, sampled)
     with use_device(run.device, like), _bar(run) as on_progress:
         together(
             lambda: _prepare(sampled, like, run),
