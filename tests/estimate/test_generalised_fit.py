@@ -1,0 +1,133 @@
+"""Fits of responses that are not Normal: what is reported, and data that try them."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hier
+
+
+@functools.cache
+def table() -> pd.DataFrame:
+    random = np.random.default_rng(1)
+    n, level = 200, np.repeat(np.arange(20), 10)
+    data = pd.DataFrame({"g": level, "x": random.normal(size=n)})
+    b = random.normal(size=20)
+    data["count"] = random.poisson(np.exp(1.0 + 0.5 * data["x"] + b[level]))
+    data.loc[data["g"] < 3, "count"] = 0
+    data["large"] = random.poisson(1e6 * np.exp(0.1 * data["x"] + 0.2 * b[level]))
+    data["answer"] = np.where(random.uniform(size=n) < 1.0 / (1.0 + np.exp(-(data["x"] + b[level]))), "yes", "no")
+    data["apart"] = (data["x"] > 0).astype(int)
+    return data
+
+
+@functools.cache
+def fitted(response: str, family: str) -> hier.Estimate:
+    return hier.Model(f"{response} ~ x + (1 | g)", table(), family=family).estimate()
+
+
+def test_groups_of_zeros_only_have_finite_modes():
+    fit = fitted("count", "poisson")
+    assert fit.converged
+    modes = fit.ranef["g"]["Intercept"]
+    assert np.isfinite(modes).all()
+    assert modes.loc[[0, 1, 2]].max() < modes.drop([0, 1, 2]).min()
+    assert "Generalized linear mixed model fit by maximum likelihood (Laplace approximation)" in fit.summary()
+    assert "z value" in fit.summary()
+
+
+def test_counts_of_a_million_are_fitted_as_their_logarithms_are():
+    fit = fitted("large", "poisson")
+    assert fit.converged
+    normal = hier.Model("log(large) ~ x + (1 | g)", table()).estimate("ml")
+    np.testing.assert_allclose(fit.fixef, normal.fixef, rtol=1e-3)
+    assert fit.varcorr["sdcor"].iloc[0] == pytest.approx(normal.varcorr["sdcor"].iloc[0], rel=1e-3)
+
+
+def test_labels_booleans_and_numbers_are_one_response():
+    by_label = fitted("answer", "bernoulli")
+    data = table().assign(answer=table()["answer"] == "yes")
+    by_boolean = hier.Model("answer ~ x + (1 | g)", data, family="bernoulli").estimate()
+    assert by_label.loglik == by_boolean.loglik
+    assert "success is 'yes'" in " ".join(by_label.model.design.notes())
+
+
+def test_separated_outcomes_are_said_in_a_sentence():
+    fit = fitted("apart", "bernoulli")
+    assert "separate the outcomes" in fit.message
+    assert fit.loglik == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_family_that_is_larger_than_the_data_need_is_said_to_be():
+    data = table().assign(flat=np.random.default_rng(2).binomial(50, 0.1, 200))  # less spread than Poisson
+    fit = hier.Model("flat ~ x + (1 | g)", data, family="negbinomial").estimate()
+    assert "`shape` to no finite value" in fit.message
+    poisson = hier.Model("flat ~ x + (1 | g)", data, family="poisson").estimate()
+    assert fit.loglik == pytest.approx(poisson.loglik, abs=1e-4)
+
+
+def test_groups_of_one_row_are_fitted():
+    data = pd.concat([table().iloc[30:60], table().iloc[60::10]])
+    fit = hier.Model("count ~ x + (1 | g)", data, family="poisson").estimate()
+    assert fit.converged
+    assert (fit.ranef_se["g"]["Intercept"] > 0).all()
+
+
+def test_reml_and_quadrature_exclude_each_other():
+    model = hier.Model("count ~ x + (1 | g)", table(), family="poisson")
+    with pytest.raises(hier.FitError, match="REML the fixed effects too"):
+        model.estimate("reml", nagq=5)
+    with pytest.raises(hier.FitError, match="`nagq` cannot be 0"):
+        model.estimate(nagq=0)
+    crossed = hier.Model("count ~ x + (1 | g) + (1 | apart)", table(), family="poisson")
+    with pytest.raises(hier.FitError, match="one grouping factor"):
+        crossed.estimate(nagq=5)
+
+
+def test_predictions_are_means_through_the_link():
+    fit = fitted("count", "poisson")
+    rows = table().iloc[40:44]
+    link, mean = fit.predict(rows, type="link"), fit.predict(rows)
+    np.testing.assert_allclose(mean, np.exp(link), rtol=1e-12)
+    np.testing.assert_allclose(mean, fit.fitted.loc[rows.index], rtol=1e-10)
+    with_se = fit.predict(rows, se=True, interval="confidence")
+    on_link = fit.predict(rows, type="link", se=True)
+    np.testing.assert_allclose(with_se["se"], with_se["fit"] * on_link["se"], rtol=1e-6)
+    assert ((with_se["lower"] < with_se["fit"]) & (with_se["fit"] < with_se["upper"])).all()
+    new = rows.assign(g=99)
+    with pytest.raises(hier.HierError):
+        fit.predict(new)
+    zero = fit.predict(new, new_levels="zero", random="all", type="link")
+    np.testing.assert_allclose(zero, fit.predict(rows, random="none", type="link"), rtol=1e-12)
+
+
+def test_simulated_responses_have_the_fit_s_mean():
+    fit = fitted("count", "poisson")
+    drawn = fit.simulate(400, seed=1, conditional=True)
+    error = (drawn.mean(axis=1) - fit.fitted) / np.sqrt(fit.fitted / 400)
+    assert np.abs(error).max() < 5.0
+    assert (drawn.to_numpy() == np.round(drawn.to_numpy())).all()
+    pd.testing.assert_frame_equal(fit.simulate(2, seed=3), fit.simulate(2, seed=3))
+
+
+def test_tidy_lists_further_parameters_in_the_order_of_a_posterior():
+    model = hier.Model("count ~ x + (1 | g)", table(), family="negbinomial")
+    table_of_fit = model.estimate().tidy()
+    assert list(table_of_fit["term"]) == ["Intercept", "x", "shape", "sd__Intercept"]
+    assert list(table_of_fit["effect"]) == ["fixed", "fixed", "further", "ran_pars"]
+
+
+def test_comparison_is_on_the_scale_of_the_predictor():
+    model = hier.Model("count ~ x + (1 | g)", table(), family="poisson")
+    both = hier.compare(model.estimate(), model.sample(chains=2, draws=200, seed=1, progress=False))
+    assert len(both.table) == 20
+    factors = both.shrinkage[["shrinkage_estimate", "shrinkage_posterior"]]
+    assert ((factors > 0) & (factors < 1)).all(axis=None)
+    # a level with many counts is hardly drawn to the population, one without any is
+    totals = table().groupby("g")["count"].sum()
+    own = factors["shrinkage_estimate"].droplevel("term")
+    assert own[totals.idxmax()] < 0.05 < own[totals.idxmin()]
