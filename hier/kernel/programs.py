@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hier.kernel import room
 from hier.kernel.precision import cache_folder
 
 TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
@@ -64,12 +65,15 @@ class Program:
         device = jax.config.jax_default_device
         signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
         found = self._compiled.get(signature)
-        if found is None:
-            with self._lock:
-                found = self._compiled.get(signature)
-                if found is None:
-                    found = self._compile(leaves, tree, device)
-                    self._compiled[signature] = found
+        if found is not None:
+            room.used((id(self), signature))
+            return found
+        with self._lock:
+            found = self._compiled.get(signature)
+            if found is None:
+                found = self._compile(leaves, tree, device)
+                self._compiled[signature] = found
+                room.added((id(self), signature), lambda: self._compiled.pop(signature, None))
         return found
 
     def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Bound:
