@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
-from hier.estimate.many import ManyEstimates, fit_responses
+from hier.estimate.many import ManyEstimates, fit_responses, in_user_units
+from hier.estimate.predict import check_choice
 from hier.estimate.progress import progress_bar
 from hier.kernel.covariance import theta_of
+from hier.kernel.crossproducts import Term
 from hier.kernel.moments import SMALLEST
-from hier.model.problem import likelihood_problem, terms_of
+from hier.kernel.resample import fit_resampled, of_levels
+from hier.model.problem import Problem, likelihood_problem, terms_of
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -22,10 +26,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Refits of a bootstrap: `refits`, a row each, and `original`, the parameters of the estimate."""
+    """Refits of a bootstrap: `refits`, a row each, and `original`, the parameters of the estimate.
+
+    `drawn`: how many times each level was drawn, a row a refit; None for the parametric bootstrap.
+    """
 
     refits: ManyEstimates = field(repr=False)
     original: pd.Series
+    drawn: pd.DataFrame | None = field(default=None, repr=False)
+
+    @property
+    def note(self) -> str:
+        """What was done, and which refits count for nothing or for less."""
+        n, outermost = len(self), None if self.drawn is None else self.drawn.columns.name
+        said = f"{n} refits of " + ("simulated responses" if outermost is None else f"levels of `{outermost}` drawn")
+        undetermined = int(self.refits.sigma.isna().sum())
+        if undetermined:
+            said += f"; {undetermined} of them left out, whose levels do not determine the fixed effects"
+        failed = int((~self.refits.converged).sum()) - undetermined
+        if failed:
+            said += f"; the search of {failed} did not converge"
+        return said
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
@@ -37,7 +58,9 @@ class Bootstrap:
         """One row a parameter: `estimate`, `bias` (mean of the refits less the estimate) and `std_error` (their sd)."""
         found = self.replicates
         bias = found.mean() - self.original
-        return pd.DataFrame({"estimate": self.original, "bias": bias, "std_error": found.std(ddof=1)})
+        table = pd.DataFrame({"estimate": self.original, "bias": bias, "std_error": found.std(ddof=1)})
+        table.attrs["note"] = self.note
+        return table
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
         """Percentile intervals, columns `lower` and `upper`. Source: Efron and Tibshirani (1993), chapter 13."""
@@ -45,21 +68,26 @@ class Bootstrap:
             raise FitError(f"`level` cannot be {level}", expected="a number between 0 and 1")
         tail = 0.5 * (1.0 - level)
         quantiles = self.replicates.quantile([tail, 1.0 - tail])
-        return pd.DataFrame({"lower": quantiles.iloc[0], "upper": quantiles.iloc[1]})
+        table = pd.DataFrame(
+            {"lower": quantiles.iloc[0].to_numpy(), "upper": quantiles.iloc[1].to_numpy()}, index=self.original.index
+        )
+        table.attrs = {"method": "boot", "level": level, "note": f"percentiles of {self.note}"}
+        return table
 
     def __len__(self) -> int:
         return len(self.refits)
 
 
-def bootstrap(estimate: Estimate, n: int = 1000, seed: int = 0, *, progress: bool = True) -> Bootstrap:
-    """Refit a model to `n` responses simulated from its estimates: the parametric bootstrap.
+def bootstrap(
+    estimate: Estimate, n: int = 1000, seed: int = 0, *, kind: str = "parametric", progress: bool = True
+) -> Bootstrap:
+    """Refit a model to `n` data sets that are drawn from its estimates, or from the groups of its data.
 
-    New deviations of every group and new residuals are drawn for each; the refits are batches of one program, and are
-    those that single fits of the simulated responses give. The same `seed` gives the same refits.
-
-    Raises FitError for estimates that are no REML or maximum-likelihood estimates.
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 6.5; lme4's `bootMer`.
+    What `Estimate.bootstrap` says. The refits are batches of one program.
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 6.5 and 8.3; lme4's `bootMer`;
+    Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
+    check_choice("kind", kind, tuple(KINDS))
     if estimate.method not in ("reml", "ml"):
         raise FitError(
             f"the bootstrap refits by the likelihood, and this estimate is by `{estimate.method}`",
@@ -68,23 +96,84 @@ def bootstrap(estimate: Estimate, n: int = 1000, seed: int = 0, *, progress: boo
         )
     if int(n) != n or n < 2:
         raise FitError(f"`n` cannot be {n}", expected="a whole number of refits, 2 or more")
+    if kind == "groups":
+        _refuse_crossed(estimate)
     model = estimate.model
     problem = likelihood_problem(model.design, model.structure)
-    terms = terms_of(model.design, model.structure)
-    relative = []
+    with progress_bar(n, "Bootstrap", shown=progress) as on_progress:
+        refits, drawn = KINDS[kind](estimate, n, seed, problem, _start(estimate, problem), on_progress)
+    original = pd.Series(
+        [*estimate.fixef, *_in_order(refits, estimate.varcorr)],
+        index=[*refits.fixef.columns, *refits.sdcor.columns],
+    )
+    return Bootstrap(refits, original, drawn)
+
+
+def _start(estimate: Estimate, problem: Problem) -> np.ndarray:
+    """Where the searches of the refits begin: at the estimates."""
+    model, relative = estimate.model, []
     for at, k in enumerate(model.structure.order):
         scale = problem.units.z[at] / estimate.sigma
         factor = scale[:, None] * estimate.arrays.terms[k].factor
         relative.append(factor @ factor.T)
     # a search must not begin where a variance is zero, since it would stay there
-    theta = theta_of(relative, terms, SMALLEST)
-    start = np.append(theta, np.log(estimate.sigma / problem.units.y))
+    theta = theta_of(relative, terms_of(model.design, model.structure), SMALLEST)
+    return np.append(theta, np.log(estimate.sigma / problem.units.y))
+
+
+OnProgress = Callable[[int], None]
+
+
+def _parametric(
+    estimate: Estimate, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
+) -> tuple[ManyEstimates, None]:
+    """Refits of simulated responses."""
     Y = estimate.simulate(n, seed=seed).to_numpy()
-    with progress_bar(n, "Bootstrap", shown=progress) as on_progress:
-        refits = fit_responses(model, Y, pd.RangeIndex(n), problem, start, estimate.method, on_progress)
-    variances = estimate.varcorr
-    original = [*estimate.fixef, *_in_order(refits, variances)]
-    return Bootstrap(refits, pd.Series(original, index=[*refits.fixef.columns, *refits.sdcor.columns]))
+    return fit_responses(estimate.model, Y, pd.RangeIndex(n), problem, start, estimate.method, on_progress), None
+
+
+def _by_groups(
+    estimate: Estimate, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
+) -> tuple[ManyEstimates, pd.DataFrame]:
+    """Refits of levels drawn with replacement, and how many times each level was drawn."""
+    model, design = estimate.model, estimate.model.design
+    outermost = design.random_effects[model.structure.order[-1]]
+    J, rng = outermost.n_levels, np.random.default_rng(seed)
+    counts = np.stack([np.bincount(rng.integers(0, J, J), minlength=J) for _ in range(n)])
+    own = of_levels(
+        design.y if design.offset is None else design.y - design.offset,
+        design.X,
+        Term(outermost.Z, outermost.codes, J),
+        design.weights,
+        problem.units,
+    )
+    fits = fit_resampled(
+        counts,
+        own,
+        problem.cross,
+        problem.units,
+        start,
+        terms_of(design, model.structure),
+        reml=estimate.method == "reml",
+        on_progress=on_progress,
+    )
+    refits = in_user_units(model, fits, problem, pd.RangeIndex(n), estimate.method, counts @ own.nobs)
+    return refits, pd.DataFrame(counts, columns=outermost.levels.rename(outermost.group))
+
+
+def _refuse_crossed(estimate: Estimate) -> None:
+    """Raise FitError where no factor's levels are independent of each other."""
+    structure, effects = estimate.model.structure, estimate.model.design.random_effects
+    if structure.dense:
+        raise FitError(
+            "crossed grouping factors have no groups that could be drawn on their own",
+            found=", ".join(f"`{own.group}`" for own in effects),
+            expected="one grouping factor, or factors each nested in the next (the outermost's levels are drawn)",
+            hint='use kind="parametric", which draws new deviations of every factor',
+        )
+
+
+KINDS = {"parametric": _parametric, "groups": _by_groups}
 
 
 def _in_order(refits: ManyEstimates, varcorr: pd.DataFrame) -> list[float]:

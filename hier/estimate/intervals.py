@@ -1,9 +1,11 @@
-"""Confidence intervals of the fixed effects, standard deviations and correlations: Wald's and the profile's."""
+"""Confidence intervals of the fixed effects, standard deviations and correlations: Wald's, the profile's and the
+bootstrap's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,14 +33,29 @@ LONGEST_SE = 1.0  # on these scales: near a limit the curvature may say nothing
 LONGEST_STEP_FIXED = 8.0  # standard errors
 
 
+class Refits(NamedTuple):
+    """The bootstrap of an interval: arguments of `Estimate.bootstrap`."""
+
+    n: int = 1000
+    seed: int = 0
+    kind: str = "parametric"
+    progress: bool = True
+
+
 def confint(
-    estimate: Estimate, method: str, level: float, parameters: str | Sequence[str] | None, df: str
+    estimate: Estimate, method: str, level: float, parameters: str | Sequence[str] | None, df: str, refits: Refits
 ) -> pd.DataFrame:
     """What `Estimate.confint` says."""
-    check_choice("method", method, tuple(METHODS))
+    check_choice("method", method, (*METHODS, "boot"))
     check_choice("df", df, ("none", "satterthwaite"))
     check_level(level)
     asked = chosen_parameters(estimate.model, parameters)
+    if df != "none" and method != "wald":
+        raise FitError(
+            f"{NO_DF[method]} intervals have no degrees of freedom", hint='leave `df` out, or use method="wald"'
+        )
+    if method == "boot":
+        return _boot(estimate, asked, level, refits)
     bounds, note = METHODS[method](estimate, asked, level, df)
     table = pd.DataFrame(bounds, index=[own.name for own in asked], columns=["lower", "upper"])
     table.attrs = {"method": method, "level": level, "note": note}
@@ -126,8 +143,6 @@ def _at_limit(own: Named, estimate: Estimate) -> bool:
 
 def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
     """Bounds at which twice the profile log-likelihood has fallen by the quantile of a chi-squared on one degree."""
-    if df != "none":
-        raise FitError("profile intervals have no degrees of freedom", hint='leave `df` out, or use method="wald"')
     if estimate.method == "map":
         raise FitError(
             "a posterior mode has no profile of the likelihood",
@@ -142,6 +157,14 @@ def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> t
     bounds = np.array([_bounds_of(own, estimate, problem, terms, fit, root) for own in asked]).reshape(-1, 2)
     note = "profile likelihood" + (", of the model refitted by maximum likelihood" * (estimate.method == "reml"))
     return bounds, note
+
+
+def _boot(estimate: Estimate, asked: list[Named], level: float, refits: Refits) -> pd.DataFrame:
+    """Percentiles of the refits of a bootstrap."""
+    from hier.estimate.bootstrap import bootstrap
+
+    found = bootstrap(estimate, refits.n, refits.seed, kind=refits.kind, progress=refits.progress)
+    return found.confint(level).loc[[own.name for own in asked]]
 
 
 def _bounds_of(
@@ -224,4 +247,5 @@ def _scale(named: Named, own: Parameter, fit: PointFit, terms: Terms) -> tuple[f
 
 LIMITS = {"fixed": (-np.inf, np.inf), "sigma": (0.0, np.inf), "sd": (0.0, np.inf), "cor": (-1.0, 1.0)}
 ARRIVED = 1e-6  # of the signed root of the deviance
+NO_DF = {"profile": "profile", "boot": "bootstrap"}
 METHODS = {"wald": _wald, "profile": _profile}

@@ -102,12 +102,15 @@ def fit_responses(
         reml=method == "reml",
         on_progress=on_progress,
     )
-    return _in_user_units(model, fits, problem, labels, method)
+    return in_user_units(model, fits, problem, labels, method, design.nobs)
 
 
-def _in_user_units(model: Model, fits: ManyFits, problem: Problem, labels: pd.Index, method: str) -> ManyEstimates:
+def in_user_units(
+    model: Model, fits: ManyFits, problem: Problem, labels: pd.Index, method: str, n: int | np.ndarray
+) -> ManyEstimates:
+    """The fits in the user's units, with a label each; `n`: the rows of all of them, or of each (B,)."""
     design, units = model.design, problem.units
-    basis, n = units.basis / units.y, design.nobs
+    basis = units.basis / units.y
     beta = (fits.centre + fits.y[:, None] * fits.beta) @ basis.T
     vcov = np.einsum("ia,bac,ic->bi", basis, fits.vcov, basis) * (fits.y**2)[:, None]
     objective = fits.value + 2.0 * n * np.log(fits.y)

@@ -14,7 +14,7 @@ from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
 from hier.estimate.hypothesis import hypothesis
 from hier.estimate.influence import Influence, influence
-from hier.estimate.intervals import confint
+from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.predict import Random, predict
@@ -301,16 +301,22 @@ class Estimate:
         """
         return simulate(self, n, seed, conditional)
 
-    def bootstrap(self, n: int = 1000, *, seed: int = 0, progress: bool = True) -> Bootstrap:
-        """The parametric bootstrap: refits of `n` responses simulated from the estimates, as batches of one program.
+    def bootstrap(self, n: int = 1000, *, seed: int = 0, kind: str = "parametric", progress: bool = True) -> Bootstrap:
+        """The bootstrap: `n` refits of data drawn anew, as batches of one program, the same for the same `seed`.
 
-        The refits are those that single fits of `simulate(n, seed=seed)` give. `Bootstrap` has them by parameter
-        (`replicates`), their `table` of bias and standard error, and `confint()`. Raises FitError for a MAP estimate.
-        Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 6.5; lme4's `bootMer`.
+        `kind` : "parametric" draws new deviations of every group and new residuals from the estimates; the refits are
+        those that single fits of `simulate(n, seed=seed)` give. "groups" draws the levels of the grouping factor with
+        replacement, each draw as a level of its own with all of its rows, and assumes no distribution; of nested
+        factors it draws the outermost's, with all that is inside. Columns stay as the fit coded them (`scale(x)`).
+
+        `Bootstrap` has the refits by parameter (`replicates`), their `table` of bias and standard error, `confint()`,
+        for groups the numbers of draws (`drawn`), and a `note`. Raises FitError for a MAP estimate, and for groups
+        where factors cross, since there no level is independent of the others.
+        Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 6.5 and 8.3; lme4's `bootMer`.
         """
         from hier.estimate.bootstrap import bootstrap
 
-        return bootstrap(self, n, seed, progress=progress)
+        return bootstrap(self, n, seed, kind=kind, progress=progress)
 
     def confint(
         self,
@@ -319,6 +325,10 @@ class Estimate:
         level: float = 0.95,
         parameters: str | Sequence[str] | None = None,
         df: str = "none",
+        n: int = 1000,
+        seed: int = 0,
+        kind: str = "parametric",
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Confidence intervals: columns `lower, upper`, a row each for the fixed effects by name, `sd_GROUP[column]`,
         `cor_GROUP[column,column]` and `sigma`.
@@ -329,15 +339,17 @@ class Estimate:
             Fisher's z scale, NaN for one estimated at its limit, where they say nothing. "profile": where the profile
             likelihood falls to the quantile of a chi-squared; a bound that the profile does not reach is the limit, 0
             for a standard deviation, -1 or 1 for a correlation, and NaN says that a search did not arrive. A REML fit
-            is refitted by maximum likelihood for it, which `attrs["note"]` of the table says.
+            is refitted by maximum likelihood for it, which `attrs["note"]` of the table says. "boot": percentiles of
+            `bootstrap(n, seed=seed, kind=kind)`, where a correlation counts in the refits that have one.
         parameters : all, "fixed", "random" (the others), or names.
         df : for Wald intervals of the fixed effects, "none" takes Normal quantiles, as lme4 does, "satterthwaite"
             those of t on Satterthwaite's degrees of freedom.
+        n, seed, kind, progress : of the bootstrap, as in `bootstrap`.
 
-        Raises FitError for arguments that it does not have, and for the profile of a MAP estimate.
-        Source: Bates et al. (2015), section 5.1.
+        Raises FitError for arguments that it does not have, and for the profile or bootstrap of a MAP estimate.
+        Source: Bates et al. (2015), section 5.1; Efron and Tibshirani (1993), chapter 13.
         """
-        return confint(self, method, level, parameters, df)
+        return confint(self, method, level, parameters, df, Refits(n, seed, kind, progress))
 
     def r2(self) -> pd.Series:
         """The share of the response's variance that the fixed effects explain (`marginal`), and that they and the group

@@ -55,11 +55,17 @@ class Responses(NamedTuple):
     merged: tuple[Any, ...]
 
 
-def _fit_one(start: Any, zy: Any, merged: Any, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
-    with_response = _with_response(cross, zy, merged)
-    search = search_likelihood(start, with_response, terms, reml=reml)
+def _fit_response(
+    start: Any, zy: Any, merged: Any, cross: CrossProducts, *, terms: Terms, reml: bool
+) -> tuple[Any, ...]:
+    return fit_one(start, _with_response(cross, zy, merged), terms=terms, reml=reml)
+
+
+def fit_one(start: Any, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
+    """One fit of a batch: the fields of `ManyFits` that a search gives, in their order."""
+    search = search_likelihood(start, cross, terms, reml=reml)
     factors, sigma = relative_factors(search.x[:-1], terms), jnp.exp(search.x[-1])
-    marginal = integrate_groups(factors, with_response)
+    marginal = integrate_groups(factors, cross)
     flat = flat_prior(cross.xx.shape[0] - 1)
     beta, vcov = fixed_effects(fixed_effects_form(marginal, sigma, flat))
     value = neg2_log_marginal(marginal, sigma, cross, flat, integrate=reml)
@@ -87,7 +93,7 @@ def _with_response(cross: CrossProducts, zy: Any, merged: Any) -> CrossProducts:
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
     def batch(start: Any, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
-        one = functools.partial(_fit_one, terms=terms, reml=reml)
+        one = functools.partial(_fit_response, terms=terms, reml=reml)
         return jax.vmap(one, in_axes=(None, 0, 0, None))(start, responses.zy, responses.merged, cross)
 
     return Program("fit_many", (terms, reml), batch)
@@ -115,27 +121,34 @@ def fit_many(
     n_responses, p = Y.shape[1], X.shape[1]
     size = sum(term.n_levels * term.Z.shape[1] for term in random) * (p + 1)
     at_once = int(max(1, min(AT_ONCE, n_responses, ENTRIES_AT_ONCE // size)))
-    spans = [slice(k, k + at_once) for k in range(0, n_responses, at_once)]
     sorted_rows = [_Sorted.of(term, weights) for term in random]
     basis = X @ (units.basis / units.y)  # orthonormal columns, times the root of n
     program = _program(terms, reml)
 
-    def batch(span: slice) -> tuple[Any, ...]:
-        chosen = np.arange(span.start, span.start + at_once) % n_responses  # the last batch is filled up from the first
+    def batch(chosen: np.ndarray) -> tuple[Any, ...]:
         responses, y, centre = _responses(Y[:, chosen], basis, sorted_rows, weights, cross, units)
         found = program.bind(start, responses, cross)(*jax.tree.leaves((start, responses, cross)))
         return (*map(np.asarray, found), y, centre)
 
     program.bind(start, *_like(cross, at_once), cross)
+    found = in_batches(batch, n_responses, at_once, on_progress)
+    x, sigma, beta, vcov, *factors, value, converged, y, centre = found
+    return ManyFits(x, sigma, beta, vcov, tuple(factors), value, converged.astype(bool), y, centre)
+
+
+def in_batches(
+    batch: Callable[[np.ndarray], tuple[Any, ...]], total: int, at_once: int, on_progress: Callable[[int], None]
+) -> list[np.ndarray]:
+    """What `batch` gives for all of `total` fits, `at_once` of them in a call: each field joined, the fits first."""
+    # the last batch is filled up from the first
+    chosen = [np.arange(k, k + at_once) % total for k in range(0, total, at_once)]
     done, parts = 0, []
     with ThreadPoolExecutor(cores()) as pool:
-        for part in pool.map(batch, spans):
+        for part in pool.map(batch, chosen):
             parts.append(part)
-            done = min(done + at_once, n_responses)
+            done = min(done + at_once, total)
             on_progress(done)
-    fields = [np.concatenate(pieces)[:n_responses] for pieces in zip(*parts, strict=True)]
-    x, sigma, beta, vcov, *factors, value, converged, y, centre = fields
-    return ManyFits(x, sigma, beta, vcov, tuple(factors), value, converged.astype(bool), y, centre)
+    return [np.concatenate(pieces)[:total] for pieces in zip(*parts, strict=True)]
 
 
 def _like(cross: CrossProducts, size: int) -> tuple[Responses]:

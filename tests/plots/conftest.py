@@ -59,6 +59,7 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
         vcov=np.linalg.inv(design.X.T @ design.X),
         vcov_jacobian=np.broadcast_to(0.1 * np.eye(p)[:, :, None], (p, p, 1)),
         variance_cov=np.eye(1),
+        search=np.zeros(1),
         terms=tuple(terms),
     )
     return Estimate(
@@ -91,7 +92,9 @@ def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: 
         response=design.response,
         coef_names=design.names,
         groups=groups,
+        further={"sigma": None},
         settings=Settings(chains, draws, 20, 1, 10),
+        method="made up",
         priors={},
         notes=(),
         draws=values,
