@@ -96,8 +96,8 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
         arrays=Arrays(
             beta=beta,
             vcov=covariance[start:, start:],
-            vcov_jacobian=np.zeros((p, p, 1)),
-            variance_cov=np.zeros((1, 1)),
+            vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
+            variance_cov=hessian_inverse,
             search=fit.x,
             terms=_terms_in_user_units(model, problem, fit),
         ),

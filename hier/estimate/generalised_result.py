@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,52 @@ class GeneralisedEstimate(Estimate):
         from hier.estimate.generalised_predict import predict
 
         return predict(self, data, type, random, new_levels, se, interval, level)
+
+    def confint(  # type: ignore[override]
+        self, method: str = "wald", *, level: float = 0.95, parameters: str | Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Wald intervals from the full Hessian: columns `lower, upper`, a row each for the fixed effects, the cutpoints
+        and further parameters, `sd_GROUP[column]` and `cor_GROUP[column,column]`.
+
+        Of a positive parameter on the log scale, of a share on the logit scale, of a correlation on Fisher's z scale;
+        NaN for what is estimated at its limit. `parameters`: all, "fixed", "random" (the others), or names.
+        Raises FitError for another method, and for a name that is not there.
+        """
+        from hier.estimate.generalised_intervals import confint
+
+        return confint(self, method, level, parameters)
+
+    @property
+    def kenward_roger(self) -> Any:
+        """Not there: its theory is that of Normal responses."""
+        self._refuse("Kenward and Roger's adjustment", "tests() gives z-tests")
+
+    def ranova(self) -> pd.DataFrame:
+        """Not there yet."""
+        self._refuse("ranova()", "compare two fits by anova(), whose p-value for a variance of zero is too large")
+
+    def r2(self) -> pd.Series:
+        """Not there yet."""
+        self._refuse("r2()")
+
+    def icc(self) -> pd.DataFrame:
+        """Not there yet."""
+        self._refuse("icc()")
+
+    def influence(self, group: str | None = None) -> Any:
+        """Not there yet."""
+        self._refuse("influence()")
+
+    def bootstrap(self, *args: Any, **kwargs: Any) -> Any:
+        """Not there yet."""
+        self._refuse("bootstrap()", "simulate() draws responses, which Model fits anew")
+
+    def _refuse(self, what: str, hint: str | None = None) -> NoReturn:
+        raise FitError(
+            f"{what} is for Normal responses with one residual variance",
+            found=f"the family `{self.model.family.name}` with the {self.model.link} link",
+            hint=hint,
+        )
 
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
         """Responses simulated from the fit by its family: a column a simulation, `sim_1` to `sim_n`.

@@ -71,6 +71,12 @@ def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool 
     """
     if method not in ("reml", "ml"):
         raise FitError(f"many responses cannot be fitted by the method `{method}`", expected='"reml" or "ml"')
+    if not model.is_linear_normal:
+        raise FitError(
+            "many responses are fitted at once where they are Normal with one residual variance",
+            found=f"the family `{model.family.name}` with the {model.link} link",
+            hint="fit them one by one: the program is compiled once",
+        )
     values, labels = _responses(model, Y)
     problem = likelihood_problem(model.design, model.structure)
     start = start_of(problem.first, terms_of(model.design, model.structure))[0]

@@ -152,3 +152,28 @@ def slopes_at(
     """Slope of every row's log density in its linear predictor `eta` (n,), and minus its curvature, at x (m,)."""
     score, weights = _slopes_program(approximation)(x, eta, problem)
     return np.asarray(score), np.asarray(weights)
+
+
+@functools.cache
+def _spreads_program(approximation: Approximation) -> Program:
+    def spreads(x: Any, problem: Any) -> tuple[Any, ...]:
+        def at(point: Any) -> Any:
+            found = []
+            for factor in approximation.parameters.outer(point, problem).factors:
+                sd = jnp.sqrt(jnp.sum(factor**2, axis=1))
+                correlation = (factor / sd[:, None]) @ (factor / sd[:, None]).T
+                found += [jnp.log(sd), jnp.arctanh(correlation[jnp.tril_indices(len(sd), -1)])]
+            return jnp.concatenate(found)
+
+        return at(x), jax.jacfwd(at)(x)
+
+    return Program("row_spreads", (approximation,), spreads)
+
+
+@float64
+def spreads_at(x: np.ndarray, problem: Any, approximation: Approximation) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the standard deviations of each factor and Fisher's z of its correlations, these by the lower
+    triangle row after row, in the kernel's units and order; and their derivatives in x (m,).
+    """
+    values, slopes = _spreads_program(approximation)(x, problem)
+    return np.asarray(values), np.asarray(slopes)

@@ -131,3 +131,61 @@ def test_comparison_is_on_the_scale_of_the_predictor():
     totals = table().groupby("g")["count"].sum()
     own = factors["shrinkage_estimate"].droplevel("term")
     assert own[totals.idxmax()] < 0.05 < own[totals.idxmin()]
+
+
+def test_wald_intervals_are_on_the_scales_of_the_parameters():
+    model = hier.Model("count ~ x + (x | g)", table(), family="negbinomial")
+    fit = model.estimate()
+    found = fit.confint()
+    assert list(found.index) == ["Intercept", "x", "shape", "sd_g[Intercept]", "sd_g[x]", "cor_g[Intercept,x]"]
+    half = 1.959963984540054 * fit.coefficients["std_error"]
+    np.testing.assert_allclose(found.loc[["Intercept", "x"], "upper"], fit.fixef + half, rtol=1e-12)
+    sd = fit.varcorr["sdcor"].iloc[0]
+    # symmetric about the estimate on the logarithm's scale
+    assert np.sqrt(found.loc["sd_g[Intercept]"].prod()) == pytest.approx(sd, rel=1e-9)
+    assert list(fit.confint(parameters="fixed").index) == ["Intercept", "x"]
+    with pytest.raises(hier.FitError, match="no parameter `shap`"):
+        fit.confint(parameters="shap")
+
+
+def test_a_standard_deviation_s_error_is_that_of_the_profile_near_the_optimum():
+    """The standard error of log sd, from the curvature of the log-likelihood maximised over everything else."""
+    data = table()
+    fit = fitted("count", "poisson")
+    low, high = np.log(fit.confint(parameters="sd_g[Intercept]").iloc[0])
+    se = (high - low) / (2 * 1.959963984540054)
+    sd = fit.varcorr["sdcor"].iloc[0]
+    import numpyro.distributions as dist
+
+    # a very narrow prior holds the sd where it is put
+    def profile(at):
+        priors = {"sd_g": dist.LogNormal(np.log(at), 1e-4), "Intercept": dist.Normal(0, 1e5), "x": dist.Normal(0, 1e5)}
+        return hier.Model("count ~ x + (1 | g)", data, family="poisson", priors=priors).estimate("map").loglik
+
+    step = 0.05
+    curvature = (profile(sd * np.exp(step)) - 2 * profile(sd) + profile(sd * np.exp(-step))) / step**2
+    assert 1.0 / np.sqrt(-curvature) == pytest.approx(se, rel=0.02)
+
+
+def test_what_is_only_there_for_normal_responses_is_refused():
+    fit = fitted("count", "poisson")
+    for refused in (fit.ranova, fit.r2, fit.icc, fit.influence, fit.bootstrap, lambda: fit.tests("kenward-roger")):
+        with pytest.raises(hier.FitError, match="Normal responses"):
+            refused()
+    with pytest.raises(hier.FitError, match="`method` cannot be 'profile'"):
+        fit.confint("profile")
+    with pytest.raises(hier.FitError, match="one residual variance"):
+        hier.estimate_many(fit.model, np.zeros((200, 2)))
+
+
+def test_terms_are_tested_by_chi_squared_and_models_by_their_likelihoods():
+    fit = fitted("count", "poisson")
+    terms = fit.anova()
+    z = fit.coefficients["statistic"]["x"]
+    assert np.isinf(terms.loc["x", "den_df"])
+    assert terms.loc["x", "statistic"] == pytest.approx(z**2, rel=1e-9)
+    assert terms.loc["x", "p_value"] == pytest.approx(fit.coefficients["p_value"]["x"], rel=1e-9)
+    smaller = hier.Model("count ~ 1 + (1 | g)", table(), family="poisson").estimate()
+    lrt = fit.anova(smaller)
+    assert lrt["chisq"].iloc[1] == pytest.approx(2 * (fit.loglik - smaller.loglik), rel=1e-9)
+    assert fit.hypothesis("x > 0")["p_value"].iloc[0] < 0.001

@@ -1,0 +1,116 @@
+"""Wald intervals of the parameters of a model that is not Normal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hier.errors import FitError, did_you_mean
+from hier.estimate.generalised_setup import set_up
+from hier.estimate.predict import check_choice, check_level, normal_quantile
+from hier.estimate.tables import correlated_pairs
+from hier.kernel.generalised import spreads_at
+from hier.kernel.likelihood import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hier.estimate.generalised_result import GeneralisedEstimate
+
+
+class Scaled(NamedTuple):
+    """A parameter on the scale on which its estimate is nearly Normal: `value`, standard error `se`, and the way `back`
+    to the user's scale.
+    """
+
+    value: float
+    se: float
+    back: Callable[[np.ndarray], np.ndarray]
+
+
+def confint(
+    estimate: GeneralisedEstimate, method: str, level: float, parameters: str | Sequence[str] | None
+) -> pd.DataFrame:
+    """What `GeneralisedEstimate.confint` says."""
+    check_choice("method", method, ("wald",))
+    check_level(level)
+    known = {**_fixed(estimate), **_further(estimate), **_spreads(estimate)}
+    names = _chosen(known, len(estimate.fixef), parameters)
+    sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)
+    bounds = [np.sort(known[name].back(known[name].value + sides * known[name].se)) for name in names]
+    table = pd.DataFrame(np.reshape(bounds, (len(names), 2)), index=names, columns=["lower", "upper"])
+    note = "Wald intervals; of standard deviations and correlations on the log and Fisher's z scale"
+    table.attrs = {"method": method, "level": level, "note": note}
+    return table
+
+
+def _chosen(known: dict[str, Scaled], n_fixed: int, asked: str | Sequence[str] | None) -> list[str]:
+    names = list(known)
+    if asked is None:
+        return names
+    if isinstance(asked, str) and asked not in known and asked in ("fixed", "random"):
+        return names[:n_fixed] if asked == "fixed" else names[n_fixed:]
+    chosen = [asked] if isinstance(asked, str) else list(asked)
+    for name in chosen:
+        if name not in known:
+            raise FitError(
+                f"there is no parameter `{name}`",
+                expected='"fixed", "random", or names of parameters',
+                hint=did_you_mean(str(name), known),
+            )
+    return chosen
+
+
+def _same(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _fixed(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
+    se = np.sqrt(np.diag(estimate.arrays.vcov))
+    return {
+        str(name): Scaled(float(value), float(own), _same)
+        for name, value, own in zip(estimate.fixef.index, estimate.fixef, se, strict=True)
+    }
+
+
+def _further(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
+    """Cutpoints, and the further parameters on the scale of their predictors."""
+    found = {str(n): Scaled(float(v), float(se), _same) for n, v, se in estimate.cutpoints.itertuples()}
+    sd, at = np.sqrt(np.maximum(np.diag(estimate.further.covariance), 0.0)), 0
+    links = estimate.model.likelihood.links[1:]
+    for own, values, link in zip(estimate.model.design.parameters, estimate.further.others, links, strict=True):
+        for key, value in zip(own.keys(), values, strict=True):
+            back = _same if own.has_formula else (lambda ends, link=link: natural(link, ends)[0])
+            found[key] = Scaled(float(value), float(sd[at]), back)
+            at += 1
+    return found
+
+
+def _spreads(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
+    """Standard deviations and correlations of the deviations, NaN for what is at its limit."""
+    model = estimate.model
+    problem, approximation = set_up(model, estimate.method, estimate.nagq)
+    values, slopes = spreads_at(estimate.arrays.search, problem, approximation)
+    with np.errstate(invalid="ignore"):
+        se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, estimate.arrays.variance_cov, slopes))
+    found, at = {}, 0
+    for place, k in enumerate(model.structure.order):
+        own, z = model.design.random_effects[k], problem.units.z[place]
+        q = len(own.names)
+        for i, name in enumerate(own.names):
+            found[f"sd_{own.group}[{name}]"] = _finite(values[at + i] - np.log(z[i]), se[at + i], np.exp)
+        at += q
+        place_of = {(j, i): n for n, (i, j) in enumerate(zip(*np.tril_indices(q, -1), strict=True))}
+        for i, j in correlated_pairs(own.blocks):
+            n = at + place_of[i, j]
+            found[f"cor_{own.group}[{own.names[i]},{own.names[j]}]"] = _finite(values[n], se[n], np.tanh)
+        at += q * (q - 1) // 2
+    return found
+
+
+def _finite(value: float, se: float, back: Callable[[np.ndarray], np.ndarray]) -> Scaled:
+    known = bool(np.isfinite(value) and np.isfinite(se) and se > 0)
+    return Scaled(float(value) if known else np.nan, float(se) if known else np.nan, back)
