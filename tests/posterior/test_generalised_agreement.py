@@ -114,10 +114,10 @@ def agree(name: str, draws: int) -> None:
 
 
 def test_poisson_is_that_of_a_plain_program():
-    agree("poisson", 5_000)
+    agree("poisson", 4_000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_posterior_is_that_of_a_plain_program(name):
-    agree(name, 20_000)
+    agree(name, 8_000)
