@@ -123,18 +123,15 @@ def test_posterior_is_that_of_posteriordb(name):
             continue
         compared += 1
         draws = draws_of(post, place, level)
-        check(parameter, draws, known, heavy=name.startswith("pilots") and place.startswith(("sd_", "b_", "Inter")))
+        check(parameter, draws, known)
     assert compared >= len(places)
 
 
-def check(parameter: str, draws: np.ndarray, known: dict[str, Any], *, heavy: bool) -> None:
-    """Mean within 4 Monte Carlo standard errors and sd within 5 percent; quantiles by the share of draws below them.
-    `heavy`: the sd is infinite or nearly, so that neither it nor the mean is known from draws.
-    """
-    if not heavy:
-        error = draws.std() / np.sqrt(ess_bulk(draws[..., None])[0])
-        assert abs(draws.mean() - known["mean"]) < 4.0 * error, parameter
-        assert draws.std() == pytest.approx(known["sd"], rel=0.05), parameter
+def check(parameter: str, draws: np.ndarray, known: dict[str, Any]) -> None:
+    """Mean within 4 Monte Carlo standard errors and sd within 5 percent; quantiles by the share of draws below them."""
+    error = draws.std() / np.sqrt(ess_bulk(draws[..., None])[0])
+    assert abs(draws.mean() - known["mean"]) < 4.0 * error, parameter
+    assert draws.std() == pytest.approx(known["sd"], rel=0.05), parameter
     for quantile, value in known.get("quantiles", {}).items():
         below, share = draws < value, float(quantile.removesuffix("%")) / 100.0
         error = np.sqrt(share * (1.0 - share) / ess_bulk(below.astype(float)[..., None])[0])
