@@ -1,0 +1,108 @@
+"""What NUTS samples of a model that is not Normal, as values of the sites of the full NumPyro program."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import handlers
+from numpyro.distributions import biject_to
+from numpyro.infer.util import potential_energy
+
+import hier
+from hier.kernel.conditional import LEAST_CURVATURE
+from hier.kernel.covariance import sd_columns
+from hier.kernel.precision import float64
+from hier.posterior.generalised import Placed, RowSampled, _natural, sampled_of
+
+
+class Pair(NamedTuple):
+    """Log densities at several points: that which is sampled, and the program's with the volume of the map."""
+
+    sampled: np.ndarray
+    program: np.ndarray
+
+
+@float64
+def at_random_points(model: hier.Model, seed: int = 0, points: int = 4) -> Pair:
+    """Both log densities of the sampled vector, each up to a constant of its own.
+
+    The program's is over the unconstrained values of its sites, deviations included; the log volume of the map from
+    the sampled vector to these is found by automatic differentiation of the draws that a user gets. The deviations
+    are transported by the expansion at an arbitrary point: whatever it is, the density has to be exact.
+    """
+    sampled, problem = sampled_of(model)
+    rng = np.random.default_rng(seed)
+    placed = placed_anywhere(sampled, problem, rng)
+    program = model.numpyro_model(noncentred=False)
+    trace = handlers.trace(handlers.seed(program, jax.random.key(0))).get_trace()
+    own = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
+    transforms = {name: biject_to(site["fn"].support) for name, site in own.items()}
+
+    def unconstrained(vector: Any) -> dict[str, Any]:
+        values = sites(model, sampled, placed, vector)
+        assert values.keys() == own.keys()
+        return {name: transforms[name].inv(value) for name, value in values.items()}
+
+    def flat(vector: Any) -> Any:
+        return jnp.concatenate([jnp.ravel(value) for value in unconstrained(vector).values()])
+
+    @jax.jit
+    def both(vector: Any) -> tuple[Any, Any]:
+        found = -potential_energy(program, (), {}, unconstrained(vector))
+        volume = jnp.linalg.slogdet(jax.jacfwd(flat)(vector))[1]
+        return -0.5 * sampled.neg2_log_density(vector, placed), found + volume
+
+    vectors = 0.7 * rng.normal(size=(points, sampled.size))
+    found = np.array([both(vector) for vector in vectors])
+    return Pair(*found.T)
+
+
+def placed_anywhere(sampled: RowSampled, problem: Any, rng: np.random.Generator) -> Placed:
+    """Deviations placed by the expansion at random parameters and deviations."""
+    model, rows = sampled.conditional, problem.rows
+    outer = sampled.density.outer(0.3 * rng.normal(size=sampled.n_dense), problem)
+    eta = model.mean_predictor(outer, _some_deviations(rows, rng), rows)
+    return Placed(problem, model.expanded(eta, outer, rows, LEAST_CURVATURE))
+
+
+def _some_deviations(rows: Any, rng: np.random.Generator) -> Any:
+    from hier.kernel.conditional import no_deviations
+
+    return jax.tree.map(lambda u: 0.3 * rng.normal(size=u.shape), no_deviations(rows, with_fixed=False))
+
+
+def sites(model: hier.Model, sampled: RowSampled, placed: Placed, vector: Any) -> dict[str, Any]:
+    """The values of the program's sites at a sampled vector, from the draw that a user gets of it."""
+    draw = _natural(vector, placed, sampled)
+    natural, _ = sampled.density.natural(vector[: sampled.n_dense], placed.problem)
+    priors = model.priors
+    found = _at_means({f"beta[{name}]": value for name, value in zip(priors.beta, draw.beta, strict=True)}, priors)
+    if priors.cutpoints:
+        shift = priors.column_means @ draw.beta if priors.centred_intercept else 0.0
+        found["cutpoints_at_means" if priors.centred_intercept else "cutpoints"] = draw.cutpoints - shift
+    for own, values in zip(priors.parameters, draw.others, strict=True):
+        found |= _at_means(dict(zip(own.priors, values, strict=True)), own)
+    for k, (random, own) in enumerate(zip(model.design.random_effects, priors.groups, strict=True)):
+        at = model.structure.order.index(k)
+        starts = [start for start, _ in sd_columns(random.blocks)]
+        found |= {key: draw.sd[at][start] for key, start in zip(own.sd_keys(), starts, strict=True)}
+        found |= {f"cor_variable_{random.group}_{m}": value for m, value in enumerate(natural.cor[at])}
+        found[f"b_{random.group}"] = draw.b[at]
+    return found
+
+
+def _at_means(values: dict[str, Any], own: Any) -> dict[str, Any]:
+    """Coefficients, but in place of an intercept whose prior is at the columns' means the predictor there."""
+    intercepts = [name for name in values if "Intercept" in name]
+    if own.centred_intercept and intercepts:
+        (intercept,) = intercepts
+        slopes = [
+            mean * value
+            for mean, (name, value) in zip(own.column_means, values.items(), strict=True)
+            if name != intercept
+        ]
+        return values | {intercept: values[intercept] + sum(slopes)}
+    return values
