@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = 1e-10  # of the largest information: a direction of the variances with less is left out
 ZERO = 1e-10
+NEAR = 1e-2
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class KenwardRoger:
         """Denominator degrees of freedom and scale of F for independent rows (k, p).
 
         The names are those of Kenward and Roger (1997), section 3. The two quotients that are 0 / 0 in balanced designs
-        are 1 there, and the statistic is then Hotelling's.
+        are 1 there, and the statistic is then Hotelling's. With few levels the formulas ask for at most four degrees of
+        freedom, where F has no variance; they are continued to there, as pbkrtest does.
         """
         k = len(rows)
         theta = rows.T @ np.linalg.solve(rows @ self.asymptotic @ rows.T, rows)
@@ -63,17 +65,26 @@ class KenwardRoger:
         A2 = float(np.einsum("ijm,jin,mn->", pushed, pushed, self.variance_cov))
         if A2 <= 0.0:
             return np.inf, 1.0
+        if k == 1:  # what the formulas below come to, without their pole where F stops having a variance
+            return 2.0 / A2, 1.0
         B = (A1 + 6.0 * A2) / (2.0 * k)
         g = ((k + 1) * A1 - (k + 4) * A2) / ((k + 2) * A2)
         divisor = 3 * k + 2.0 * (1.0 - g)
         c1, c2, c3 = g / divisor, (k - g) / divisor, (k + 2 - g) / divisor
-        above = 1.0 + c1 * B
+        above, below = 1.0 + c1 * B, 1.0 - c3 * B
         ratio = _quotient(1.0 - A2 / k, 1.0 - c2 * B)
-        rho = ratio**2 * (0.0 if abs(above) < ZERO else above) / ((1.0 - c3 * B) * k)
-        if k * rho <= 1.0:  # the variance of F is that of a chi-squared variable
+        excess = ratio**2 * (0.0 if abs(above) < ZERO else above) - below
+        if below > 0.0 and excess <= 0.0:  # the variance of F is that of a chi-squared variable
             return np.inf, 1.0 - A2 / k
-        df = 4.0 + (k + 2) / (k * rho - 1.0)
-        return float(df), float(df * (1.0 - A2 / k) / (df - 2.0)) if k > 1 else 1.0
+        # with `below` negative F has four degrees of freedom or fewer, and no variance; its moments' formulas go on
+        df = 4.0 + (k + 2) * below / excess
+        if abs(df - 2.0) < NEAR:  # where F stops having a mean, as pbkrtest has it
+            return float(df), 1.0
+        scale = df * (1.0 - A2 / k) / (df - 2.0)
+        if df > 0.0 and scale > 0.0:
+            return float(df), float(scale)
+        # no F has such moments: the fewest degrees of freedom of a single row
+        return float(self.df(rows).min()), 1.0
 
 
 def _quotient(above: float, below: float) -> float:

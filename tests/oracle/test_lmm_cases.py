@@ -12,7 +12,8 @@ import pytest
 import hier
 
 HERE = Path(__file__).parent
-CASES = json.loads((HERE / "lmm_cases.json").read_text(encoding="utf-8"))["cases"]
+FILES = ("lmm_cases.json", "more_lmm_cases.json")
+CASES = [case for name in FILES for case in json.loads((HERE / name).read_text(encoding="utf-8"))["cases"]]
 
 
 def label(value) -> object:
@@ -95,3 +96,22 @@ def check_modes(fit, term):
         assert (off <= 1e-4 * sds[level] + 1e-6 * fit.sigma).all(), (group, level)
     for level, expected in term.get("sds", {}).items():
         np.testing.assert_allclose(sds[level], expected, rtol=1e-4, atol=1e-6 * fit.sigma, err_msg=f"{group} {level}")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "kenward_roger" in case["expected"]], ids=lambda case: case["name"]
+)
+def test_kenward_roger_equals_pbkrtest(case):
+    """One of them has fewer than four degrees of freedom, where F has no variance."""
+    expected = case["expected"]["kenward_roger"]
+    found = hier.Model(case["formula"], frame(case)).estimate().tests("kenward-roger")
+    np.testing.assert_allclose(found["std_error"], expected["se"], rtol=1e-5)
+    np.testing.assert_allclose(found["df"], expected["df"], rtol=1e-4)
+
+
+def test_kenward_roger_f_where_f_has_no_variance():
+    """pbkrtest: F = 193.232774949481 on 3 and 2.98426977954002 degrees of freedom."""
+    (case,) = [case for case in CASES if case["name"] == "no_intercept_factor"]
+    row = hier.Model(case["formula"], frame(case)).estimate().anova(ddf="kenward-roger").loc["r"]
+    assert row["statistic"] == pytest.approx(193.232774949481, rel=1e-5)
+    assert row["den_df"] == pytest.approx(2.98426977954002, rel=1e-5)
