@@ -15,7 +15,7 @@ import hier
 from hier.kernel.conditional import LEAST_CURVATURE
 from hier.kernel.covariance import sd_columns
 from hier.kernel.precision import float64
-from hier.posterior.generalised import Placed, RowSampled, _natural, sampled_of
+from hier.posterior.generalised import Placed, RowSampled, _natural, _placing, sampled_of
 
 
 class Pair(NamedTuple):
@@ -65,7 +65,7 @@ def placed_anywhere(sampled: RowSampled, problem: Any, rng: np.random.Generator)
     model, rows = sampled.conditional, problem.rows
     outer = sampled.density.outer(0.3 * rng.normal(size=sampled.n_dense), problem)
     eta = model.mean_predictor(outer, _some_deviations(rows, rng), rows)
-    return Placed(problem, model.expanded(eta, outer, rows, LEAST_CURVATURE))
+    return Placed(problem, model.expanded(eta, outer, _placing(rows, outer.cutpoints), LEAST_CURVATURE))
 
 
 def _some_deviations(rows: Any, rng: np.random.Generator) -> Any:
