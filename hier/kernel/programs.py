@@ -7,6 +7,7 @@ was traced from.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -89,12 +90,24 @@ class Program:
 
     def _path(self, leaves: list[Any], tree: Any, platform: str) -> Path | None:
         """Where the trace is kept; None where it depends on code that `_source` does not cover."""
-        if not _is_covered(tree):
+        if not (_is_covered(tree) and _is_kept(self._key)):
             return None
         shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
         options = [getattr(jax.config, name) for name in TRACED_UNDER]
         key = repr((self._key, str(tree), shapes, platform, options)) + _source()
         return _folder() / f"{self._key[0]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.stablehlo"
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether what a program was built with is known by its name in another process too: a user's own density may
+    change without changing its name, and says so by `is_kept`.
+    """
+    if isinstance(value, tuple):
+        return all(map(_is_kept, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [getattr(value, field.name) for field in dataclasses.fields(value)]
+        return getattr(value, "is_kept", True) and all(map(_is_kept, fields))
+    return True
 
 
 def _is_covered(value: Any) -> bool:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hier.kernel.conditional import Conditional, Theta
+from hier.kernel.densities import poisson
+from hier.kernel.laplace import Approximation
+from hier.kernel.likelihood import Likelihood
+from hier.kernel.links import LINKS
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 
@@ -86,3 +93,14 @@ def test_a_structure_of_the_users_own_is_not_kept(folder):
 
     np.testing.assert_array_equal(Counted()(Own(TREE))[0], 5.0)
     assert not list(folder.glob("traced/*"))
+
+
+def test_a_family_of_the_users_own_is_not_kept(folder):
+    """Nor is what was built with one: under the same name the next process may have another density."""
+    built_in = Likelihood("poisson", poisson, (LINKS["log"],))
+    own = dataclasses.replace(built_in, is_kept=False)
+    Counted(fixed=(Approximation(Conditional(built_in), Theta((), 0, False)),))(TREE)
+    assert len(list(folder.glob("traced/*"))) == 1
+    for fixed in ((own,), (Approximation(Conditional(own), Theta((), 0, False)),), ((own, 1), "a")):
+        np.testing.assert_array_equal(Counted(fixed=fixed)(TREE)[0], 5.0)
+    assert len(list(folder.glob("traced/*"))) == 1
