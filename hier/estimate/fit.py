@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from hier.errors import FitError
-from hier.estimate.components import flat_directions
-from hier.estimate.result import Arrays, Estimate, TermArrays
+from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units, variance_covariance
+from hier.estimate.result import Arrays, Estimate
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.crossproducts import Units
-from hier.kernel.fit import BOUNDARY, PointFit, fit_density, fit_likelihood
+from hier.kernel.fit import PointFit, fit_density, fit_likelihood
 from hier.kernel.moments import start_of
 from hier.model import Model
 from hier.model.density import Density
@@ -88,24 +88,19 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         beta=units.centre[back] + basis @ fit.beta,
         vcov=basis @ fit.vcov @ basis.T,
         vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
-        variance_cov=2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True),
+        variance_cov=variance_covariance(fit.hessian),
         search=fit.x,
-        terms=_terms_in_user_units(model, problem, fit),
+        terms=terms_in_user_units(model, units.z, fit, y=units.y, sigma=fit.sigma),
     )
-    flat = _flat_directions(model, problem, fit)
+    flat = flat_terms(model, units.z, fit)
     return Estimate(
         model=model,
         method=method,
         objective=objective,
-        loglik=-0.5 * neg2_loglik,
-        n_parameters=n_parameters,
-        aic=neg2_loglik + 2.0 * n_parameters,
-        bic=neg2_loglik + n_parameters * float(np.log(n)),
-        nobs=n,
-        df_resid=n - n_parameters,
+        **criteria(neg2_loglik, n_parameters, n),
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=_message(fit, flat),
+        message=message(fit, flat),
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
@@ -117,42 +112,3 @@ def in_response_units(value: float, units: Units, n: int, *, reml: bool = False)
     """
     found = value + 2.0 * n * float(np.log(units.y))
     return found - 2.0 * float(units.log_det_basis) if reml else found
-
-
-def _terms_in_user_units(model: Model, problem: Problem, fit: PointFit) -> tuple[TermArrays, ...]:
-    """Covariance factors and deviations of each grouping factor, in the design's order and the user's units."""
-    units, order = problem.units, model.structure.order
-    found = []
-    for k, random in enumerate(model.design.random_effects):
-        at, J = order.index(k), random.n_levels
-        scale = units.y / units.z[at]
-        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
-        found.append(
-            TermArrays(
-                factor=fit.sigma * scale[:, None] * fit.factors[at],
-                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
-                deviations_cov=np.moveaxis(spread, 2, 0),
-            )
-        )
-    return tuple(found)
-
-
-def _flat_directions(model: Model, problem: Problem, fit: PointFit) -> list[str]:
-    """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
-    effects = [model.design.random_effects[k] for k in model.structure.order]
-    return flat_directions(effects, fit.factors, problem.units.z, BOUNDARY)
-
-
-def _message(fit: PointFit, flat: list[str]) -> str:
-    """The end of the search in a sentence or two, and the directions in which a singular fit is flat."""
-    steps = f"{int(fit.steps)} Newton steps"
-    if not fit.converged:
-        largest = float(np.abs(fit.gradient).max())
-        return (
-            f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
-        )
-    said = f"converged after {steps}"
-    if flat:
-        has = "has" if len(flat) == 1 else "have"
-        said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
-    return said

@@ -6,13 +6,13 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from hier.errors import FitError
-from hier.estimate.components import flat_directions
+from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units, variance_covariance
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
-from hier.estimate.result import Arrays, TermArrays
+from hier.estimate.result import Arrays
 from hier.kernel.covariance import n_theta
-from hier.kernel.fit import BOUNDARY
 from hier.kernel.generalised import RowFit, fit_rows
+from hier.kernel.likelihood import natural
 from hier.model import Model
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
@@ -64,11 +64,11 @@ def _check_quadrature(model: Model, method: str, nagq: int) -> None:
 
 def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> GeneralisedEstimate:
     design, units = model.design, problem.units
-    n_cut, p, n = model.likelihood.n_cutpoints, len(design.names), design.nobs
+    n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
-    hessian_inverse = 2.0 * np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True)
+    of_search = variance_covariance(fit.hessian)
     slopes = to_user @ fit.slopes
-    covariance = slopes @ hessian_inverse @ slopes.T
+    covariance = slopes @ of_search @ slopes.T
     if method == "reml":
         covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
     coefficients = to_user @ fit.coefficients
@@ -77,29 +77,24 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     correction = 2.0 * np.log(np.diag(units.basis)).sum() if method == "reml" else 0.0
     objective, neg2_loglik = float(fit.value) - correction, float(fit.neg2_loglik) - correction
     n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
-    flat = flat_directions([design.random_effects[k] for k in model.structure.order], fit.factors, units.z, BOUNDARY)
+    flat = flat_terms(model, units.z, fit)
     start = len(coefficients) - p
     return GeneralisedEstimate(
         model=model,
         method=method,
         objective=objective,
-        loglik=-0.5 * neg2_loglik,
-        n_parameters=n_parameters,
-        aic=neg2_loglik + 2.0 * n_parameters,
-        bic=neg2_loglik + n_parameters * float(np.log(n)),
-        nobs=n,
-        df_resid=n - n_parameters,
+        **criteria(neg2_loglik, n_parameters, design.nobs),
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=_message(fit, flat, [*_at_limit(model, others), *_separated(model, fit.eta)]),
+        message=message(fit, flat, [*_at_limit(model, others), *_separated(model, fit.eta)]),
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
             vcov=covariance[start:, start:],
             vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
-            variance_cov=hessian_inverse,
+            variance_cov=of_search,
             search=fit.x,
-            terms=_terms_in_user_units(model, problem, fit),
+            terms=terms_in_user_units(model, units.z, fit),
         ),
         further=Further(
             nagq=int(nagq),
@@ -116,23 +111,7 @@ def _sigma(model: Model, others: list[np.ndarray]) -> float:
     at = model.family.precision_at
     if at is None or model.design.parameters[at].has_formula:
         return 1.0
-    return float(np.exp(others[at][0]))
-
-
-def _terms_in_user_units(model: Model, problem: RowProblem, fit: RowFit) -> tuple[TermArrays, ...]:
-    found = []
-    for k, random in enumerate(model.design.random_effects):
-        at, J = model.structure.order.index(k), random.n_levels
-        scale = 1.0 / problem.units.z[at]
-        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
-        found.append(
-            TermArrays(
-                factor=scale[:, None] * fit.factors[at],
-                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
-                deviations_cov=np.moveaxis(spread, 2, 0),
-            )
-        )
-    return tuple(found)
+    return float(natural(model.likelihood.links[1 + at], others[at])[0][0])
 
 
 def _at_limit(model: Model, others: list[np.ndarray]) -> list[str]:
@@ -156,19 +135,3 @@ def _separated(model: Model, eta: np.ndarray) -> list[str]:
         "some fitted probabilities are 0 or 1 to all digits: the columns separate the outcomes, so that some fixed "
         'effects have no finite estimate; use priors (method="map" or sample())'
     ]
-
-
-def _message(fit: RowFit, flat: list[str], others: list[str]) -> str:
-    """The end of the search in a few sentences."""
-    steps = f"{int(fit.steps)} Newton steps"
-    if not fit.converged:
-        largest = float(np.abs(fit.gradient).max())
-        said = (
-            f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
-        )
-    else:
-        said = f"converged after {steps}"
-    if flat and fit.converged:
-        has = "has" if len(flat) == 1 else "have"
-        said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
-    return "; ".join([said, *others])

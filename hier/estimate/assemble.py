@@ -1,0 +1,79 @@
+"""What every point estimate reports of a fit in the kernel's units, whatever the response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hier.estimate.components import flat_directions
+from hier.estimate.result import TermArrays
+from hier.kernel.fit import BOUNDARY
+from hier.model import Model
+
+
+def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]:
+    """Log-likelihood, AIC and BIC, and what they count, by the names of an estimate's fields. Source: lme4's `logLik`,
+    which counts all rows for BIC.
+    """
+    return {
+        "loglik": -0.5 * neg2_loglik,
+        "n_parameters": n_parameters,
+        "aic": neg2_loglik + 2.0 * n_parameters,
+        "bic": neg2_loglik + n_parameters * float(np.log(nobs)),
+        "nobs": nobs,
+        "df_resid": nobs - n_parameters,
+    }
+
+
+def terms_in_user_units(
+    model: Model, z: Sequence[np.ndarray], fit: Any, *, y: float = 1.0, sigma: float = 1.0
+) -> tuple[TermArrays, ...]:
+    """Covariance factors and deviations of each grouping factor, in the design's order and the user's units.
+
+    `z`: each column's unit, in the kernel's order; `y`: the response's unit; `sigma`: what the factors are relative to,
+    in the kernel's units. `fit` has `factors` (q, q), `deviations` (q, J) and `deviations_cov` (q, q, J).
+    """
+    order, found = model.structure.order, []
+    for k, random in enumerate(model.design.random_effects):
+        at, J = order.index(k), random.n_levels
+        scale = y / z[at]
+        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
+        found.append(
+            TermArrays(
+                factor=sigma * scale[:, None] * fit.factors[at],
+                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
+                deviations_cov=np.moveaxis(spread, 2, 0),
+            )
+        )
+    return tuple(found)
+
+
+def flat_terms(model: Model, z: Sequence[np.ndarray], fit: Any) -> list[str]:
+    """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
+    effects = [model.design.random_effects[k] for k in model.structure.order]
+    return flat_directions(effects, fit.factors, z, BOUNDARY)
+
+
+def variance_covariance(hessian: np.ndarray) -> np.ndarray:
+    """Covariance (m, m) of what a search was over, from the Hessian of -2 log density; a flat direction has none."""
+    return 2.0 * np.linalg.pinv(hessian, rcond=1e-10, hermitian=True)
+
+
+def message(fit: Any, flat: Sequence[str], others: Sequence[str] = ()) -> str:
+    """The end of the search in a sentence or two, the directions in which a singular fit is flat, and what else is to
+    be said. `fit` has `steps`, `converged` and `gradient` (m,).
+    """
+    steps = f"{int(fit.steps)} Newton steps"
+    if not fit.converged:
+        largest = float(np.abs(fit.gradient).max())
+        said = (
+            f"no convergence after {steps}; the largest slope left is {largest:.2g}, so do not rely on these estimates"
+        )
+        return "; ".join([said, *others])
+    said = f"converged after {steps}"
+    if flat:
+        has = "has" if len(flat) == 1 else "have"
+        said += f"; boundary (singular) fit: {', '.join(flat)} {has} an estimated variance of zero"
+    return "; ".join([said, *others])
