@@ -156,7 +156,7 @@ def run(
 @app.command()
 @refusals_on_stderr
 def estimate(model: MODEL, data: DATA = None, family: FAMILY = None, link: LINK = None, method: METHOD = None) -> None:
-    """Print the point estimates (REML)."""
+    """Print the point estimates: REML of a Normal response, otherwise maximum likelihood."""
     from hier.jobs import build, estimate_of
 
     model_file = _model_file(model, data, method, family=family, link=link)

@@ -10,7 +10,7 @@ import pandas as pd
 from hier.design import read_frame
 from hier.errors import FitError
 from hier.estimate import predict as normal
-from hier.estimate.generalised_result import expected
+from hier.estimate.generalised_result import expected, expected_with_slope
 from hier.estimate.predict import Random, check_choice
 from hier.estimate.simulate import check_count, simulated_deviations
 from hier.kernel.densities import Observed
@@ -18,8 +18,6 @@ from hier.kernel.likelihood import draw_rows
 
 if TYPE_CHECKING:
     from hier.estimate.generalised_result import GeneralisedEstimate
-
-STEP = 1e-4  # of a linear predictor, for the slope of the mean
 
 
 def predict(
@@ -41,11 +39,8 @@ def predict(
     others = _others(estimate, data)
     if isinstance(found, pd.Series):
         return pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
-    eta = found["fit"].to_numpy()
-    slope = (expected(estimate, [eta + STEP, *others]) - expected(estimate, [eta - STEP, *others])) / (2.0 * STEP)
-    table = pd.DataFrame(
-        {"fit": expected(estimate, [eta, *others]), "se": np.abs(slope) * found["se"]}, index=found.index
-    )
+    mean, slope = expected_with_slope(estimate, [found["fit"].to_numpy(), *others])
+    table = pd.DataFrame({"fit": mean, "se": np.abs(slope) * found["se"]}, index=found.index)
     if interval is not None:
         ends = np.stack([expected(estimate, [found[end].to_numpy(), *others]) for end in ("lower", "upper")])
         table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)

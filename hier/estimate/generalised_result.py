@@ -16,13 +16,12 @@ from hier.estimate.predict import Random
 from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
 from hier.estimate.units import Solved
+from hier.kernel.conditional import LEAST_CURVATURE
 from hier.kernel.crossproducts import Units
 from hier.kernel.densities import Observed
 from hier.kernel.generalised import expansion_at, slopes_at
 from hier.kernel.likelihood import natural, of_rows
 from hier.kernel.prediction import prediction_errors
-
-LEAST_WEIGHT = 1e-10  # of a row whose log density is not curved downwards
 
 
 class Further(NamedTuple):
@@ -117,7 +116,7 @@ class GeneralisedEstimate(Estimate):
         """
         problem, approximation = set_up(self.model, self.method, self.nagq)
         score, weights = slopes_at(self.arrays.search, self.further.eta, problem, approximation)
-        weights = np.maximum(weights, LEAST_WEIGHT)
+        weights = np.maximum(weights, LEAST_CURVATURE)
         return self.further.eta + score / weights, weights
 
     @cached_property
@@ -171,7 +170,7 @@ class GeneralisedEstimate(Estimate):
         records = table.to_dict("records")
         return pd.DataFrame([*records[:at], *further, *records[at:]], columns=table.columns)
 
-    def summary(self, ddf: str = "none") -> str:
+    def summary(self) -> str:  # type: ignore[override]
         """The block that lme4 prints of a generalised model, with z-tests."""
         from hier.estimate.generalised_summary import summarise
 
@@ -254,14 +253,21 @@ class GeneralisedEstimate(Estimate):
         return simulate(self, n, seed, conditional)
 
 
-def expected(estimate: GeneralisedEstimate, predictors: list[np.ndarray], trials: Any = None) -> np.ndarray:
-    """Expected responses (n,) from the linear predictor of each parameter; shares where there are trials."""
-    model, design = estimate.model, estimate.model.design
+def expected(estimate: GeneralisedEstimate, predictors: list[np.ndarray]) -> np.ndarray:
+    """Expected responses (n,) from the linear predictor (n,) of each parameter; shares where there are trials."""
+    return expected_with_slope(estimate, predictors)[0]
+
+
+def expected_with_slope(estimate: GeneralisedEstimate, predictors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Expected responses (n,), and their derivatives in the linear predictor of the mean (n,).
+
+    Raises FitError for a family that does not say what its mean is.
+    """
+    model = estimate.model
     if model.family.mean is None:
         raise FitError(
             f"the family `{model.family.name}` does not say what its mean is", hint="register it with a function `mean`"
         )
-    ones = np.ones(len(predictors[0]))
+    ones = np.ones(len(predictors[0]))  # one trial, so that a count of successes is a share
     observed = Observed(ones, ones, estimate.further.cutpoints)
-    values = of_rows(model.family.mean, model.likelihood, observed, predictors)
-    return values if design.trials is None or trials is None else trials * values
+    return of_rows(model.family.mean, model.likelihood, observed, predictors)

@@ -97,7 +97,7 @@ def run(
         with _timed(seconds, "report"):
             report_of(comparison, folder / "report.html")
         times = {"started": started, "ended": _now(), "seconds": seconds}
-        finish(folder, {**times, **_provenance(model_file, posterior), "versions": versions()})
+        finish(folder, {**times, **_provenance(model_file, comparison), "versions": versions()})
     return Path(out)
 
 
@@ -122,7 +122,7 @@ def load_comparison(path: str | Path) -> Comparison:
     return compare(estimate_of(model_file, build(model_file)), load_posterior(path / "posterior.nc"))
 
 
-def _provenance(model_file: ModelFile, posterior: Posterior) -> dict[str, Any]:
+def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]:
     """What was fitted, to which bytes, with which settings: those in force, wherever they were set."""
     csv = data_path(model_file)
     return {
@@ -134,12 +134,12 @@ def _provenance(model_file: ModelFile, posterior: Posterior) -> dict[str, Any]:
             "name": model_file.data,
             "folder": str(model_file.folder.resolve()),
             "sha256": None if csv is None else hashlib.sha256(csv.read_bytes()).hexdigest(),
-            "rows": len(posterior.observed),
+            "rows": len(comparison.posterior.observed),
         },
         "settings": {
-            "method": model_file.method,
             **dataclasses.asdict(model_file.sampling),
-            "warmup": posterior.settings.warmup,
+            "method": comparison.estimate.method,
+            "warmup": comparison.posterior.settings.warmup,
         },
     }
 

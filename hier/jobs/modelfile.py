@@ -67,8 +67,9 @@ class Sampling:
 class ModelFile:
     """What a model file says, checked.
 
-    `data`: as written. `folder`: where its path begins. `formulas`, `priors`: text by parameter. `path`, `text`: the
-    file and what stands in it; both None where formula and data were given in place of a file.
+    `data`: as written. `folder`: where its path begins. `formulas`, `priors`: text by parameter. `method`: of the
+    estimate, None for the one that goes with the family. `path`, `text`: the file and what stands in it; both
+    None where formula and data were given in place of a file.
     """
 
     formula: str
@@ -83,7 +84,7 @@ class ModelFile:
     formulas: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = Sampling()
-    method: str = "reml"
+    method: str | None = None
     path: Path | None = None
     text: str | None = field(default=None, repr=False)
 
@@ -204,7 +205,7 @@ def render(model_file: ModelFile) -> str:
         "formulas": model_file.formulas,
         "priors": model_file.priors,
         "sample": settings,
-        "estimate": {"method": model_file.method},
+        "estimate": {} if model_file.method is None else {"method": model_file.method},
     }
     blocks = [_lines(top), *([f"[{name}]", *_lines(table)] for name, table in tables.items() if table)]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"

@@ -20,7 +20,7 @@ import numpy as np
 from hier.kernel.covariance import Terms, n_theta, relative_factors
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.densities import Observed
-from hier.kernel.deviations import Eliminated, deviations, eliminate
+from hier.kernel.deviations import Eliminated, deviations, eliminate, scaled
 from hier.kernel.likelihood import Likelihood
 from hier.kernel.marginal import cholesky
 from hier.kernel.rows import Rows, weighted_products
@@ -90,7 +90,7 @@ class Conditional:
 
     def deviations_of(self, factors: Sequence[Any], u: Sequence[Any]) -> tuple[Any, ...]:
         """b = L u of every factor (q, J)."""
-        return tuple(jnp.sum(factor[:, :, None] * own[None], axis=1) for factor, own in zip(factors, u, strict=True))
+        return tuple(scaled(factor, own) for factor, own in zip(factors, u, strict=True))
 
     def random_part(self, factors: Sequence[Any], u: Sequence[Any], rows: Rows) -> Any:
         """Z L u in every row (n,)."""
@@ -122,6 +122,16 @@ class Conditional:
         value, change = jax.jvp(score, (eta,), (jnp.ones_like(eta),))
         return value, -change
 
+    def working(self, eta: Any, given: Any, outer: Outer, rows: Rows, least: float) -> tuple[Any, Any]:
+        """The weights (n,) of the Normal model that the log density is near `eta` (n,), none below `least`, and its
+        response less what is `given` of the predictor (n,), times the weights.
+
+        Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.5.
+        """
+        score, weights = self.slopes(eta, outer, rows)
+        weights = jnp.maximum(weights, least)
+        return weights, score + weights * (eta - given)
+
     def neg2_log_joint(self, eta: Any, outer: Outer, inner: Inner, rows: Rows) -> Any:
         """-2 log density of the response and the spherical deviations, less the constant of the latter."""
         squares = sum(jnp.sum(u**2) for u in inner.u)
@@ -143,9 +153,7 @@ class Conditional:
         """The cross-products of the weighted Normal model that the log density is near a linear predictor `eta` (n,) of
         the mean: with the fixed effects' columns, and last with what they and the deviations take the place of.
         """
-        score, weights = self.slopes(eta, outer, rows)
-        weights = jnp.maximum(weights, least)
-        working = score + weights * (eta - rows.offsets[0])
+        weights, working = self.working(eta, rows.offsets[0], outer, rows, least)
         return weighted_products(rows, weights, jnp.concatenate([weights * rows.X.T, working[None]]))
 
     def solve(self, outer: Outer, weights: Any, column: Any, rows: Rows) -> Inner:
@@ -172,9 +180,8 @@ class Conditional:
         curvature is taken as less than `least`.
         """
         eta = self.mean_predictor(outer, inner, rows)
-        score, weights = self.slopes(eta, outer, rows)
-        weights = jnp.maximum(weights, least)
-        there = self.solve(outer, weights, score + weights * (eta - self._given(outer, rows)), rows)
+        weights, working = self.working(eta, self._given(outer, rows), outer, rows, least)
+        there = self.solve(outer, weights, working, rows)
         change = self.mean_predictor(outer, there, rows) - eta
         moved = sum(jnp.sum((new - old) ** 2) for new, old in zip(there.u, inner.u, strict=True))
         return there, jnp.sum(weights * change**2) + moved

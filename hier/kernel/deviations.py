@@ -99,14 +99,14 @@ def deviations(
         if noise is not None:
             right = right + noise[k]
         found.insert(0, back_substitute(upper, right))
-        outer.insert(0, _scaled(factors[k], found[0]))
+        outer.insert(0, scaled(factors[k], found[0]))
     spherical = (*found, *dense)
     return Deviations(
-        spherical, (*outer, *(_scaled(factor, u) for factor, u in zip(factors[n_levels:], dense, strict=True)))
+        spherical, (*outer, *(scaled(factor, u) for factor, u in zip(factors[n_levels:], dense, strict=True)))
     )
 
 
-def _scaled(factor: jax.Array, u: jax.Array) -> jax.Array:
+def scaled(factor: jax.Array, u: jax.Array) -> jax.Array:
     """L u_j of every level, (q, J)."""
     return jnp.sum(factor[:, :, None] * u[None], axis=1)
 

@@ -45,10 +45,18 @@ class Likelihood:
 @float64
 def of_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
-) -> np.ndarray:
-    """What a function of `Observed` and of a family's parameters, such as its mean, is in every row."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a function of `Observed` and of a family's parameters, such as its mean, is in every row (n,), and its
+    derivative in the linear predictor of the first parameter (n,).
+    """
     known = Observed(*map(jnp.asarray, observed))
-    return np.asarray(function(known, *likelihood.parameters([jnp.asarray(eta) for eta in predictors])))
+    first, *others = map(jnp.asarray, predictors)
+
+    def value(eta: Any) -> Any:
+        return function(known, *likelihood.parameters([eta, *others]))
+
+    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
+    return np.asarray(found), np.asarray(slope)
 
 
 @float64

@@ -23,8 +23,8 @@ from hier.kernel.marginal import fixed_effects, fixed_effects_form, flat_prior, 
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
 
-AT_ONCE = 250  # responses in one call of the program: enough to fill the processor, few enough to stay in its cache
-ENTRIES_AT_ONCE = 20_000_000  # of all products of a batch with its responses
+AT_ONCE = 250  # fits in one call of the program: enough to fill the processor, few enough to stay in its cache
+ENTRIES_AT_ONCE = 20_000_000  # of all products of a batch
 
 
 class ManyFits(NamedTuple):
@@ -120,7 +120,7 @@ def fit_many(
     """
     n_responses, p = Y.shape[1], X.shape[1]
     size = sum(term.n_levels * term.Z.shape[1] for term in random) * (p + 1)
-    at_once = int(max(1, min(AT_ONCE, n_responses, ENTRIES_AT_ONCE // size)))
+    at_once = fits_at_once(n_responses, size)
     sorted_rows = [_Sorted.of(term, weights) for term in random]
     basis = X @ (units.basis / units.y)  # orthonormal columns, times the root of n
     program = _program(terms, reml)
@@ -134,6 +134,11 @@ def fit_many(
     found = in_batches(batch, n_responses, at_once, on_progress)
     x, sigma, beta, vcov, *factors, value, converged, y, centre = found
     return ManyFits(x, sigma, beta, vcov, tuple(factors), value, converged.astype(bool), y, centre)
+
+
+def fits_at_once(total: int, entries: int) -> int:
+    """How many of so many fits run side by side, each of which has products of `entries` numbers."""
+    return int(max(1, min(AT_ONCE, total, ENTRIES_AT_ONCE // max(1, entries))))
 
 
 def in_batches(

@@ -19,11 +19,10 @@ import numpy as np
 
 from hier.kernel.covariance import Terms
 from hier.kernel.crossproducts import CrossProducts, Term, Units
-from hier.kernel.many import ENTRIES_AT_ONCE, ManyFits, fit_one, in_batches
+from hier.kernel.many import ManyFits, fit_one, fits_at_once, in_batches
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 
-AT_ONCE = 250  # draws in one call of the program
 RANK_LOST = 1e-10  # relative to the largest: less information than this in some direction is none
 
 
@@ -97,7 +96,7 @@ def fit_resampled(
     cross = cross._replace(merged=())
     known = determined(counts, own)
     usable = np.where(known[:, None], counts, 1).astype(float)  # what cannot be fitted is not searched for long either
-    at_once = int(max(1, min(AT_ONCE, B, ENTRIES_AT_ONCE // max(1, sum(level.right.size for level in cross.levels)))))
+    at_once = fits_at_once(B, sum(level.right.size for level in cross.levels))
     compiled = _program(terms, reml).bind(start, usable[np.arange(at_once) % B], own, cross)
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:

@@ -38,9 +38,9 @@ class Cells(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Which rows belong together. `codes` (n,), one a factor, in the kernel's order; `parents` as those of `Level`;
-    `like` (J,) zeros of the size of each factor's levels; `n_chain` zeros, as many as factors are eliminated level by
-    level; `cells`: of crossed factors.
+    """Which rows belong together. `codes` (n,), one a factor, in the kernel's order; `parents` as those of `Level`, one
+    tuple a factor that is eliminated level by level; `like` (J,): zeros of the size of each factor's levels; `cells`:
+    of crossed factors.
     """
 
     codes: tuple[Any, ...]
@@ -85,6 +85,7 @@ def arrange(terms: Sequence[Term], structure: Structure) -> Pattern:
 
 
 def _cells(first: Term, others: Sequence[Term], sizes: Sequence[int]) -> Cells:
+    """Where rows meet a level of the first factor and one of each other; `sizes`: levels of all, the first's first."""
     r = sum(term.Z.shape[1] * size for term, size in zip(others, sizes[1:], strict=True))
     places, groups, columns, at, offset = [], [], [], 0, 0
     for term, size in zip(others, sizes[1:], strict=True):
@@ -177,6 +178,7 @@ def products_tree(rows: Rows) -> Any:
 
 
 def _dense(rows: Rows, weights: Any, columns: Any) -> Dense:
+    """The sums of the factors that are eliminated together, at row weights (n,)."""
     pattern = rows.pattern
     n_chain = len(pattern.parents)
     z, codes, likes = rows.z[n_chain:], pattern.codes[n_chain:], pattern.like[n_chain:]
@@ -206,6 +208,7 @@ def _dense(rows: Rows, weights: Any, columns: Any) -> Dense:
 
 
 def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
+    """Their products with the first factor, and these with each other, for `r` deviations of the dense part."""
     cells, n_chain = rows.pattern.cells[0], len(rows.pattern.parents)
     value = jnp.zeros((rows.z[0].shape[0], cells.group.shape[0]))
     for place, z in zip(cells.place, rows.z[n_chain:], strict=True):

@@ -7,7 +7,7 @@ themselves, NUTS samples the same density with the volume of the transforms coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,6 +52,15 @@ def constrained(pieces: Sequence[Any], priors: Sequence[Any]) -> tuple[list[Any]
         volume = volume + transform.log_abs_det_jacobian(at, value)
         values.append(value)
     return values, volume
+
+
+def by_factor(values: Iterator[Any], terms: Terms) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
+    """The sds of each column (q,) and the variables of the correlations of every factor, from one value for each that
+    is free: first all sds, then all correlations.
+    """
+    sds = [[next(values) for _ in sd_columns(blocks)] for blocks in terms]
+    sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, terms, strict=True))
+    return sd, tuple(tuple(next(values) for _ in correlations(blocks)) for blocks in terms)
 
 
 def log_prior_of_groups(parameters: Any, terms: Terms, priors: Any, *, with_volume: bool) -> Any:
@@ -121,9 +130,7 @@ class Density:
         pieces = split_vector(x, [1] * sum(n_sds) + counts + [1] * (1 + self.n_held))
         values, volume = constrained(pieces, self._priors(problem))
         rest = iter(values)
-        sds = [[next(rest) for _ in range(count)] for count in n_sds]
-        sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, self.terms, strict=True))
-        cor = tuple(tuple(next(rest) for _ in correlations(blocks)) for blocks in self.terms)
+        sd, cor = by_factor(rest, self.terms)
         return Parameters(sd, cor, next(rest), join(list(rest))), volume
 
     def covariance(self, x: Any, problem: Problem) -> tuple[Factors, Any]:

@@ -21,14 +21,13 @@ from hier.kernel.marginal import solve_upper
 from hier.kernel.parameters import (
     Ordered,
     as_float64,
-    by_column,
     correlated_factor,
     join,
     split_vector,
     unconstrained,
 )
 from hier.kernel.precision import float64
-from hier.model.density import constrained, log_prior_of_groups
+from hier.model.density import by_factor, constrained, log_prior_of_groups
 from hier.model.problem import terms_of
 from hier.model.row_problem import FIRST_SD, first_coefficients
 
@@ -119,10 +118,8 @@ class RowDensity:
         grouped, others, (cut, beta) = pieces[:n_groups], pieces[n_groups:-2], pieces[-2:]
         nodes = [own.node for group in (*priors.sd, *priors.cor) for own in group]
         values, volume = constrained(grouped, nodes)
-        rest, own_priors = iter(values), iter(priors.own)
-        sds = [[next(rest) for _ in sd_columns(blocks)] for blocks in self.terms]
-        sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, self.terms, strict=True))
-        cor = tuple(tuple(next(rest) for _ in correlations(blocks)) for blocks in self.terms)
+        sd, cor = by_factor(iter(values), self.terms)
+        own_priors = iter(priors.own)
         further = []
         for piece, size, basis in zip(others, self.n_coefficients, units.others, strict=True):
             if size:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import Terms, n_columns, starts, theta_of
+from hier.kernel.covariance import n_columns, starts, theta_of
 from hier.kernel.likelihood import apply_link
 from hier.kernel.rows import Columns, Rows, RowUnits, rows_of
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
@@ -62,8 +62,8 @@ def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.n
     precision = model.family.precision_at
     if precision is not None:
         spread = float(np.std(target - rows.X @ beta)) or 1.0
-        columns = rows.others[precision]
-        others[precision] = columns.T @ np.full(len(y), np.log(spread)) / len(y)
+        columns, link = rows.others[precision], likelihood.links[1 + precision]
+        others[precision] = columns.T @ np.full(len(y), apply_link(link, np.float64(spread))) / len(y)
     return others, np.zeros(0), beta
 
 
@@ -89,7 +89,7 @@ def _cutpoints(model: Model, y: np.ndarray) -> np.ndarray:
 
 def likelihood_starts(model: Model, rows: Rows, *, with_fixed: bool) -> np.ndarray:
     """Where searches of a likelihood begin (s, m)."""
-    terms: Terms = terms_of(model.design, model.structure)
+    terms = terms_of(model.design, model.structure)
     others, cut, beta = first_coefficients(model, rows)
     theta = theta_of([FIRST_SD**2 * np.eye(n_columns(blocks)) for blocks in terms], terms)
     rest = [*others, cut] if with_fixed else [*others, cut, beta]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hier.errors import FormulaError, HierError, JobError, ModelError
+from hier.jobs.job import estimate_of
 from hier.jobs.keys import line_of
 from hier.jobs.modelfile import Sampling, build, from_formula, read_model_file, render, with_settings
 
@@ -192,3 +193,15 @@ def test_settings_given_go_before_those_of_the_file() -> None:
 )
 def test_the_line_of_a_key(text: str, key: str, table: str, line: int | None) -> None:
     assert line_of(text, key, table) == line
+
+
+def test_the_method_goes_with_the_family_unless_the_file_says_one(tmp_path: Path) -> None:
+    table = tmp_path / "counts.csv"
+    rows = [f"{level},{count}" for level, counts in enumerate([(0, 1, 2), (3, 5, 4), (9, 7, 8)]) for count in counts]
+    table.write_text("g,count\n" + "\n".join(rows))
+    counts = with_settings(from_formula("count ~ 1 + (1 | g)", str(table)), family="poisson")
+    assert estimate_of(counts, build(counts)).method == "ml"
+    assert estimate_of(with_settings(counts, "reml"), build(counts)).method == "reml"
+    pigs = from_formula("weight ~ week + (week | id)", "pigs")
+    assert estimate_of(pigs, build(pigs)).method == "reml"
+    assert "method" not in render(pigs)
