@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure hier beside its peers on one model file, and print the tables.
 
-`--only lmm` measures fits of Normal models up to a million rows, with data of its own; so does each of its items.
+`--only lmm` measures fits of Normal models up to a million rows, `--only families` responses that are not Normal and
+posteriors with crossed factors, both on data of their own; each of their items can be chosen alone.
 """
 
 import argparse
@@ -13,11 +14,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import lmm, modelfile, parts, table
+from benchmarks import families, lmm, modelfile, parts, table
 from benchmarks.programs import Setting
 from benchmarks.worker import LIMIT_S, ROOT
 
 PARTS = ("estimation", "sampling", "cold")
+GROUPS = {"lmm": lmm.ITEMS, "families": families.ITEMS}
 
 
 def options() -> argparse.Namespace:
@@ -26,16 +28,16 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peers", help="the peers' interpreter (default: .venv-peers/bin/python, else this one)")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "pigs.toml", help="model file")
     parser.add_argument("--data", type=Path, help="CSV file to use in place of the model file's data")
-    choices = (*PARTS, "lmm", *lmm.ITEMS)
+    choices = (*PARTS, *(name for group, items in GROUPS.items() for name in (group, *items)))
     parser.add_argument("--only", choices=choices, action="append", help="measure this part only; may be repeated")
-    parser.add_argument("--rounds", type=_positive, help="rounds of estimation (default: 15; the lmm items have own)")
+    parser.add_argument("--rounds", type=_positive, help="rounds of estimation (default: 15; items have their own)")
     parser.add_argument("--calls", type=_positive, default=5, help="calls in a round of estimation")
     parser.add_argument("--sample-rounds", type=_positive, default=5)
     parser.add_argument("--cold-rounds", type=_positive, default=3)
     parser.add_argument("--chains", type=_positive, default=4)
     parser.add_argument("--draws", type=_positive, default=1000)
     parser.add_argument(
-        "--blas-threads", type=int, help="for every program; 0 leaves them as they are (default: 1, and 0 for lmm)"
+        "--blas-threads", type=int, help="for every program; 0 leaves them as they are (default: 1, and 0 for groups)"
     )
     parser.add_argument("--limit", type=_positive, default=int(LIMIT_S), help="seconds that one answer may take")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
@@ -53,8 +55,8 @@ def peers_interpreter(given: str | None) -> str:
 def main() -> int:
     """Measure part after part, printing each as it is done."""
     chosen = options()
-    wanted = [name for part in chosen.only or PARTS for name in (lmm.ITEMS if part == "lmm" else (part,))]
-    threads = dict.fromkeys(PARTS, 1) | dict.fromkeys(lmm.ITEMS, 0)
+    wanted = [name for part in chosen.only or PARTS for name in GROUPS.get(part, (part,))]
+    threads = dict.fromkeys(PARTS, 1) | dict.fromkeys((*lmm.ITEMS, *families.ITEMS), 0)
     if chosen.blas_threads is not None:
         threads = dict.fromkeys(threads, chosen.blas_threads)
     with tempfile.TemporaryDirectory(prefix="hier-bench-", ignore_cleanup_errors=True) as folder:
@@ -65,7 +67,9 @@ def main() -> int:
             "estimation": lambda setting: parts.estimation(setting, chosen.rounds or 15, chosen.calls),
             "sampling": lambda setting: parts.sampling(setting, chosen.sample_rounds),
             "cold": lambda setting: parts.cold(setting, chosen.cold_rounds),
-        } | {name: functools.partial(lmm.part, name, rounds=chosen.rounds) for name in lmm.ITEMS}
+        }
+        for module in (lmm, families):
+            measured |= {name: functools.partial(module.part, name, rounds=chosen.rounds) for name in module.ITEMS}
         rows = len(problem.data.read_text(encoding="utf-8").splitlines()) - 1
         machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
         blas = ", ".join(sorted({str(threads[name] or "unset") for name in wanted}))

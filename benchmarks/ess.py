@@ -1,4 +1,4 @@
-"""The smallest effective sample size of a posterior, by one rule for every sampler."""
+"""The smallest effective sample size of a posterior and its largest R-hat, by one rule for every sampler."""
 
 from typing import Any
 
@@ -20,3 +20,12 @@ def smallest_ess(posterior: Any) -> tuple[float, str]:
         if size.size and size.min() < smallest:
             smallest, where = float(size.min()), str(name)
     return smallest, where
+
+
+def largest_rhat(posterior: Any) -> float:
+    """The largest R-hat over all scalars of all variables; one that never moves has none."""
+    import arviz
+    import numpy as np
+
+    found = arviz.rhat(posterior)
+    return max(float(np.nanmax(found[name])) for name in found.data_vars if np.isfinite(found[name]).any())

@@ -26,7 +26,7 @@ def main() -> None:
     _ = hier.Model  # loads what the package otherwise loads on first use
     taken = {"import_s": step()}
     data = pd.read_csv(options.data)
-    model = hier.Model(options.formula, data)
+    model = hier.Model(options.formula, data, family=options.family)
     taken["model_s"] = step()
     estimate = model.estimate()
     print(estimate.summary())

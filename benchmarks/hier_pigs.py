@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ess import smallest_ess
+from benchmarks.ess import largest_rhat, smallest_ess
 from benchmarks.peers.protocol import Mode, Timed, serve, timed
 
 
@@ -23,8 +23,8 @@ def library() -> Any:
 
 def estimate_facts(estimate: Any) -> dict[str, Any]:
     """The figures by which the fits of different programs are compared."""
-    figures = {"fixef": [float(value) for value in estimate.fixef], "sigma": float(estimate.sigma)}
-    return figures | {"objective": float(estimate.objective)}
+    figures = {"fixef": [float(value) for value in estimate.fixef], "objective": float(estimate.objective)}
+    return figures | ({"sigma": float(estimate.sigma)} if np.isfinite(estimate.sigma) else {})
 
 
 def facts_df(estimate: Any) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def modes(hier: Any, options: Any) -> dict[str, Mode]:
     import pandas as pd
 
     data = pd.read_csv(options.data)
-    model = hier.Model(options.formula, data)
+    model = hier.Model(options.formula, data, family=options.family)
 
     def estimate() -> Any:
-        found = hier.Model(options.formula, data).estimate()
+        found = hier.Model(options.formula, data, family=options.family).estimate()
         np.asarray(found.fixef)
         return found
 
@@ -58,7 +58,7 @@ def modes(hier: Any, options: Any) -> dict[str, Mode]:
 
     def sample(seed: int, fresh: bool) -> Timed:
         start = time.perf_counter()
-        used = hier.Model(options.formula, data) if fresh else model
+        used = hier.Model(options.formula, data, family=options.family) if fresh else model
         found = used.sample(chains=options.chains, draws=options.draws, seed=seed, progress=False)
         posterior = found.data["posterior"].to_dataset()
         for name in posterior.data_vars:
@@ -66,7 +66,10 @@ def modes(hier: Any, options: Any) -> dict[str, Mode]:
         seconds = time.perf_counter() - start
         ess, where = smallest_ess(posterior)
         fixef = [float(value) for value in posterior["beta"].mean(("chain", "draw"))]
-        facts = {"ess": ess, "ess_of": where, "fixef": fixef, "sigma": float(posterior["sigma"].mean())}
+        facts = {"ess": ess, "ess_of": where, "fixef": fixef, "rhat": largest_rhat(posterior)}
+        facts["divergences"] = int(found.data["sample_stats"]["diverging"].sum())
+        if "sigma" in posterior:
+            facts["sigma"] = float(posterior["sigma"].mean())
         return seconds, {"sampling_s": seconds} | facts
 
     return {

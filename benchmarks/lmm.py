@@ -4,20 +4,19 @@ Each item is a part of its own (`--only lmm-pigs`); `--only lmm` takes them all.
 include Satterthwaite's degrees of freedom where the program has them. The programs may use every core.
 """
 
-import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import modelfile, simulated
-from benchmarks.measure import Reply, Series, Task, TaskError, seconds, take_turns
+from benchmarks.items import Item, add_rows, count_rows, on, repeated, tasks_of
+from benchmarks.measure import Reply, Task, TaskError, seconds, take_turns
 from benchmarks.modelfile import Problem
-from benchmarks.programs import HIER, REFITS, Setting, start_all
-from benchmarks.table import Part, Program, answer, compare
+from benchmarks.programs import HIER, REFITS, Setting
+from benchmarks.table import Part, compare
 from benchmarks.worker import ROOT, environment
 
 PIGS = ROOT / "models" / "pigs.toml"
@@ -27,16 +26,6 @@ MODES = {HIER: "estimate_df", "glmm": "estimate_df", "mixedlm": "estimate_df", "
 SMALL = MODES | {"statsmodels": "estimate"}
 # (rows, groups) at which the likelihood is measured: by rows, then by groups.
 SIZES = ((10_000, 1_000), (100_000, 1_000), (1_000_000, 1_000), (1_000_000, 10_000), (1_000_000, 100_000))
-
-
-@dataclass(frozen=True)
-class Item:
-    """Repeated calls on one problem: which programs in which mode, how many rounds of how many calls."""
-
-    problem: Callable[[Path], Problem]
-    modes: Mapping[str, str]
-    rounds: int
-    calls: int
 
 
 def pigs(folder: Path) -> Problem:
@@ -73,23 +62,12 @@ def part(name: str, setting: Setting, rounds: int | None) -> Part:
     if name == "lmm-evaluation":
         return evaluation(setting, rounds or 5)
     if name == "lmm-bootstrap":
-        return bootstrap(_on(setting, pigs(setting.scratch)), rounds or 3)
+        return bootstrap(on(setting, pigs(setting.scratch)), rounds or 3)
     if name == "lmm-crossed-1m":
         data = simulated.written(simulated.crossed(1_000_000), setting.scratch / "crossed.csv")
-        return once(name, _on(setting, Problem(simulated.CROSSED, data, Path(simulated.__file__))))
+        return once(name, on(setting, Problem(simulated.CROSSED, data, Path(simulated.__file__))))
     item = REPEATED[name]
-    return repeated(name, _on(setting, item.problem(setting.scratch)), item, rounds or item.rounds)
-
-
-def repeated(name: str, setting: Setting, item: Item, rounds: int) -> Part:
-    """REML fits from the data frame, call after call, the programs taking turns."""
-    sizes = f"{rounds} rounds of {item.calls} calls, milliseconds"
-    found = Part(name, f"{setting.problem.formula}, {_rows(setting)} rows; with df; {sizes}", scale=1e3)
-    with ExitStack() as stack:
-        tasks = _tasks(found, setting, item.modes, item.calls, stack)
-        series = take_turns(tasks, rounds)
-    _rows_of_series(found, series, item.modes, seconds)
-    return found
+    return repeated(name, on(setting, item.problem(setting.scratch)), item, rounds or item.rounds)
 
 
 def bootstrap(setting: Setting, rounds: int) -> Part:
@@ -99,15 +77,15 @@ def bootstrap(setting: Setting, rounds: int) -> Part:
     found = Part("lmm-bootstrap", note, scale=1e3)
     modes = dict.fromkeys(REFITS, "bootstrap")
     with ExitStack() as stack:
-        series = take_turns(_tasks(found, setting, modes, 1, stack), rounds)
-    _rows_of_series(found, series, modes, lambda reply: seconds(reply) / reply["refits"], what="refit")
+        series = take_turns(tasks_of(found, setting, modes, 1, stack), rounds)
+    add_rows(found, series, modes, lambda reply: seconds(reply) / reply["refits"], what="refit")
     return found
 
 
 def once(name: str, setting: Setting) -> Part:
     """One fit a program, each in a process of its own while no other runs: seconds, and the most memory it held."""
     limit = f"at most {setting.limit_s:.0f} s each"
-    note = f"{setting.problem.formula}, {_rows(setting)} rows; first call of a process, with df; {limit}; s and MB"
+    note = f"{setting.problem.formula}, {count_rows(setting)} rows; first call of a process, with df; {limit}; s and MB"
     found = Part(name, note)
     modes = {each: MODES[each] for each in (HIER, "glmm", "mixedlm")}
 
@@ -121,8 +99,8 @@ def once(name: str, setting: Setting) -> Part:
         return run
 
     series = take_turns({program: task(program) for program in modes}, rounds=1, warmups=0)
-    _rows_of_series(found, series, modes, seconds)
-    _rows_of_series(found, series, modes, lambda reply: reply.get("peak_mb", float("nan")), what="memory")
+    add_rows(found, series, modes, seconds)
+    add_rows(found, series, modes, lambda reply: reply.get("peak_mb", float("nan")), what="memory")
     return found
 
 
@@ -145,36 +123,3 @@ def evaluation(setting: Setting, rounds: int) -> Part:
             found.rows += compare(f"{what}: {size}", reply[f"{what}_s"], [], ("", ""))
         found.answers.append(f"{size}: {reply['steps']} Newton steps")
     return found
-
-
-def _on(setting: Setting, problem: Problem) -> Setting:
-    return dataclasses.replace(setting, problem=problem)
-
-
-def _rows(setting: Setting) -> str:
-    """The rows of the data file, header apart."""
-    import pandas as pd
-
-    return f"{len(pd.read_csv(setting.problem.data, usecols=[0])):,}"
-
-
-def _tasks(found: Part, setting: Setting, modes: Mapping[str, str], calls: int, stack: ExitStack) -> dict[str, Task]:
-    """Start the programs, note which are there, and give each its work."""
-    started = start_all(setting, modes, stack)
-    found.absent.update(started.absent)
-    for name, worker in started.workers.items():
-        found.programs.append(Program(name, worker.ready["version"], worker.ready["import_s"]))
-    return {name: started.task(name, modes[name], calls) for name in started.workers}
-
-
-def _rows_of_series(
-    found: Part, series: Series, modes: Mapping[str, str], number: Callable[[Reply], float], what: str = "call"
-) -> None:
-    """A row a peer with hier beside it, and under them what each program answered or why it did not."""
-    found.trouble.update(series.trouble)
-    ours = series.values(HIER, number)
-    for name, mode in modes.items():
-        label = "lmerTest" if (name, mode) == ("lme4", "estimate_df") else name
-        if name != HIER:
-            found.rows += compare(f"{what} / {label}", ours, series.values(name, number), ("", ""))
-    found.answers = [answer(name, replies[-1]) for name, replies in series.replies.items()]

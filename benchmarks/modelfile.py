@@ -7,15 +7,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Problem:
-    """What every program is asked to fit: a formula and a CSV file."""
+    """What every program is asked to fit: a formula, a CSV file, and the response's family by hier's name."""
 
     formula: str
     data: Path
     source: Path
+    family: str = "gaussian"
 
     def arguments(self) -> list[str]:
         """The words that tell a measured program what to fit."""
-        return ["--formula", self.formula, "--data", str(self.data)]
+        return ["--formula", self.formula, "--data", str(self.data), "--family", self.family]
 
 
 def read(model_file: Path, folder: Path, data: Path | None = None) -> Problem:

@@ -43,6 +43,16 @@ def estimation(setting: Setting, rounds: int, calls: int) -> Part:
     return part
 
 
+def sampling_seconds(reply: Reply) -> float:
+    """The time of sampling alone, compilation left out."""
+    return float(reply["sampling_s"])
+
+
+def ess_per_second(reply: Reply) -> float:
+    """The smallest effective sample size by the time of sampling alone."""
+    return float(reply["ess"]) / sampling_seconds(reply)
+
+
 def sampling(setting: Setting, rounds: int) -> Part:
     """Repeated sampling in a process where everything is compiled, and the whole call beside it."""
     sizes = f"{setting.chains} x {setting.draws} draws, {rounds} rounds, seconds"
@@ -58,9 +68,9 @@ def sampling(setting: Setting, rounds: int) -> Part:
                 tasks["hier whole"] = started.task(name, "sample_whole", 1)
         series = take_turns(tasks, rounds)
     part.trouble.update(series.trouble)
-    alone = {name: series.values(name, lambda reply: float(reply["sampling_s"])) for name in series.replies}
+    alone = {name: series.values(name, sampling_seconds) for name in series.replies}
     ess = {name: series.values(name, lambda reply: float(reply["ess"])) for name in series.replies}
-    rate = {name: [size / time for size, time in zip(ess[name], alone[name], strict=True)] for name in alone}
+    rate = {name: series.values(name, ess_per_second) for name in series.replies}
     ours, peer = HIER, "bambi"
     part.rows += compare("sampling alone / bambi", alone.get(ours, []), alone.get(peer, []), ("sampling", peer))
     whole = series.values("hier whole", seconds), series.values(peer, seconds)

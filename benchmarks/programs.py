@@ -16,6 +16,14 @@ HIER = "hier"
 # How many times better than the peer hier has to be (as fast, or as many effective draws a second).
 TARGETS = {
     ("estimate", "mixedlm"): 1.0,
+    ("lmm-pigs call", "glmm"): 1 / 3,
+    ("lmm-insteval call", "glmm"): 2.0,
+    ("lmm-slopes-1m call", "glmm"): 2.0,
+    ("lmm-bootstrap refit", "lme4"): 100.0,
+    ("contraception-estimate call", "glmm"): 0.5,
+    ("contraception-posterior smallest ESS per second", "brms"): 10.0,
+    ("contraception-cold", "brms"): 1.0,
+    ("insteval-posterior smallest ESS per second", "bambi"): 10.0,
     ("effective draws", "bambi"): 50.0,
     ("cold empty", "bambi"): 1.0,
     ("cold filled", "bambi"): 1.0,
@@ -24,6 +32,10 @@ TARGETS = {
 
 # Refits of a parametric bootstrap; the peers' times are scaled per refit.
 REFITS = {HIER: 1000, "mixedlm": 100, "lme4": 100}
+
+
+# Programs in R, and the script that speaks for each.
+SCRIPTS = {"lme4": "lme4.R", "glmmTMB": "lme4.R", "brms": "brms.R"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,8 @@ class Setting:
     def command(self, name: str) -> list[str]:
         """The words that start a program under the line protocol."""
         sizes = ["--chains", str(self.chains), "--draws", str(self.draws), "--refits", str(REFITS.get(name, 1))]
-        if name == "lme4":
-            script = str(ROOT / "benchmarks" / "peers" / "lme4.R")
+        if name in SCRIPTS:
+            script = str(ROOT / "benchmarks" / "peers" / SCRIPTS[name])
             return [shutil.which("Rscript") or "Rscript", "--vanilla", script, *self.problem.arguments(), *sizes]
         if name == HIER:
             return [sys.executable, "-m", "benchmarks.hier_pigs", *self.problem.arguments(), *sizes]
@@ -86,7 +98,7 @@ def start_all(setting: Setting, names: Iterable[str], stack: ExitStack) -> Start
     """Start the programs that are installed; the others are listed with the reason."""
     found = Started()
     for name in names:
-        if name == "lme4" and shutil.which("Rscript") is None:
+        if name in SCRIPTS and shutil.which("Rscript") is None:
             found.absent[name] = "not installed (no Rscript on the path)"
             continue
         try:

@@ -72,6 +72,7 @@ def answer(name: str, reply: Reply) -> str:
     said = []
     if "fixef" in reply:
         said.append("fixed effects " + "  ".join(f"{value:.5f}" for value in reply["fixef"]))
+    if "sigma" in reply:
         said.append(f"sigma {reply['sigma']:.5f}")
     if "objective" in reply:
         said.append(f"criterion {reply['objective']:.4f}")
@@ -81,6 +82,10 @@ def answer(name: str, reply: Reply) -> str:
         said.append("sds of the refits " + "  ".join(f"{value:.4f}" for value in reply["boot_sd"]))
     if "ess" in reply:
         said.append(f"smallest ESS {reply['ess']:.0f} ({reply['ess_of']})")
+    if "rhat" in reply:
+        said.append(f"largest R-hat {reply['rhat']:.4f}")
+    if "divergences" in reply:
+        said.append(f"{reply['divergences']} divergences")
     if "peak_mb" in reply:
         said.append(f"memory {reply['peak_mb']:.0f} MB at the most, {reply['held_mb']:.0f} before the call")
     return f"{name}: {'  '.join(said)}"

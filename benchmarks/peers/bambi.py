@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from benchmarks.ess import smallest_ess
+from benchmarks.ess import largest_rhat, smallest_ess
 from benchmarks.peers.protocol import Mode, Timed, serve
 
 
@@ -44,6 +44,7 @@ def modes(bambi: Any, options: Any) -> dict[str, Mode]:
             "sampling_s": float(posterior.attrs["sampling_time"]),
             "ess": ess,
             "ess_of": where,
+            "rhat": largest_rhat(posterior),
             "fixef": [float(posterior[name].mean()) for name in fixed],
             "sigma": float(posterior["sigma"].mean()),
         }

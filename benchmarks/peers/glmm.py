@@ -1,4 +1,4 @@
-"""The glmm package: REML, with and without Satterthwaite degrees of freedom."""
+"""The glmm package: REML with and without Satterthwaite degrees of freedom, and Laplace fits of other families."""
 
 from typing import Any
 
@@ -17,17 +17,18 @@ def modes(glmm: Any, options: Any) -> dict[str, Mode]:
     import pandas as pd
 
     data = pd.read_csv(options.data)
+    family = {"bernoulli": "binomial"}.get(options.family, options.family)
 
     def facts(fit: Any) -> dict[str, Any]:
-        figures = {"fixef": [float(value) for value in fit.beta], "sigma": float(fit.dispersion) ** 0.5}
-        return figures | {"objective": -2.0 * float(fit.loglik)}
+        figures = {"fixef": [float(value) for value in fit.beta], "objective": -2.0 * float(fit.loglik)}
+        return figures | ({"sigma": float(fit.dispersion) ** 0.5} if family == "gaussian" else {})
 
     def facts_df(fit: Any) -> dict[str, Any]:
         return facts(fit) | {"df": [float(value) for value in fit.coef_df]}
 
     return {
-        "estimate": lambda seed: timed(lambda: glmm.fit(data, options.formula, satterthwaite=False), facts),
-        "estimate_df": lambda seed: timed(lambda: glmm.fit(data, options.formula), facts_df),
+        "estimate": lambda seed: timed(lambda: glmm.fit(data, options.formula, family, satterthwaite=False), facts),
+        "estimate_df": lambda seed: timed(lambda: glmm.fit(data, options.formula, family), facts_df),
     }
 
 

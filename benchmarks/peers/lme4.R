@@ -1,5 +1,5 @@
-# lme4 and lmerTest: `estimate` is lmer of lme4, `estimate_df` is lmer of lmerTest with its table of coefficients,
-# `bootstrap` is bootMer on one lmer.
+# lme4 and lmerTest: `estimate` is lmer of lme4, or glmer for a response that is not Normal; `estimate_df` is lmer of
+# lmerTest with its table of coefficients, `bootstrap` is bootMer on one lmer, `glmmTMB` is that package's fit.
 # The line protocol is that of protocol.py; only base R writes the JSON.
 
 given <- commandArgs(trailingOnly = TRUE)
@@ -22,10 +22,16 @@ if (!loaded) {
 }
 formula <- as.formula(option("formula"))
 data <- read.csv(option("data"))
+family <- option("family")
+if (family == "bernoulli") family <- "binomial"
 
 work <- function(mode) {
   if (mode == "estimate") {
-    return(list(model = lme4::lmer(formula, data)))
+    if (family == "gaussian") return(list(model = lme4::lmer(formula, data)))
+    return(list(model = lme4::glmer(formula, data, family)))
+  }
+  if (mode == "glmmTMB") {
+    return(list(model = glmmTMB::glmmTMB(formula, data, family)))
   }
   if (mode == "bootstrap") {
     return(list(draws = lme4::bootMer(boot_model, lme4::fixef, nsim = as.integer(option("refits")))))
@@ -40,6 +46,10 @@ facts <- function(found) {
     return(sprintf("\"refits\": %d, \"boot_sd\": %s", found$draws$R, list_of(apply(found$draws$t, 2, sd))))
   }
   df <- if (!is.null(found$df)) sprintf(", \"df\": %s", list_of(found$df)) else ""
+  if (family != "gaussian") {
+    beta <- if (inherits(found$model, "glmmTMB")) glmmTMB::fixef(found$model)$cond else fixef(found$model)
+    return(sprintf("\"fixef\": %s, \"objective\": %.10g", list_of(beta), -2 * as.numeric(logLik(found$model))))
+  }
   sprintf(
     "\"fixef\": %s, \"sigma\": %.10g, \"objective\": %.10g%s",
     list_of(fixef(found$model)), sigma(found$model), REMLcrit(found$model), df

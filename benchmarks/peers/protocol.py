@@ -24,10 +24,11 @@ Mode = Callable[[int], Timed]
 
 
 def arguments() -> argparse.Namespace:
-    """The formula, the data file, and the sampler's sizes, as every program is given them."""
+    """The formula, the data file, the family, and the sampler's sizes, as every program is given them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--formula", required=True)
     parser.add_argument("--data", required=True, help="CSV file")
+    parser.add_argument("--family", default="gaussian", help="of the response, by hier's name")
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--refits", type=int, default=1000)
