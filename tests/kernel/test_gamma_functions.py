@@ -61,3 +61,53 @@ def test_derivatives_on_both_sides_of_the_series() -> None:
             np.testing.assert_allclose(found, [[own, cross], [cross, own]], rtol=1e-10)
 
     checked()
+
+
+def derivatives(function, count):
+    """The function of the first argument and its derivatives, by automatic differentiation."""
+    found = [function]
+    for _ in range(count):
+        found.append(jax.grad(found[-1], argnums=0))
+    return found
+
+
+@pytest.mark.parametrize("a", [1e-200, 1e-8, 0.3, 1.0, 9.999999, 10.0, 33.0, 1e4, 1e9, 1e200])
+def test_four_derivatives_of_rising_factorials(a: float) -> None:
+    """Those of log(a + k) in log a, summed in exact arithmetic."""
+    exact = Fraction(a)
+    functions = derivatives(log_rising, 4)
+    for y in (1, 2, 9, 60):
+        terms = [(exact, k, exact + k) for k in range(y)]
+        expected = [
+            sum(a / s for a, _, s in terms),
+            sum(a * k / s**2 for a, k, s in terms),
+            sum(a * k * (k - a) / s**3 for a, k, s in terms),
+            sum(a * k * (k * k - 4 * a * k + a * a) / s**4 for a, k, s in terms),
+        ]
+        found = [float(float64(function)(np.log(a), np.float64(y))) for function in functions[1:]]
+        np.testing.assert_allclose(found, [float(each) for each in expected], rtol=1e-11, atol=2e-14 * y)
+
+
+@pytest.mark.parametrize("a", [1e-9, 0.3, 1.0, 7.0, 10.0, 40.0])
+def test_four_derivatives_of_a_gamma_power(a: float) -> None:
+    psi = [special.digamma(a), *(special.polygamma(k, a) for k in (1, 2, 3))]
+    powers = [a**k for k in range(5)]
+    # of a log(a) - a - log Gamma(a), by powers of a d/da
+    in_a = [np.log(a) - psi[0], 1 / a - psi[1], -1 / a**2 - psi[2], 2 / a**3 - psi[3]]
+    stirling = [(1,), (1, 1), (1, 3, 1), (1, 7, 6, 1)]
+    expected = [sum(c * powers[k + 1] * in_a[k] for k, c in enumerate(row)) for row in stirling]
+    found = [float(float64(function)(np.log(a))) for function in derivatives(log_gamma_power, 4)[1:]]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_third_derivatives_of_log_beta() -> None:
+    for a, b in ((0.4, 3.0), (12.0, 9.0), (250.0, 1.5)):
+
+        def slope(both):
+            return jax.grad(log_beta, 0)(*both)
+
+        third = float64(jax.hessian(slope))(np.log([a, b]))
+        inside = -special.polygamma(1, a + b), -special.polygamma(2, a + b)
+        # d/dlog a d/dlog b of -log Gamma(a + b), and once more in log b
+        expected = a * b * inside[0] + a * b**2 * inside[1]
+        assert float(third[1, 1]) == pytest.approx(expected, rel=1e-9)
