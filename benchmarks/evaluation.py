@@ -35,7 +35,9 @@ def fit_of(model: Any) -> Callable[[Any], Any]:
 
 
 def evaluations_of(model: Any, problem: Any) -> Callable[[], Any]:
-    """The program that a search runs at each of its points, at the first of them, `EVALUATIONS` times."""
+    """What a search does at each of its points, near the first of them, `EVALUATIONS` times in one program as there:
+    called one by one, each would ask the system for its memory anew.
+    """
     import jax
 
     from hier.kernel.fit import likelihood_evaluator
@@ -44,14 +46,14 @@ def evaluations_of(model: Any, problem: Any) -> Callable[[], Any]:
     from hier.model.problem import terms_of
 
     terms = terms_of(model.design, model.structure)
-    x = start_of(problem.first, terms)[0]
-    program = jax.jit(lambda x, cross: likelihood_evaluator(cross, terms, reml=True)(x))
+    first = start_of(problem.first, terms)[0]
+    points = first + 1e-3 * np.random.default_rng(1).normal(size=(EVALUATIONS, len(first)))
+    program = jax.jit(lambda points, cross: jax.lax.map(likelihood_evaluator(cross, terms, reml=True), points))
     cross = float64(jax.device_put)(problem.cross)
 
     @float64
     def evaluate() -> None:
-        for _ in range(EVALUATIONS):
-            np.asarray(program(x, cross)[0])
+        np.asarray(program(points, cross)[0])
 
     return evaluate
 

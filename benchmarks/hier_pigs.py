@@ -24,7 +24,7 @@ def library() -> Any:
 def estimate_facts(estimate: Any) -> dict[str, Any]:
     """The figures by which the fits of different programs are compared."""
     figures = {"fixef": [float(value) for value in estimate.fixef], "objective": float(estimate.objective)}
-    return figures | ({"sigma": float(estimate.sigma)} if np.isfinite(estimate.sigma) else {})
+    return figures | ({"sigma": float(estimate.sigma)} if estimate.model.has_normal_rows else {})
 
 
 def facts_df(estimate: Any) -> dict[str, Any]:
