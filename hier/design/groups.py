@@ -171,9 +171,10 @@ def levels_of(values: np.ndarray | pd.Categorical) -> tuple[np.ndarray, pd.Index
     if isinstance(values, pd.Categorical):
         codes, levels = in_use(values)
         return codes.astype(_smallest(len(values)), copy=False), levels
-    if values.dtype.kind in "iu" and len(values) and int(values.max()) < 2**63:
+    if values.dtype.kind in "iu" and len(values):
         low, high = int(values.min()), int(values.max())
-        if high - low < 4 * len(values):  # counting is quicker than hashing, and gives the levels in order
+        if high < 2**63 and high - low < 4 * len(values):
+            # counting is quicker than hashing, and gives the levels in order
             present = np.zeros(high - low + 1, bool)
             present[values - low] = True
             codes = values - low if low else values

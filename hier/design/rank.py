@@ -36,7 +36,8 @@ def independent_columns(X: np.ndarray) -> np.ndarray:
     kept = lengths > 0
     while True:
         where = np.flatnonzero(kept)
-        diagonal = np.abs(np.diag(np.linalg.qr(rest[:, where], mode="r"))) if len(where) else np.ones(0)
+        own = rest if kept.all() else np.linalg.qr(rest[:, where], mode="r")
+        diagonal = np.abs(np.diag(own)) if len(where) else np.ones(0)
         dependent = np.flatnonzero(diagonal < TOLERANCE)
         # more columns than rows: those beyond the rows have no diagonal entry at all
         if len(dependent) == 0 and len(diagonal) == len(where):

@@ -146,18 +146,19 @@ def select(
     """
     columns: dict[str, Any] = {}
     for name in variables:
-        if name not in frame.columns:
+        try:
+            columns[name] = frame[name]
+        except KeyError:
             found, hint = f"columns {', '.join(map(str, frame.columns))}", did_you_mean(name, frame.columns)
             what = f"the table has no column `{name}`"
             if places and name in places:
-                raise ColumnError(what, text, places[name], found=found, hint=hint)
-            raise DataError(what, found=found, hint=hint)
+                raise ColumnError(what, text, places[name], found=found, hint=hint) from None
+            raise DataError(what, found=found, hint=hint) from None
         if extra and name in extra:
             raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
-        columns[name] = frame[name]
     columns |= dict(extra or {})
-    masks = {name: np.asarray(pd.isna(getattr(values, "array", values))) for name, values in columns.items()}
-    missing = {name: int(mask.sum()) for name, mask in masks.items() if mask.any() and name not in incomplete}
+    masks = {name: mask for name, values in columns.items() if (mask := _missing(values)) is not None}
+    missing = {name: int(mask.sum()) for name, mask in masks.items() if name not in incomplete}
     index = frame.index
     if missing and na == "error":
         raise DataError(
@@ -178,7 +179,7 @@ def select(
         index = index[keep]
     # only now, so that whole numbers beside missing ones are still whole numbers
     columns = {
-        name: _column(name, values, as_label=name in factors, complete=name not in incomplete or not masks[name].any())
+        name: _column(name, values, as_label=name in factors, complete=name not in incomplete or name not in masks)
         if isinstance(values, pd.Series)
         else values
         for name, values in columns.items()
@@ -189,11 +190,23 @@ def select(
     return Table(columns, index, len(frame), missing)
 
 
+def _missing(values: Any) -> np.ndarray | None:
+    """Which values of a column are missing; None where none is."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
+        return None
+    mask = np.asarray(pd.isna(getattr(values, "array", values)))
+    return mask if mask.any() else None
+
+
 def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> np.ndarray | pd.Categorical:
     """Numbers as float64 or as they stand where they label groups; booleans and text as categoricals with sorted
     levels. `complete`: no value is missing.
     """
     dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        values = series.to_numpy()
+        as_it_is = as_label and complete and dtype.kind != "f"
+        return values if as_it_is else values.astype(np.float64, copy=False)
     if isinstance(dtype, pd.CategoricalDtype):
         return series.array  # type: ignore[return-value]
     if pd.api.types.is_bool_dtype(dtype):
@@ -201,8 +214,6 @@ def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> 
     if pd.api.types.is_numeric_dtype(dtype):
         if pd.api.types.is_complex_dtype(dtype):
             raise DataError(f"column `{name}` holds complex numbers", expected="real numbers")
-        if dtype == np.float64 and isinstance(dtype, np.dtype):
-            return series.to_numpy()
         if as_label and not pd.api.types.is_float_dtype(dtype) and complete:
             return series.to_numpy()
         return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -56,11 +56,6 @@ def flat_terms(model: Model, z: Sequence[np.ndarray], fit: Any) -> list[str]:
     return flat_directions(effects, fit.factors, z, BOUNDARY)
 
 
-def variance_covariance(hessian: np.ndarray) -> np.ndarray:
-    """Covariance (m, m) of what a search was over, from the Hessian of -2 log density; a flat direction has none."""
-    return 2.0 * np.linalg.pinv(hessian, rcond=1e-10, hermitian=True)
-
-
 def message(fit: Any, flat: Sequence[str], others: Sequence[str] = ()) -> str:
     """The end of the search in a sentence or two, the directions in which a singular fit is flat, and what else is to
     be said. `fit` has `steps`, `converged` and `gradient` (m,).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +13,12 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import TITLES, Approximation, find_approximation
 from hier.estimate.expressions import read_linear, written
 from hier.estimate.satterthwaite import t_tests
+from hier.estimate.tables import labels
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
+
+T_TABLE = ("estimate", "std_error", "df", "statistic", "p_value")
 
 
 class Functions(NamedTuple):
@@ -64,25 +66,20 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
 def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
     """Every fixed effect with its standard error and t-test."""
     approximation = find_approximation(estimate, ddf)
-    p = len(estimate.fixef)
-    functions = Functions(np.eye(p), np.zeros(p), estimate.fixef.index)
+    names = estimate.model.design.names
+    functions = Functions(np.eye(len(names)), np.zeros(len(names)), labels(names))
     return t_table(estimate, approximation, functions)
-
-
-@functools.cache
-def _columns() -> pd.Index:
-    """The columns of a table of t-tests; made once, since an index of names takes pandas longer than the tests."""
-    return pd.Index(["estimate", "std_error", "df", "statistic", "p_value"])
 
 
 def t_table(estimate: Estimate, approximation: Approximation, functions: Functions) -> pd.DataFrame:
     """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
-    rows, constants, labels = functions
+    rows, constants, index = functions
     value = rows @ estimate.arrays.beta + constants
     std_error = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows), 0.0))
     df = approximation.df(rows)
     statistic, p_value = t_tests(value, std_error, df)
-    return pd.DataFrame(np.column_stack([value, std_error, df, statistic, p_value]), index=labels, columns=_columns())
+    values = np.column_stack([value, std_error, df, statistic, p_value])
+    return pd.DataFrame(values, index=index, columns=labels(T_TABLE))
 
 
 def function_table(

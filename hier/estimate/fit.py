@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hier.design import one_blas_thread
 from hier.errors import FitError
-from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units, variance_covariance
+from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
 from hier.estimate.result import Arrays, Estimate
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.crossproducts import Units
@@ -18,6 +19,7 @@ from hier.model.problem import Problem, likelihood_problem, posterior_problem, t
 METHODS = ("reml", "ml", "map")
 
 
+@one_blas_thread
 def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate:
     """Estimates of the fixed effects, the variances and every group's deviations.
 
@@ -51,7 +53,7 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
         density = Density(terms, len(problem.priors.held), with_volume=False)
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
-    problem = likelihood_problem(model.design, model.structure)
+    problem = likelihood_problem(model.design, model.structure, once=True)
     return _in_user_units(
         model,
         method,
@@ -88,7 +90,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         beta=units.centre[back] + basis @ fit.beta,
         vcov=basis @ fit.vcov @ basis.T,
         vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
-        variance_cov=variance_covariance(fit.hessian),
+        variance_cov=fit.x_cov,
         search=fit.x,
         terms=terms_in_user_units(model, units.z, fit, y=units.y, sigma=fit.sigma),
     )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from hier.errors import FitError
-from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units, variance_covariance
+from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays
@@ -66,9 +66,8 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     design, units = model.design, problem.units
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
-    of_search = variance_covariance(fit.hessian)
     slopes = to_user @ fit.slopes
-    covariance = slopes @ of_search @ slopes.T
+    covariance = slopes @ fit.x_cov @ slopes.T
     if method == "reml":
         covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
     coefficients = to_user @ fit.coefficients
@@ -92,7 +91,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             beta=beta,
             vcov=covariance[start:, start:],
             vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
-            variance_cov=of_search,
+            variance_cov=fit.x_cov,
             search=fit.x,
             terms=terms_in_user_units(model, units.z, fit),
         ),

@@ -240,8 +240,7 @@ def _scale(named: Named, own: Parameter, fit: PointFit, terms: Terms) -> tuple[f
             return value, np.nan, "undefined"
         if abs(np.tanh(value)) > 1.0 - AT_LIMIT:
             return value, np.nan, "upper" if value > 0 else "lower"
-    spread = 2.0 * slope @ np.linalg.pinv(fit.hessian, rcond=1e-10, hermitian=True) @ slope
-    se = float(np.sqrt(spread))
+    se = float(np.sqrt(slope @ fit.x_cov @ slope))
     return value, min(se, LONGEST_SE) if se > 0 else LONGEST_SE, "inside"
 
 

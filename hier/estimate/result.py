@@ -21,7 +21,7 @@ from hier.estimate.predict import Random, predict
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
-from hier.estimate.tables import coef_table, varcorr_table
+from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.estimate.units import Solved, solve
 from hier.model import Model
 
@@ -86,12 +86,12 @@ class Estimate:
     @cached_property
     def fixef(self) -> pd.Series:
         """Fixed effects, by column."""
-        return pd.Series(self.arrays.beta, index=list(self.model.design.names), name="estimate")
+        return pd.Series(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
 
     @cached_property
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects."""
-        names = list(self.model.design.names)
+        names = labels(self.model.design.names)
         return pd.DataFrame(self.arrays.vcov, index=names, columns=names)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,17 @@ import pandas as pd
 
 from hier.design import Block
 from hier.kernel.covariance import correlation_blocks
+
+
+@functools.lru_cache(maxsize=256)
+def _index(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)
+
+
+def labels(names: tuple[str, ...]) -> pd.Index:
+    """An index of names; made once for all, since making one takes pandas longer than a small fit's tests."""
+    return _index(names).view()  # whose name a user can set without changing others'
+
 
 GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray]
 

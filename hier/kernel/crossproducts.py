@@ -120,7 +120,12 @@ class Basis(NamedTuple):
 
 
 def cross_products(
-    y: np.ndarray, X: np.ndarray, terms: Sequence[Term], structure: Structure, weights: np.ndarray | None = None
+    y: np.ndarray,
+    X: np.ndarray,
+    terms: Sequence[Term],
+    structure: Structure,
+    weights: np.ndarray | None = None,
+    merged_from: int = 0,
 ) -> tuple[CrossProducts, Units]:
     """Cross-products of a model in the kernel's units, its factors in the kernel's order.
 
@@ -128,7 +133,8 @@ def cross_products(
     ----------
     y : (n,) response, less its offset. X : (n, p), of full column rank. terms : the random effects, in the model's
     order. structure : the order in which their factors are eliminated.
-    weights : (n,) positive precision weights, or None for 1.
+    weights : (n,) positive precision weights, or None for 1. merged_from : the number of levels from which equal ones
+    are taken together.
 
     Raises DataError where the fixed effects leave nothing of the response.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
@@ -152,7 +158,7 @@ def cross_products(
     levels = sums.levels(structure.parents)
     cross = CrossProducts(
         levels=levels,
-        merged=merge_equal(levels[0]) if len(terms) == 1 else (),
+        merged=merge_equal(levels[0]) if len(terms) == 1 and terms[0].n_levels >= merged_from else (),
         dense=(_dense(chain[0], together, basis, weights, own, rx),) if together else (),
         xx=np.eye(p + 1) * n,
         nobs=np.float64(n),

@@ -68,7 +68,7 @@ class Slopes(NamedTuple):
         def schur(factors: Factors) -> jax.Array:
             value = self.marginal.schur
             for change, products in zip(covariance_changes(factors, at), self.schur, strict=True):
-                value = value - jnp.einsum("ambn,ab->mn", products, change)
+                value = value - jnp.sum(products * change[:, None, :, None], axis=(0, 2))
             return value
 
         return schur
@@ -76,7 +76,11 @@ class Slopes(NamedTuple):
 
 def covariance_changes(factors: Factors, at: Factors) -> list[jax.Array]:
     """L L' less its value at other factors, for every factor."""
-    return [factor @ factor.T - other @ other.T for factor, other in zip(factors, at, strict=True)]
+
+    def square(factor: jax.Array) -> jax.Array:
+        return jnp.sum(factor[:, None] * factor[None], axis=2)  # which fuses: a product of small matrices does not
+
+    return [square(factor) - square(other) for factor, other in zip(factors, at, strict=True)]
 
 
 def has_closed_form(cross: CrossProducts) -> bool:
@@ -99,7 +103,7 @@ def evaluator(objective: Objective, factors_of: FactorsOf, cross: CrossProducts)
         def local(point: jax.Array) -> jax.Array:
             changes = covariance_changes(factors_of(point), at)
             flat = jnp.concatenate([jnp.ravel(change) for change in changes])
-            return objective(point, near) + 0.5 * flat @ quadratic @ flat
+            return objective(point, near) + 0.5 * jnp.sum(quadratic * flat[:, None] * flat[None])
 
         return differentiated(local)(x)
 

@@ -24,7 +24,7 @@ from hier.kernel.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.optimise import Evaluate, Optimum, minimise
+from hier.kernel.optimise import Evaluate, Optimum, covariance_of, minimise
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 
@@ -37,7 +37,7 @@ class PointFit(NamedTuple):
     `factors` (q, q) relative covariance factors, `sigma`, `value` the objective, `neg2_loglik` -2 log density of the
     response at all of the estimates, `beta` (p,) with covariance `vcov` (p, p),
     `deviations` (q, J) conditional modes with covariances `deviations_cov` (q, q, J).
-    `x` (m,) the variance parameters, `hessian` (m, m) of the objective in them, and `vcov_jacobian` (p, p, m), for
+    `x` (m,) the variance parameters, `x_cov` (m, m) their asymptotic covariance, and `vcov_jacobian` (p, p, m), for
     Satterthwaite's degrees of freedom.
     `gradient` (m,), `steps`, `converged` of the search.
     """
@@ -51,7 +51,7 @@ class PointFit(NamedTuple):
     deviations: tuple[jax.Array, ...]
     deviations_cov: tuple[jax.Array, ...]
     x: jax.Array
-    hessian: jax.Array
+    x_cov: jax.Array
     vcov_jacobian: jax.Array
     gradient: jax.Array
     steps: jax.Array
@@ -78,7 +78,7 @@ def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any,
         deviations=tuple((q, J) for q, _, J in own),
         deviations_cov=own,
         x=(m,),
-        hessian=(m, m),
+        x_cov=(m, m),
         vcov_jacobian=(p, p, m),
         gradient=(m,),
         steps=(),
@@ -130,7 +130,7 @@ def _at_optimum(
         deviations=group_deviations(factors, eliminated, cross, beta),
         deviations_cov=conditional_covariances(factors, eliminated, cross, sigma),
         x=x,
-        hessian=search.hessian,
+        x_cov=covariance_of(search.hessian),
         vcov_jacobian=jax.jacfwd(vcov_at)(x),
         gradient=search.gradient,
         steps=search.steps,

@@ -15,7 +15,7 @@ from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import conditional_covariances
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
-from hier.kernel.optimise import minimise_with_memory
+from hier.kernel.optimise import covariance_of, minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 from hier.kernel.rows import products_tree
@@ -29,7 +29,7 @@ class RowFit(NamedTuple):
     `conditional_cov` (p, p): covariance of fixed effects that were integrated out, given x; otherwise zero.
     `value`: the objective. `neg2_loglik`: -2 log-likelihood, by the same approximation.
     `deviations` (q, J): conditional modes, and `deviations_cov` (q, q, J). `eta` (n,): linear predictor of the mean.
-    `x` (m,), `hessian` (m, m), `gradient` (m,), `steps`, `converged` of the search.
+    `x` (m,) with asymptotic covariance `x_cov` (m, m), `gradient` (m,), `steps`, `converged` of the search.
     """
 
     factors: tuple[Any, ...]
@@ -42,7 +42,7 @@ class RowFit(NamedTuple):
     deviations_cov: tuple[Any, ...]
     eta: Any
     x: Any
-    hessian: Any
+    x_cov: Any
     gradient: Any
     steps: Any
     converged: Any
@@ -90,7 +90,7 @@ def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation,
         deviations_cov=conditional_covariances(outer.factors, found, cross, jnp.ones(())),
         eta=eta,
         x=x,
-        hessian=search.hessian,
+        x_cov=covariance_of(search.hessian),
         gradient=search.gradient,
         steps=search.steps,
         converged=search.converged,

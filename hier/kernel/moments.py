@@ -8,6 +8,7 @@ Source: Rao (1972), J. Am. Stat. Assoc. 67, 112, section 4.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -49,7 +50,22 @@ def start_of(first: Moments, terms: Terms) -> np.ndarray:
     """Where searches of theta and log sigma begin (s, m): one at the first estimates, and others where the likelihood
     may well have several maxima.
     """
+    return _plain_start(terms) if first is _plain(terms) else _start_at(first, terms)
+
+
+def _start_at(first: Moments, terms: Terms) -> np.ndarray:
     return starts(np.append(theta_of(first.covariances, terms, SMALLEST), np.log(first.sigma)), terms)
+
+
+@functools.cache
+def _plain(terms: Terms) -> Moments:
+    """All relative covariances the identity."""
+    return Moments(tuple(np.eye(n_columns(blocks)) for blocks in terms), np.float64(0.5))
+
+
+@functools.cache
+def _plain_start(terms: Terms) -> np.ndarray:
+    return _start_at(_plain(terms), terms)
 
 
 def moments(cross: CrossProducts, terms: Terms) -> Moments:
@@ -63,7 +79,7 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
     skipped = _is_quick(cross) and not has_several_maxima(terms)
     first = None if skipped else _solved(cross, columns, _factors(cross, None))
     if first is None:
-        return Moments(tuple(np.eye(n_columns(blocks)) for blocks in terms), np.float64(0.5))
+        return _plain(terms)
     second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None
     return first if second is None else second
 

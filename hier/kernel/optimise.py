@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
+FLAT = 1e-10  # relative to the largest curvature: a direction with less has none
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
 SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
@@ -29,37 +30,54 @@ class Optimum(NamedTuple):
     memory: Any = ()
 
 
+class _Step(NamedTuple):
+    """A step (m,), the decrease of the function that it predicts, and its length before it was cut."""
+
+    by: jax.Array
+    predicted: jax.Array
+    length: jax.Array
+
+
 class _State(NamedTuple):
     x: jax.Array
     value: jax.Array
     gradient: jax.Array
     hessian: jax.Array
     radius: jax.Array
+    step: _Step
     steps: jax.Array
     close: jax.Array
     done: jax.Array
     memory: Any
 
 
-def _newton_step(state: _State) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array) -> _Step:
     """Newton's step with every curvature taken as positive, cut to the trust region.
-
-    Returns the step (m,), the decrease of the function that it predicts, and its length before it was cut.
 
     At a stationary point with a direction of negative curvature the gradient gives no way out: the step then follows
     that direction.
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 4.1.
     """
-    curvature, directions = jnp.linalg.eigh(state.hessian)
+    curvature, directions = jnp.linalg.eigh(hessian)
     size = jnp.maximum(jnp.abs(curvature), 1e-9 * jnp.max(jnp.abs(curvature)) + 1e-300)
-    along = directions.T @ state.gradient
-    step = -directions @ (along / size)
+    along = jnp.sum(directions * gradient[:, None], axis=0)
+    step = -jnp.sum(directions * (along / size), axis=1)
     predicted = 0.5 * jnp.sum(along**2 / size)
     saddle = (curvature[0] < -1e-6 * jnp.max(size)) & (predicted < PREDICTED_DECREASE)
-    step = jnp.where(saddle, state.radius * directions[:, 0], step)
-    predicted = jnp.where(saddle, 0.5 * state.radius**2 * size[0], predicted)
+    step = jnp.where(saddle, radius * directions[:, 0], step)
+    predicted = jnp.where(saddle, 0.5 * radius**2 * size[0], predicted)
     length = jnp.linalg.norm(step)
-    return step * jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-300)), predicted, length
+    return _Step(step * jnp.minimum(1.0, radius / jnp.maximum(length, 1e-300)), predicted, length)
+
+
+def covariance_of(hessian: jax.Array) -> jax.Array:
+    """Asymptotic covariance (m, m) of what -2 log density was minimised over, from its Hessian; a flat direction has
+    none. Source: Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.3.
+    """
+    curvature, directions = jnp.linalg.eigh(hessian)
+    size = jnp.abs(curvature)
+    flat = size <= FLAT * jnp.max(size, initial=0.0)
+    return (directions * jnp.where(flat, 0.0, 2.0 / jnp.where(flat, 1.0, curvature))) @ directions.T
 
 
 Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
@@ -98,8 +116,7 @@ def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, l
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice
         first = state.steps == 0
-        step, before, length = _newton_step(state)
-        step = jnp.where(first, 0.0, step)
+        step, before, length = state.step
         value, gradient, hessian, memory = evaluate(state.x + step, state.memory)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
         better = first | (finite & (value <= state.value + ROUNDING * (1.0 + jnp.abs(state.value))))
@@ -108,22 +125,25 @@ def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, l
             jnp.where(length > state.radius, 2.0 * state.radius, state.radius),
             0.25 * jnp.minimum(state.radius, length),
         )
-        moved = _State(
-            x=jnp.where(better, state.x + step, state.x),
-            value=jnp.where(better, value, state.value),
-            gradient=jnp.where(better, gradient, state.gradient),
-            hessian=jnp.where(better, hessian, state.hessian),
-            radius=jnp.where(first, state.radius, radius),
-            steps=state.steps + 1,
-            close=state.close,
-            done=state.done,
-            memory=jax.tree.map(lambda new, old: jnp.where(better, new, old), memory, state.memory),
-        )
-        _, predicted, _ = _newton_step(moved)
+        radius = jnp.where(first, state.radius, radius)
+        gradient = jnp.where(better, gradient, state.gradient)
+        hessian = jnp.where(better, hessian, state.hessian)
+        next_step = _newton_step(gradient, hessian, radius)
         # of full steps each gains at least the factor that the one before gained
         whole = ~first & better & (length <= state.radius)
-        close = (predicted < PREDICTED_DECREASE) | (whole & (predicted**2 < left_behind * before))
-        return moved._replace(close=close, done=close | (moved.radius < SMALLEST_RADIUS))
+        close = (next_step.predicted < PREDICTED_DECREASE) | (whole & (next_step.predicted**2 < left_behind * before))
+        return _State(
+            x=jnp.where(better, state.x + step, state.x),
+            value=jnp.where(better, value, state.value),
+            gradient=gradient,
+            hessian=hessian,
+            radius=radius,
+            step=next_step,
+            steps=state.steps + 1,
+            close=close,
+            done=close | (radius < SMALLEST_RADIUS),
+            memory=jax.tree.map(lambda new, old: jnp.where(better, new, old), memory, state.memory),
+        )
 
     m = start.shape[0]
     begin = _State(
@@ -132,14 +152,14 @@ def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, l
         gradient=jnp.zeros(m),
         hessian=jnp.eye(m),
         radius=jnp.ones(()),
+        step=_Step(jnp.zeros(m), jnp.zeros(()), jnp.zeros(())),
         steps=jnp.zeros((), jnp.int32),
         close=jnp.zeros((), bool),
         done=jnp.zeros((), bool),
         memory=memory,
     )
     end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
-    step, _, _ = _newton_step(end)
     small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
-    x = jnp.where(end.close, end.x + step, end.x)
+    x = jnp.where(end.close, end.x + end.step.by, end.x)
     converged = end.done & (end.close | small)
     return Optimum(x, end.value, end.gradient, end.hessian, end.steps, converged, end.memory)

@@ -58,11 +58,14 @@ class Program:
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Sequence[jax.Array]:
-        return self.bind(*arguments)(*jax.tree.leaves(arguments))
+        leaves, tree = jax.tree.flatten(arguments)
+        return self._bound(leaves, tree)(*leaves)
 
     def bind(self, *arguments: Any) -> Bound:
         """The program for arguments like these, of which only shapes and kinds matter: a function of their leaves."""
-        leaves, tree = jax.tree.flatten(arguments)
+        return self._bound(*jax.tree.flatten(arguments))
+
+    def _bound(self, leaves: list[Any], tree: Any) -> Bound:
         device = jax.config.jax_default_device
         signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
         found = self._compiled.get(signature)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hier.model.priors import Priors
 
 
+MANY_LEVELS = 256  # from here on a search takes longer over all levels than finding those that are equal
+
+
 class VariancePriors(NamedTuple):
     """Priors of what is not integrated out; all of them on the user's scale, the grouping factors in the kernel's
     order.
@@ -61,11 +64,13 @@ def terms_of(design: Design, structure: Structure) -> Terms:
 
 
 @one_blas_thread
-def likelihood_problem(design: Design, structure: Structure) -> Problem:
-    """The problem under flat priors: the likelihood alone."""
+def likelihood_problem(design: Design, structure: Structure, *, once: bool = False) -> Problem:
+    """The problem under flat priors: the likelihood alone. `once`: for a single search, in which taking equal levels
+    together costs more than it saves unless they are many.
+    """
     p = len(design.names)
     order = np.arange(p)
-    cross, units = _cross_products(design, structure, order)
+    cross, units = _cross_products(design, structure, order, MANY_LEVELS if once else 0)
     first = moments(cross, terms_of(design, structure))
     return Problem(cross, units, first, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
@@ -106,11 +111,13 @@ def term_arrays(design: Design) -> list[Term]:
     return terms
 
 
-def _cross_products(design: Design, structure: Structure, order: np.ndarray) -> tuple[CrossProducts, Units]:
+def _cross_products(
+    design: Design, structure: Structure, order: np.ndarray, merged_from: int = 0
+) -> tuple[CrossProducts, Units]:
     refuse_large_dense(design, structure)
     y = design.y if design.offset is None else design.y - design.offset
     X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
-    return cross_products(y, X, term_arrays(design), structure, design.weights)
+    return cross_products(y, X, term_arrays(design), structure, design.weights, merged_from)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:
