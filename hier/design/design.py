@@ -72,6 +72,11 @@ class Design:
         return len(self.y)
 
     @property
+    def observed(self) -> np.ndarray:
+        """The response (n,) as it compares with expected ones: the shares of successes where there are trials."""
+        return self.y if self.trials is None else self.y / self.trials
+
+    @property
     def n_cutpoints(self) -> int:
         """Of an ordered response one less than its categories, otherwise 0."""
         return 0 if self.categories is None or not self.outcome.has_cutpoints else len(self.categories) - 1
@@ -93,7 +98,11 @@ class Design:
 
     def notes(self) -> list[str]:
         """How the response was coded and what was left out of the user's table, a sentence each; often empty."""
-        said = list(self.response_notes)
+        return [*self.response_notes, *self.left_out()]
+
+    def left_out(self) -> list[str]:
+        """What was left out of the user's table, a sentence each; often empty."""
+        said = []
         if self.missing:
             causes = ", ".join(f"`{name}` {count}" for name, count in self.missing.items())
             said.append(f"{self.rows_read - self.nobs} of {self.rows_read} rows dropped for missing values ({causes})")

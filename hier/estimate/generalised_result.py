@@ -144,12 +144,20 @@ class GeneralisedEstimate(Estimate):
         """
         return pd.Series(expected(self, self.predictors()), index=self.model.design.index, name="fitted")
 
+    def expected_response(self, eta: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n), each
+        with its own further parameters; the predictor itself for a family that does not say what its mean is.
+        """
+        if self.model.family.mean is None:
+            return eta
+        others = [np.broadcast_to(own[rows], eta.shape).ravel() for own in self.predictors()[1:]]
+        return expected(self, [eta.ravel(), *others]).reshape(eta.shape)
+
     @cached_property
     def residuals(self) -> pd.Series:
         """Response less fitted value, on the data's index; shares of successes where there are trials."""
         design = self.model.design
-        y = design.y if design.trials is None else design.y / design.trials
-        return pd.Series(y, index=design.index, name="residual") - self.fitted
+        return pd.Series(design.observed, index=design.index, name="residual") - self.fitted
 
     def tidy(self) -> pd.DataFrame:
         """One row a parameter, as `Estimate.tidy`; after the fixed effects the cutpoints and further parameters, with

@@ -243,6 +243,12 @@ class Estimate:
 
         return ranova(self)
 
+    def expected_response(self, eta: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n): itself
+        where the response is Normal.
+        """
+        return eta
+
     @property
     def working_rows(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The response (n,) of the weighted least squares that the fit amounts to, and its weights (n,), or None."""

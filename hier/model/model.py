@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hier.design import Design, build_design, read_frame
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
+from hier.kernel.responses import mean_mu
 from hier.model.families import FAMILIES, Family, find_family, likelihood_of
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class Model:
         can be integrated out exactly.
         """
         return self.has_normal_rows and not self._formula.parameters
+
+    @property
+    def mean_is_predictor(self) -> bool:
+        """Whether the expected response is its linear predictor, so that deviations add to it."""
+        return self._family.mean is mean_mu and self._link == "identity"
 
     @functools.cached_property
     def likelihood(self) -> Likelihood:

@@ -20,10 +20,11 @@ POPULATION_POINTS = 60
 def plot_data(comparison: Comparison, group: str | None = None) -> Figure:
     """The response against the covariate, with the line of each level (partial pooling) and of the population.
 
-    Without a numeric covariate: the response by level, with its fitted mean. Of more than 100 levels an even selection
-    is shown. With several grouping factors the levels are those of `group`, by default of the one with the most; a
-    level's line has the other factors' deviations, like all columns but the covariate, at their means over the level's
-    rows. Raises ModelError for a grouping factor that the model does not have.
+    Lines are those of the expected response: probabilities, shares or expected counts. Without a numeric covariate: the
+    response by level, with its fitted mean. Of more than 100 levels an even selection is shown. With several grouping
+    factors the levels are those of `group`, by default of the one with the most; a level's line has the other factors'
+    deviations, like all columns but the covariate, at their means over the level's rows. Raises ModelError for a
+    grouping factor that the model does not have.
     """
     estimate = comparison.estimate
     design, k = estimate.model.design, find_factor(estimate.model, group)
@@ -53,7 +54,8 @@ def _draw_lines(axes: Axes, estimate: Estimate, k: int, column: str, shown: np.n
     for level in shown:
         fitted[random.codes == level] += held.around(level, modes)
     method, group = estimate.method.upper(), style.name(random.group)
-    axes.scatter(x[rows], design.y[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
+    fitted = estimate.expected_response(fitted)
+    axes.scatter(x[rows], design.observed[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
     thin = LineCollection(
         paths(x, fitted, random.codes, shown),
         colors=style.ESTIMATE,
@@ -72,7 +74,8 @@ def _draw_lines(axes: Axes, estimate: Estimate, k: int, column: str, shown: np.n
 def population_line(estimate: Estimate, column: str) -> np.ndarray:
     """The fixed effects' curve (m, 2) over the covariate's range, the other columns at their means."""
     held = hold(estimate.model, column)
-    return path(held.x, held.population(estimate.arrays.beta), POPULATION_POINTS)
+    fitted = estimate.expected_response(held.population(estimate.arrays.beta))
+    return path(held.x, fitted, POPULATION_POINTS)
 
 
 def _draw_strip(axes: Axes, estimate: Estimate, k: int, shown: np.ndarray) -> None:
@@ -81,10 +84,10 @@ def _draw_strip(axes: Axes, estimate: Estimate, k: int, shown: np.ndarray) -> No
     place[shown] = np.arange(len(shown))
     where = place[random.codes]
     rows = where >= 0
-    middle = hold(estimate.model, None).population(estimate.arrays.beta).mean()
+    middle = estimate.expected_response(hold(estimate.model, None).population(estimate.arrays.beta)).mean()
     fitted = level_means(estimate, k)[shown]
     method = estimate.method.upper()
-    axes.scatter(design.y[rows], where[rows], s=14, color=style.OWN, alpha=0.5, linewidths=0, label="data")
+    axes.scatter(design.observed[rows], where[rows], s=14, color=style.OWN, alpha=0.5, linewidths=0, label="data")
     axes.scatter(
         fitted,
         np.arange(len(shown)),

@@ -22,13 +22,15 @@ DRAWS_FOR_BAND = 1000
 
 @style.styled
 def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = None) -> Figure:
-    """Data, own least squares, point estimate and posterior band of some levels, less the population's line.
+    """Data, own least squares, point estimate and posterior band of some levels, less the population's line; where the
+    expected response is not its linear predictor, on the scale of the response, with the population's curve.
 
     Up to `n` levels (12 at most), evenly chosen from the one whose line pooling moves most to the one that it moves
     least. The band is the central 95 percent of the posterior of the level's line, without the residual scatter.
     With several grouping factors the levels are those of `group`, by default of the one with the most. The other
     factors' deviations, at their conditional modes, are then taken off the data; the posterior's line has them at their
-    means over the level's rows, less the same of the modes.
+    means over the level's rows, less the same of the modes. On the scale of the response all lines have them at these
+    means.
     Raises ModelError where the model has no numeric covariate, and for a grouping factor that it does not have.
     """
     model = comparison.estimate.model
@@ -42,7 +44,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
             expected="a numeric column, such as `week` in `weight ~ week + (week | id)`",
             hint="use plot_data, which shows the response by level",
         )
-    found = _differences(comparison, column, k)
+    found = (_differences if model.mean_is_predictor else _curves)(comparison, column, k)
     shown = style.spread(np.argsort(-found.moved(random), kind="stable"), max(1, min(n, 12)))
     across = min(ACROSS, len(shown))
     down = -(-len(shown) // across)
@@ -53,22 +55,24 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
         _draw_level(axes, comparison, found, random, int(level))
         axes.set_title(style.name(random.levels[level]))
     style.legend(figure, *panels)
-    others = "\n− other factors" if len(model.design.random_effects) > 1 else ""
-    difference = f"{style.name(model.design.response, 30)} − population{others}"
-    style.outer_labels(panels, across, style.name(column, 60), difference)
+    response = style.name(model.design.response, 30)
+    if model.mean_is_predictor:
+        response += " − population" + ("\n− other factors" if len(model.design.random_effects) > 1 else "")
+    style.outer_labels(panels, across, style.name(column, 60), response)
     return figure
 
 
-class Differences(NamedTuple):
-    """What is drawn of the levels, less the population's line (n,): beside a steep line the others could not be told
-    apart.
+class Drawn(NamedTuple):
+    """What is drawn of the levels: less the population's line and the other factors, since beside a steep line the
+    others could not be told apart; or on the scale of the response, where differences of curves mean little.
 
-    `held`, `population`; `data` less the other factors' deviations too; `own` without pooling, NaN where a level's
-    rows do not determine its line; `pooled` by the point estimate.
+    `held`; `population` (n,): zero, or its curve; `data`; `own` without pooling, NaN where a level's rows do not
+    determine its line; `pooled` by the point estimate. `taken_off` (n,): what draws of a level's line are reduced by.
     """
 
     held: HeldLevels
     population: np.ndarray
+    taken_off: np.ndarray
     data: np.ndarray
     own: np.ndarray
     pooled: np.ndarray
@@ -81,28 +85,52 @@ class Differences(NamedTuple):
         return np.sqrt(np.where(np.isnan(square), np.inf, square))
 
 
-def _differences(comparison: Comparison, column: str, k: int) -> Differences:
+def _differences(comparison: Comparison, column: str, k: int) -> Drawn:
+    """Where deviations add to the expected response: all of it less the population's line."""
     model, arrays = comparison.estimate.model, comparison.estimate.arrays
     design, modes = model.design, [term.deviations for term in arrays.terms]
     held = hold_levels(model, column, k)
     coefficients = by_level(comparison.table, "least_squares", design.random_effects[k])
     population = held.fixed.population(arrays.beta)
-    return Differences(
+    return Drawn(
         held=held,
-        population=population,
+        population=np.zeros(design.nobs),
+        taken_off=population + held.around_each(design.random_effects[k].n_levels, modes),
         data=design.y - explained_by_others(design, k, modes) - population,
         own=held.own(arrays.beta, coefficients) - population,
         pooled=held.predict(arrays.beta, modes[k]) - population,
     )
 
 
-def _draw_level(axes: Axes, comparison: Comparison, found: Differences, random: RandomEffects, level: int) -> None:
+def _curves(comparison: Comparison, column: str, k: int) -> Drawn:
+    """Everything on the scale of the response."""
+    estimate = comparison.estimate
+    arrays, random = estimate.arrays, estimate.model.design.random_effects[k]
+    held = hold_levels(estimate.model, column, k)
+    modes = [term.deviations for term in arrays.terms]
+    around = held.around_each(random.n_levels, modes)
+    coefficients = by_level(comparison.table, "least_squares", random)
+    return Drawn(
+        held=held,
+        population=estimate.expected_response(held.fixed.population(arrays.beta) + around),
+        taken_off=np.zeros(estimate.nobs),
+        data=estimate.model.design.observed,
+        own=estimate.expected_response(held.own(arrays.beta, coefficients) + around),
+        pooled=estimate.expected_response(held.predict(arrays.beta, modes[k]) + around),
+    )
+
+
+def _draw_level(axes: Axes, comparison: Comparison, found: Drawn, random: RandomEffects, level: int) -> None:
     rows = random.codes == level
     x, own = found.held.fixed.x[rows], found.own[rows]
     draws = _line_draws(comparison, found, random.group, level)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     band = np.column_stack([path(x, low), path(x, high)[:, 1]])
-    axes.axhline(0.0, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
+    population = path(x, found.population[rows])
+    if population[:, 1].any():
+        axes.plot(*population.T, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
+    else:
+        axes.axhline(0.0, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
     axes.scatter(x, found.data[rows], s=12, color=style.OWN, linewidths=0, zorder=3, label="data")
     if np.isfinite(own).all():
         axes.plot(*path(x, own).T, color="#6A6A6A", linewidth=1.3, linestyle=(0, (3, 2)), label="own least squares")
@@ -113,15 +141,14 @@ def _draw_level(axes: Axes, comparison: Comparison, found: Differences, random: 
     axes.fill_between(*band.T, color=style.POSTERIOR, alpha=0.28, linewidth=width, label="posterior, 95%")
 
 
-def _line_draws(comparison: Comparison, found: Differences, group: str, level: int) -> np.ndarray:
-    """Draws (S, rows) of one level's line less the population and the other factors, evenly thinned."""
+def _line_draws(comparison: Comparison, found: Drawn, group: str, level: int) -> np.ndarray:
+    """Draws (S, rows) of one level's line, evenly thinned."""
     posterior, held = comparison.posterior, found.held
     rows, beta = held.codes == level, _thinned(posterior.draws["beta"])
     deviations = [_thinned(posterior.draws[f"b_{other.name}"]) for other in posterior.groups]
     own = next(b for b, other in zip(deviations, posterior.groups, strict=True) if other.name == group)[:, level]
-    modes = [term.deviations for term in comparison.estimate.arrays.terms]
     line = beta @ held.fixed.X[rows].T + held.fixed.offset[rows] + own @ held.Z[rows].T
-    return line - found.population[rows] + (held.around(level, deviations) - held.around(level, modes))
+    return comparison.estimate.expected_response(line + held.around(level, deviations), rows) - found.taken_off[rows]
 
 
 def _thinned(draws: np.ndarray) -> np.ndarray:

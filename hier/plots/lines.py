@@ -53,6 +53,13 @@ class HeldLevels(NamedTuple):
         """No pooling: each level's own coefficients (J, q), and `beta` for the columns that do not vary by level."""
         return self.predict(np.where(self.varies, 0.0, beta), coefficients)
 
+    def around_each(self, n_levels: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
+        """The same in all rows (n,), each by its own level."""
+        total = np.zeros(len(self.codes))
+        for level in range(n_levels):
+            total[self.codes == level] = self.around(level, deviations)
+        return total
+
     def around(self, level: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
         """What all other grouping factors add to the rows of one level (..., rows), their deviations (..., J, q), given
         in the design's order, at their means over these rows.
