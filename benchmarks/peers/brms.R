@@ -49,7 +49,7 @@ work <- function(mode, seed) {
   varied <- posterior::variables(array)
   varied <- varied[!varied %in% c("lp__", "lprior")]
   table <- posterior::summarise_draws(
-    posterior::subset_draws(array, variable = varied), posterior::ess_bulk, posterior::rhat, mean = mean
+    posterior::subset_draws(array, variable = varied), ess_bulk = posterior::ess_bulk, rhat = posterior::rhat
   )
   least <- which.min(table$ess_bulk)
   divergences <- sum(nuts_params(found, pars = "divergent__")$Value)
