@@ -34,16 +34,17 @@ def contraception(folder: Path) -> Problem:
     return Problem(formula, data, CONTRACEPTION, "bernoulli")
 
 
-def with_square(problem: Problem) -> Problem:
+def with_square(folder: Path) -> Problem:
     """The same with the square as a column of its own: not every program has expressions in formulas."""
     import pandas as pd
 
+    problem = contraception(folder)
     table = pd.read_csv(problem.data)
     data = written(table.assign(age2=table["age"] ** 2), problem.data.with_name("contraception-square.csv"))
     return dataclasses.replace(problem, formula=problem.formula.replace("I(age**2)", "age2"), data=data)
 
 
-ESTIMATE = Item(contraception, ESTIMATES, rounds=7, calls=3)
+ESTIMATE = Item(with_square, ESTIMATES, rounds=7, calls=3)
 ITEMS = ("contraception-estimate", "contraception-posterior", "contraception-cold", "insteval-posterior")
 
 
@@ -51,12 +52,12 @@ def part(name: str, setting: Setting, rounds: int | None) -> Part:
     """Measure one item; `rounds` in place of its own number of them."""
     if name == "insteval-posterior":
         return posterior(name, on(setting, insteval(setting.scratch)), rounds or 1, "bambi")
+    if name == "contraception-estimate":
+        return repeated(name, on(setting, ESTIMATE.problem(setting.scratch)), ESTIMATE, rounds or ESTIMATE.rounds)
     there = on(setting, contraception(setting.scratch))
     if name == "contraception-posterior":
         return posterior(name, there, rounds or 2, "brms")
-    if name == "contraception-cold":
-        return cold(name, there, rounds or 1)
-    return repeated(name, on(there, with_square(there.problem)), ESTIMATE, rounds or ESTIMATE.rounds)
+    return cold(name, there, rounds or 1)
 
 
 def posterior(name: str, setting: Setting, rounds: int, peer: str) -> Part:

@@ -1,31 +1,16 @@
 # lme4 and lmerTest: `estimate` is lmer of lme4, or glmer for a response that is not Normal; `estimate_df` is lmer of
 # lmerTest with its table of coefficients, `bootstrap` is bootMer on one lmer, `glmmTMB` is that package's fit.
-# The line protocol is that of protocol.py; only base R writes the JSON.
 
-given <- commandArgs(trailingOnly = TRUE)
-option <- function(name) given[match(paste0("--", name), given) + 1]
-answer <- function(text) {
-  cat(text, "\n", sep = "")
-  flush(stdout())
-}
-list_of <- function(values) paste0("[", paste(sprintf("%.10g", values), collapse = ", "), "]")
-quoted <- function(text) paste0("\"", gsub("[\"\\\\[:cntrl:]]", " ", text), "\"")
-now <- function() as.numeric(Sys.time())
-
-start <- now()
-loaded <- suppressPackageStartupMessages(require(lme4, quietly = TRUE, warn.conflicts = FALSE))
-import_s <- now() - start
+source("benchmarks/peers/protocol.R")
+package <- load_package("lme4")
 with_df <- requireNamespace("lmerTest", quietly = TRUE)
-if (!loaded) {
-  answer("{\"missing\": \"lme4\"}")
-  quit(save = "no")
-}
 formula <- as.formula(option("formula"))
 data <- read.csv(option("data"))
 family <- option("family")
 if (family == "bernoulli") family <- "binomial"
 
-work <- function(mode) {
+prepare <- function(mode, seed) if (mode == "bootstrap") boot_model <<- lme4::lmer(formula, data)
+work <- function(mode, seed) {
   if (mode == "estimate") {
     if (family == "gaussian") return(list(model = lme4::lmer(formula, data)))
     return(list(model = lme4::glmer(formula, data, family)))
@@ -56,23 +41,4 @@ facts <- function(found) {
   )
 }
 
-version <- as.character(packageVersion("lme4"))
-answer(sprintf("{\"ready\": true, \"import_s\": %.6f, \"version\": %s}", import_s, quoted(version)))
-input <- file("stdin", "r")
-while (length(line <- readLines(input, n = 1)) > 0) {
-  words <- strsplit(trimws(line), " +")[[1]]
-  reply <- tryCatch(
-    {
-      seconds <- numeric(0)
-      if (words[2] == "bootstrap") boot_model <- lme4::lmer(formula, data)
-      for (call in seq_len(as.integer(words[4]))) {
-        start <- now()
-        found <- work(words[2])
-        seconds <- c(seconds, now() - start)
-      }
-      sprintf("{\"seconds\": %s, %s}", list_of(seconds), facts(found))
-    },
-    error = function(problem) sprintf("{\"error\": %s}", quoted(conditionMessage(problem)))
-  )
-  answer(reply)
-}
+serve(package, prepare, work, facts)
