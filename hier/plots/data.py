@@ -50,11 +50,8 @@ def _draw_lines(axes: Axes, estimate: Estimate, k: int, column: str, shown: np.n
     held = hold_levels(model, column, k)
     x, rows = held.fixed.x, np.isin(random.codes, shown)
     modes = [term.deviations for term in arrays.terms]
-    fitted = held.predict(arrays.beta, modes[k])
-    for level in shown:
-        fitted[random.codes == level] += held.around(level, modes)
+    fitted = estimate.expected_response(held.predict(arrays.beta, modes[k]) + held.around_each(modes))
     method, group = estimate.method.upper(), style.name(random.group)
-    fitted = estimate.expected_response(fitted)
     axes.scatter(x[rows], design.observed[rows], s=11, color=style.OWN, alpha=0.45, linewidths=0, label="data")
     thin = LineCollection(
         paths(x, fitted, random.codes, shown),

@@ -66,12 +66,13 @@ class Drawn(NamedTuple):
     """What is drawn of the levels: less the population's line and the other factors, since beside a steep line the
     others could not be told apart; or on the scale of the response, where differences of curves mean little.
 
-    `held`; `population` (n,): zero, or its curve; `data`; `own` without pooling, NaN where a level's rows do not
-    determine its line; `pooled` by the point estimate. `taken_off` (n,): what draws of a level's line are reduced by.
+    `held`; `population` (n,): its curve, None where it is taken off; `data`; `own` without pooling, NaN where a level's
+    rows do not determine its line; `pooled` by the point estimate. `taken_off` (n,): what draws of a level's line are
+    reduced by.
     """
 
     held: HeldLevels
-    population: np.ndarray
+    population: np.ndarray | None
     taken_off: np.ndarray
     data: np.ndarray
     own: np.ndarray
@@ -94,8 +95,8 @@ def _differences(comparison: Comparison, column: str, k: int) -> Drawn:
     population = held.fixed.population(arrays.beta)
     return Drawn(
         held=held,
-        population=np.zeros(design.nobs),
-        taken_off=population + held.around_each(design.random_effects[k].n_levels, modes),
+        population=None,
+        taken_off=population + held.around_each(modes),
         data=design.y - explained_by_others(design, k, modes) - population,
         own=held.own(arrays.beta, coefficients) - population,
         pooled=held.predict(arrays.beta, modes[k]) - population,
@@ -108,7 +109,7 @@ def _curves(comparison: Comparison, column: str, k: int) -> Drawn:
     arrays, random = estimate.arrays, estimate.model.design.random_effects[k]
     held = hold_levels(estimate.model, column, k)
     modes = [term.deviations for term in arrays.terms]
-    around = held.around_each(random.n_levels, modes)
+    around = held.around_each(modes)
     coefficients = by_level(comparison.table, "least_squares", random)
     return Drawn(
         held=held,
@@ -126,11 +127,11 @@ def _draw_level(axes: Axes, comparison: Comparison, found: Drawn, random: Random
     draws = _line_draws(comparison, found, random.group, level)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     band = np.column_stack([path(x, low), path(x, high)[:, 1]])
-    population = path(x, found.population[rows])
-    if population[:, 1].any():
-        axes.plot(*population.T, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
+    black = {"color": style.POPULATION, "linewidth": 1.0, "label": "population", "zorder": 1}
+    if found.population is None:
+        axes.axhline(0.0, **black)
     else:
-        axes.axhline(0.0, color=style.POPULATION, linewidth=1.0, label="population", zorder=1)
+        axes.plot(*path(x, found.population[rows]).T, **black)
     axes.scatter(x, found.data[rows], s=12, color=style.OWN, linewidths=0, zorder=3, label="data")
     if np.isfinite(own).all():
         axes.plot(*path(x, own).T, color="#6A6A6A", linewidth=1.3, linestyle=(0, (3, 2)), label="own least squares")

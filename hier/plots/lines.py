@@ -53,13 +53,6 @@ class HeldLevels(NamedTuple):
         """No pooling: each level's own coefficients (J, q), and `beta` for the columns that do not vary by level."""
         return self.predict(np.where(self.varies, 0.0, beta), coefficients)
 
-    def around_each(self, n_levels: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
-        """The same in all rows (n,), each by its own level."""
-        total = np.zeros(len(self.codes))
-        for level in range(n_levels):
-            total[self.codes == level] = self.around(level, deviations)
-        return total
-
     def around(self, level: int, deviations: Sequence[np.ndarray]) -> np.ndarray:
         """What all other grouping factors add to the rows of one level (..., rows), their deviations (..., J, q), given
         in the design's order, at their means over these rows.
@@ -73,6 +66,14 @@ class HeldLevels(NamedTuple):
             mean = np.einsum("j,...jq->...q", count / len(rows), deviations[k][..., found, :])
             total = total + mean @ columns[rows].T
         return np.asarray(total)
+
+    def around_each(self, deviations: Sequence[np.ndarray]) -> np.ndarray:
+        """What `around` gives of each row's own level (n,), from deviations (J, q)."""
+        total = np.zeros(len(self.codes))
+        for k, columns, codes in self.others:
+            for own, values in zip(columns.T, deviations[k].T, strict=True):
+                total += own * _mean(self.codes, values[codes])[self.codes]
+        return total
 
 
 def covariate(model: Model, group: str | None = None) -> str | None:

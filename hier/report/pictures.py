@@ -70,13 +70,12 @@ def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
     if column:
         added = estimate.model.mean_is_predictor
         taken_off = f"The population's line is taken off, so it lies level at zero{and_others}. " if added else ""
-        pooled = "zero" if added else "the population's curve"
+        pooled, less = ("zero", " less the population's line") if added else ("the population's curve", "")
         pictures.append(
             Picture(
                 f"Some levels of {group}",
                 embed(plot_group_fits(comparison, group=group)),
-                f"{posterior.response}{" less the population's line" if added else ''}, against {column}, for some "
-                f"levels of {group}.",
+                f"{posterior.response}{less}, against {column}, for some levels of {group}.",
                 f"{taken_off}The band holds 95 percent of the posterior of the level's line; the {method} line should "
                 f"lie inside it, usually between the dashed line (no pooling) and {pooled} (complete pooling).",
             )
