@@ -13,10 +13,9 @@ import pandas as pd
 from hier.design.encode import Encoder, encode
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.parameters import ParameterDesign, parameter_designs
-from hier.design.rank import dependence, independent_columns
+from hier.design.rank import dependence, independent_columns, triangular_factor
 from hier.design.response import Outcome, read_response
 from hier.design.table import Table, in_use, read_frame, select
-from hier.design.threads import one_blas_thread
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
@@ -29,20 +28,22 @@ class Design:
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
     `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
-    `offset` and `trials` (n,) or None. `categories`: the labels that y = 0, 1, ... stand for, of an ordered response
-    and of one with two labels; otherwise None. An ordered response has no column `Intercept`: its cutpoints stand for
-    it. `parameters`: the columns of each further parameter of the response's distribution. `outcome`: what the family
-    asked for. `rows_read`, `missing` (by column) and `unused_levels` (by factor) say what was left out. `fixed` is how
-    the columns of X were made; of those, the ones that are in X are True in `kept`.
-    `offset_given`: what stood beside the formula as the offset, a column's name or numbers, or None.
-    `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`: of each variable
-    of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
+    `offset` and `trials` (n,) or None. `triangle` (p + 1, p + 1): the triangular factor of X beside y less its offset,
+    the rows times the roots of the weights: all that least squares needs of them. `categories`: the labels that y = 0,
+    1, ... stand for, of an ordered response and of one with two labels; otherwise None. An ordered response has no
+    column `Intercept`: its cutpoints stand for it. `parameters`: the columns of each further parameter of the
+    response's distribution. `outcome`: what the family asked for. `rows_read`, `missing` (by column) and
+    `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; of those, the ones
+    that are in X are True in `kept`. `offset_given`: what stood beside the formula as the offset, a column's name or
+    numbers, or None. `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`:
+    of each variable of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
     """
 
     formula: ParsedFormula
     response: str
     y: np.ndarray
     X: np.ndarray
+    triangle: np.ndarray
     names: tuple[str, ...]
     random_effects: tuple[RandomEffects, ...]
     weights: np.ndarray | None
@@ -159,7 +160,6 @@ def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]
     return _extra_columns(frame, {"offset": design.offset_given})
 
 
-@one_blas_thread
 def build_design(
     formula: ParsedFormula,
     data: Any,
@@ -188,21 +188,30 @@ def build_design(
     X, fixed = encode(part, table, formula.text)
     _refuse_repeated(fixed.names, formula)
     random = random_effects(formula, table, X, fixed, by_row=not outcome.is_continuous)
-    kept, aliases = independent_columns(X), None
+    within = _offset(fixed, table)
+    y = response.y if within is None else response.y - within
+    R = triangular_factor(X, y)
+    kept = independent_columns(R[:, :-1])
+    aliases = dependence(R[:, :-1], kept)
     if outcome.has_cutpoints:
-        aliases = dependence(X, kept)[1:]
         fixed = fixed.with_part(replace(part, intercept=False), fixed.codings, fixed.full)
-        X, kept = X[:, 1:], kept[1:]
+        X, R, kept, aliases = X[:, 1:], R[:, 1:], kept[1:], aliases[1:]
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
+    X = X if kept.all() else X[:, kept]
+    if row_weights is not None:
+        R = triangular_factor(X, y, weights=row_weights)
+    elif R.shape[1] > X.shape[1] + 1 or outcome.has_cutpoints:
+        R = np.linalg.qr(R[:, np.append(kept, True)], mode="r")
     return Design(
         formula=formula,
         response=formula.response.name,
         y=response.y,
-        X=X if kept.all() else X[:, kept],
+        X=X,
+        triangle=R,
         names=tuple(name for name, keep in zip(fixed.names, kept, strict=True) if keep),
         random_effects=random,
         weights=row_weights,
-        offset=_offset(fixed, table),
+        offset=within,
         trials=response.trials,
         categories=response.categories,
         parameters=parameter_designs(formula, table, outcome, row_weights),
@@ -214,7 +223,7 @@ def build_design(
         fixed=fixed,
         kept=kept,
         offset_given=offset,
-        aliases=dependence(X, kept) if aliases is None else aliases,
+        aliases=aliases,
         variables=_summaries(formula, table),
         response_notes=response.notes,
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hier.design.encode import Encoder, encode
-from hier.design.rank import independent_columns
+from hier.design.rank import independent_columns, triangular_factor
 from hier.design.response import Outcome
 from hier.design.table import Table
 from hier.errors import FormulaError, did_you_mean
 from hier.formula import LinearPart, ParsedFormula
+
+ALONE = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), "")  # of a parameter without formula
+ONE = np.ones(1, bool)
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,14 @@ def _parameter(
     name: str, part: LinearPart | None, formula: ParsedFormula, table: Table, offset: np.ndarray | None
 ) -> ParameterDesign:
     if part is None:
-        encoder = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), formula.text)
-        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, encoder, np.ones(1, bool))
+        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, ALONE, ONE)
     X, encoder = encode(part, table, formula.text)
-    kept = independent_columns(X)
+    kept = independent_columns(triangular_factor(X))
     names = tuple(column for column, keep in zip(encoder.names, kept, strict=True) if keep)
     return ParameterDesign(name, X[:, kept], names, True, offset, encoder, kept)
 
 
+@functools.lru_cache(maxsize=8)
 def _ones(nobs: int) -> np.ndarray:
-    """A column of ones that takes no memory."""
+    """A column of ones that takes no memory, and cannot be written to."""
     return np.broadcast_to(1.0, (nobs, 1))

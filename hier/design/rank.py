@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
+from scipy.linalg.lapack import dgeqrf
+
+from hier.design.threads import one_blas_thread
 
 TOLERANCE = 1e-7  # of a column's own length, as R's qr() and so lme4 have it
+SHARED_OUT = 9216  # numbers; OpenBLAS multiplies a smaller matrix with a vector on one thread (interface/gemv.c)
+WORK_PER_COLUMN = 64  # LAPACK's largest block (ilaenv)
 ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
 
 
@@ -22,17 +29,29 @@ def triangular_factor(*columns: np.ndarray, weights: np.ndarray | None = None) -
         block = np.column_stack([column[rows] for column in columns])
         if weights is not None:
             block *= np.sqrt(weights[rows])[:, None]
-        factors.append(np.linalg.qr(block, mode="r"))
-    return factors[0] if len(factors) == 1 else np.linalg.qr(np.concatenate(factors), mode="r")
+        factors.append(_qr(block))
+    return factors[0] if len(factors) == 1 else _qr(np.concatenate(factors))
 
 
-def independent_columns(X: np.ndarray) -> np.ndarray:
-    """Mask of the columns kept when, from left to right, each that the earlier ones determine is dropped.
+def _qr(block: np.ndarray) -> np.ndarray:
+    """R of the QR factorisation; LAPACK's routine itself, since NumPy's copies a block of a few columns three times."""
+    n, k = block.shape
+    with one_blas_thread if block.size >= SHARED_OUT else nullcontext():
+        packed, *_ = dgeqrf(block, lwork=max(1, WORK_PER_COLUMN * k))
+    return np.triu(packed[: min(n, k)])
+
+
+def independent_columns(R: np.ndarray) -> np.ndarray:
+    """Mask of the columns kept when, from left to right, each that the earlier ones determine is dropped; `R` is their
+    triangular factor.
 
     Source: R's `qr` (LINPACK dqrdc2, limited pivoting, tol = 1e-7), which lme4 applies to the fixed effects.
     """
-    lengths = np.sqrt(np.einsum("ij,ij->j", X, X))
-    rest = triangular_factor(X) / np.where(lengths > 0, lengths, 1.0)
+    lengths = np.sqrt(np.sum(R * R, axis=0))
+    diagonal = np.abs(R.diagonal())
+    if len(diagonal) == len(lengths) and (diagonal >= TOLERANCE * lengths).all() and lengths.all():
+        return np.ones(len(lengths), bool)
+    rest = R / np.where(lengths > 0, lengths, 1.0)
     kept = lengths > 0
     while True:
         where = np.flatnonzero(kept)
@@ -45,9 +64,8 @@ def independent_columns(X: np.ndarray) -> np.ndarray:
         kept[where[dependent[0] if len(dependent) else len(diagonal)]] = False
 
 
-def dependence(X: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The columns that were not kept as combinations (p, d) of those that were."""
+def dependence(R: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The columns that were not kept as combinations (p, d) of those that were, from their triangular factor."""
     if kept.all():
         return np.zeros((len(kept), 0))
-    R = triangular_factor(X)
     return np.linalg.lstsq(R[:, kept], R[:, ~kept], rcond=None)[0]

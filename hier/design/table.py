@@ -192,9 +192,10 @@ def select(
 
 def _missing(values: Any) -> np.ndarray | None:
     """Which values of a column are missing; None where none is."""
-    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else None
+    if kind is not None and kind in "iu":
         return None
-    mask = np.asarray(pd.isna(getattr(values, "array", values)))
+    mask = np.isnan(np.asarray(values)) if kind == "f" else np.asarray(pd.isna(getattr(values, "array", values)))
     return mask if mask.any() else None
 
 

@@ -39,12 +39,12 @@ def terms_in_user_units(
     for k, random in enumerate(model.design.random_effects):
         at, J = order.index(k), random.n_levels
         scale = y / z[at]
-        spread = np.outer(scale, scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
+        spread = (scale[:, None] * scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
         found.append(
             TermArrays(
                 factor=sigma * scale[:, None] * fit.factors[at],
                 deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
-                deviations_cov=np.moveaxis(spread, 2, 0),
+                deviations_cov=spread.transpose(2, 0, 1),
             )
         )
     return tuple(found)

@@ -49,9 +49,10 @@ def flat_directions(
 
 def _of_block(names: Sequence[str], factor: np.ndarray, scale: np.ndarray, least: float) -> list[str]:
     """Columns that do not vary at all stand alone; the other directions combine the columns that are left."""
-    n_flat = int(np.sum(np.abs(np.diag(factor)) < least))
-    if n_flat == 0:
+    flat = np.abs(factor.diagonal()) < least
+    if not flat.any():
         return []
+    n_flat = int(flat.sum())
     varies = np.linalg.norm(factor, axis=1) >= least
     said = [name for name, own in zip(names, varies, strict=True) if not own]
     kept = [name for name, own in zip(names, varies, strict=True) if own]

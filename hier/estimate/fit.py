@@ -84,12 +84,14 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
     neg2_loglik = in_response_units(float(fit.neg2_loglik), units, n) if method == "map" else objective
     n_parameters = len(design.names) + n_variance_parameters(terms_of(design, model.structure))
 
-    back = np.argsort(problem.order)
+    # only priors move columns from their places
+    back = slice(None) if problem.priors is None else np.argsort(problem.order)
     basis = units.basis[back]
+    jacobian = basis @ fit.vcov_jacobian.transpose(2, 0, 1) @ basis.T
     arrays = Arrays(
         beta=units.centre[back] + basis @ fit.beta,
         vcov=basis @ fit.vcov @ basis.T,
-        vcov_jacobian=np.einsum("ia,abm,jb->ijm", basis, fit.vcov_jacobian, basis),
+        vcov_jacobian=jacobian.transpose(1, 2, 0),
         variance_cov=fit.x_cov,
         search=fit.x,
         terms=terms_in_user_units(model, units.z, fit, y=units.y, sigma=fit.sigma),

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Design
-from hier.design.rank import triangular_factor
 from hier.design.reduced import deletions
 from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
@@ -92,8 +91,7 @@ def _least_squares(design: Design, *, reml: bool) -> float:
     Source: Harville (1974), Biometrika 61, 383, equation 2, at sigma^2 = RSS / (n - p), or RSS / n for ML.
     """
     n, p = design.X.shape
-    y = design.y if design.offset is None else design.y - design.offset
-    R = np.abs(np.diag(triangular_factor(design.X, y, weights=design.weights)))
+    R = np.abs(np.diag(design.triangle))
     df = n - p if reml else n
     value = df * (LOG_2PI + 2.0 * np.log(R[p]) - np.log(df) + 1.0)
     if reml:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -133,14 +133,17 @@ class ParsedFormula:
         return ", ".join([own, *[f"{name} ~ {part}" for name, part in self.parameters]])
 
 
-def parse_formula(formula: str | Formula, columns: Iterable[str] | None = None) -> ParsedFormula:
-    """Read a formula such as `weight ~ week + (week | id)`; `columns` are those of the table, which `.` stands for.
+def parse_formula(formula: str | Formula, columns: Iterable[Hashable] | None = None) -> ParsedFormula:
+    """Read a formula such as `weight ~ week + (week | id)`; `columns` are those of the table, for which `.` stands
+    where their names are text.
 
     Raises `FormulaError`, and nothing else, with a caret under what cannot be read or is not supported yet.
     """
     text = formula.text if isinstance(formula, Formula) else formula
     _check_text(text)
-    return _parse(text, None if columns is None or "." not in text else tuple(columns))
+    if columns is None or "." not in text:
+        return _parse(text, None)
+    return _parse(text, tuple(name for name in columns if isinstance(name, str)))
 
 
 def _check_text(text: object) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri
 
 from hier.design.rank import triangular_factor
 from hier.errors import DataError
@@ -126,6 +127,7 @@ def cross_products(
     structure: Structure,
     weights: np.ndarray | None = None,
     merged_from: int = 0,
+    triangle: np.ndarray | None = None,
 ) -> tuple[CrossProducts, Units]:
     """Cross-products of a model in the kernel's units, its factors in the kernel's order.
 
@@ -134,7 +136,8 @@ def cross_products(
     y : (n,) response, less its offset. X : (n, p), of full column rank. terms : the random effects, in the model's
     order. structure : the order in which their factors are eliminated.
     weights : (n,) positive precision weights, or None for 1. merged_from : the number of levels from which equal ones
-    are taken together.
+    are taken together. triangle : (p + 1, p + 1), the triangular factor of [X y] with its rows weighted, where it is
+    known.
 
     Raises DataError where the fixed effects leave nothing of the response.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
@@ -142,7 +145,8 @@ def cross_products(
     """
     n, p = X.shape
     terms = [terms[k] for k in structure.order]
-    basis = _basis(y, X, terms, weights)
+    R = triangular_factor(X, y, weights=weights) if triangle is None else triangle
+    basis = _basis(R, n, terms, weights)
     chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
     sums = _Sums(chain, p)
     own = [np.zeros((term.Z.shape[1],) * 2 + (dense_ladder(term.n_levels),)) for term in together]
@@ -167,10 +171,9 @@ def cross_products(
     return cross, _units(basis)
 
 
-def _basis(y: np.ndarray, X: np.ndarray, terms: Sequence[Term], weights: np.ndarray | None) -> Basis:
-    n, p = X.shape
-    R = triangular_factor(X, y, weights=weights)
-    if abs(R[p, p]) <= EXACT_FIT * np.linalg.norm(R[:, p]):
+def _basis(R: np.ndarray, n: int, terms: Sequence[Term], weights: np.ndarray | None) -> Basis:
+    p = R.shape[1] - 1
+    if abs(R[p, p]) <= EXACT_FIT * np.sqrt(R[:, p] @ R[:, p]):
         raise DataError(
             "the fixed effects fit the response exactly, so nothing is left to vary",
             found=f"residuals of {abs(R[p, p]) / np.sqrt(n):.1g} in {n} rows",
@@ -178,8 +181,8 @@ def _basis(y: np.ndarray, X: np.ndarray, terms: Sequence[Term], weights: np.ndar
             hint="check that the response is not computed from the other columns",
         )
     # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
-    to_kernel = np.linalg.solve(R, np.eye(p + 1)) * np.sqrt(n)
-    to_kernel *= np.sign(np.diag(R))
+    inverse, _ = dtrtri(R)
+    to_kernel = inverse * (np.sqrt(n) * np.sign(R.diagonal()))
     scales = [column_scales(term, n, weights) for term in terms]
     return Basis(to_kernel, tuple(scales))
 

@@ -26,7 +26,7 @@ from hier.kernel.marginal import (
 )
 from hier.kernel.optimise import Evaluate, Optimum, covariance_of, minimise
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.programs import Program, fetched
 
 BOUNDARY = 1e-4  # a diagonal entry of the factor below this is a variance on the boundary, as in lme4's isSingular
 
@@ -93,7 +93,7 @@ def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
     """The fields of a packed fit (n,)."""
     own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
     tree, places = _layout(cross.xx.shape[-1] - 1, tuple(own), m)
-    flat = np.asarray(flat)
+    flat = fetched(flat)
     return jax.tree.unflatten(tree, [flat[place].reshape(shape) for place, shape in places])
 
 

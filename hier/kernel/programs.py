@@ -14,6 +14,7 @@ import importlib.metadata
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,7 @@ from hier.kernel.precision import cache_folder
 TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
 TRACED_UNDER = ("jax_default_matmul_precision", "jax_threefry_partitionable")
 DIGEST = 32  # bytes
+AWAKE = 1e-3  # seconds
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 
 
@@ -164,6 +166,19 @@ def _write(path: Path, content: bytes) -> None:
 
 def _folder() -> Path:
     return cache_folder().with_name("traced")
+
+
+def fetched(found: jax.Array) -> np.ndarray:
+    """An array of a program that may still run, as NumPy's.
+
+    A short program is waited for awake: a thread that the system has put to sleep comes back late and, on another
+    core, with cold caches, at the cost of a small fit's whole search.
+    """
+    if cores() > 1:
+        until = time.perf_counter() + AWAKE
+        while not found.is_ready() and time.perf_counter() < until:
+            pass
+    return np.asarray(found)
 
 
 def cores() -> int:

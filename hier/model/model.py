@@ -57,7 +57,7 @@ class Model:
         na: str = "drop",
     ) -> None:
         frame = read_frame(data)
-        self._formula = parse_formula(formula, [name for name in frame.columns if isinstance(name, str)])
+        self._formula = parse_formula(formula, frame.columns)
         self._family = find_family(family, link)
         self._refuse_counts()
         self._design = build_design(self._formula, frame, weights, offset, na, self._family.outcome)

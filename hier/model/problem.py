@@ -116,8 +116,10 @@ def _cross_products(
 ) -> tuple[CrossProducts, Units]:
     refuse_large_dense(design, structure)
     y = design.y if design.offset is None else design.y - design.offset
-    X = design.X if np.array_equal(order, np.arange(len(order))) else design.X[:, order]
-    return cross_products(y, X, term_arrays(design), structure, design.weights, merged_from)
+    X, R = design.X, design.triangle
+    if not np.array_equal(order, np.arange(len(order))):
+        X, R = X[:, order], np.linalg.qr(R[:, np.append(order, len(order))], mode="r")
+    return cross_products(y, X, term_arrays(design), structure, design.weights, merged_from, R)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:
