@@ -118,7 +118,7 @@ def _check(family: Family) -> None:
                 raise ModelError(
                     f"the family `{family.name}` has an unknown {what} `{name}`",
                     expected=", ".join(f"`{each}`" for each in known),
-                    hint=did_you_mean(str(name), known),
+                    hint=did_you_mean(str(name), _by_any_name()),
                 )
     names = family.parameter_names
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
@@ -198,14 +198,13 @@ def register_family(family: Family) -> Family:
 
 def find_family(name: str | Family, link: str | None = None) -> Family:
     """The family of that name, or the record itself; ModelError for a family or a link that hier does not have."""
-    known = _by_any_name()
-    if not isinstance(name, Family) and name not in known:
+    family = name if isinstance(name, Family) else FAMILIES.get(name) or _by_any_name().get(name)
+    if family is None:
         raise ModelError(
             f"there is no family `{name}`",
             expected=", ".join(f"`{each}`" for each in FAMILIES),
-            hint=did_you_mean(str(name), known),
+            hint=did_you_mean(str(name), _by_any_name()),
         )
-    family = name if isinstance(name, Family) else known[name]
     if link is not None and link not in family.links:
         raise ModelError(
             f"the family `{family.name}` has no link `{link}`",
