@@ -118,7 +118,7 @@ def _check(family: Family) -> None:
                 raise ModelError(
                     f"the family `{family.name}` has an unknown {what} `{name}`",
                     expected=", ".join(f"`{each}`" for each in known),
-                    hint=did_you_mean(str(name), _by_any_name()),
+                    hint=did_you_mean(str(name), known),
                 )
     names = family.parameter_names
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
