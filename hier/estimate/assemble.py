@@ -33,18 +33,16 @@ def terms_in_user_units(
     """Covariance factors and deviations of each grouping factor, in the design's order and the user's units.
 
     `z`: each column's unit, in the kernel's order; `y`: the response's unit; `sigma`: what the factors are relative to,
-    in the kernel's units. `fit` has `factors` (q, q), `deviations` (q, J) and `deviations_cov` (q, q, J).
+    in the kernel's units. `fit` has `factors` (q, q) and `deviations` (q, J).
     """
     order, found = model.structure.order, []
     for k, random in enumerate(model.design.random_effects):
         at, J = order.index(k), random.n_levels
         scale = y / z[at]
-        spread = (scale[:, None] * scale)[:, :, None] * fit.deviations_cov[at][:, :, :J]
         found.append(
             TermArrays(
                 factor=sigma * scale[:, None] * fit.factors[at],
                 deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
-                deviations_cov=spread.transpose(2, 0, 1),
             )
         )
     return tuple(found)

@@ -22,7 +22,7 @@ from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
-from hier.estimate.units import Solved, solve
+from hier.estimate.units import Solved, mode_variances, solve
 from hier.model import Model
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class TermArrays(NamedTuple):
 
     factor: np.ndarray  # (q, q) lower triangular, factor @ factor.T is the deviations' covariance
     deviations: np.ndarray  # (J, q) conditional modes
-    deviations_cov: np.ndarray  # (J, q, q)
 
     @property
     def covariance(self) -> np.ndarray:
@@ -130,7 +129,7 @@ class Estimate:
 
         Source: Bates et al. (2015), equation 58; what lme4's `ranef(condVar = TRUE)` gives.
         """
-        return self._by_level([np.sqrt(np.einsum("jkk->jk", own.deviations_cov)) for own in self.arrays.terms])
+        return self._by_level([np.sqrt(variances) for variances in mode_variances(self)])
 
     @cached_property
     def coef(self) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,14 @@ import numpy as np
 
 from hier.design import RandomEffects
 from hier.kernel.crossproducts import CrossProducts, Units
-from hier.kernel.prediction import Combinations, Errors, error_variances, mode_slopes, prediction_errors
+from hier.kernel.prediction import (
+    Combinations,
+    Errors,
+    each_deviation,
+    error_variances,
+    mode_slopes,
+    prediction_errors,
+)
 from hier.model.problem import likelihood_problem
 
 if TYPE_CHECKING:
@@ -55,6 +62,17 @@ def combinations(solved: Solved, random: Sequence[RandomEffects], included: Sequ
 def unexplained(solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
     """The columns of X less what the modes of these combinations take up of them: (m, p), in the user's units."""
     return X - np.linalg.solve(solved.units.basis.T, solved.units.y * mode_slopes(solved.errors, rows).T).T
+
+
+def mode_variances(estimate: Estimate) -> list[np.ndarray]:
+    """Variances (J, q) of the deviations about their modes, given beta and the variance parameters, in the design's
+    order of the factors.
+    """
+    solved, found = estimate.solved, {}
+    for at, (k, z) in enumerate(zip(solved.order, solved.units.z, strict=True)):
+        own = error_variances(solved.errors, each_deviation(solved.errors, at)).reshape(len(z), -1).T
+        found[k] = estimate.dispersion * own[: estimate.model.design.random_effects[k].n_levels] / z**2
+    return [found[k] for k in range(len(found))]
 
 
 def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:

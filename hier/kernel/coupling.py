@@ -19,6 +19,8 @@ from hier.kernel.ladder import dense_ladder, ladder
 SECONDS_A_PAIR = 6e-9  # measured on one core: two gathers and a scatter
 SECONDS_AN_OPERATION = 2e-11  # of a dense product
 MOST_PAIRS = 40_000_000  # beyond it their list takes gigabytes
+MOST_COLUMNS = 46_340  # the positions in a larger matrix do not have 32 bits
+IN_BOUNDS = {"mode": "promise_in_bounds", "wrap_negative_indices": False}  # spares JAX two searches of the indices
 
 
 class Pairs(NamedTuple):
@@ -26,7 +28,6 @@ class Pairs(NamedTuple):
 
     `group` (P,): the level. `position` (P,): row times r plus column, the row not before the column. `product` (q, q,
     P): of the row's entry with the column's. They are ordered by row, so that sums are written where the last were.
-    Indices without sign spare JAX a search for negative ones.
     """
 
     group: np.ndarray
@@ -66,8 +67,9 @@ class Coupling(NamedTuple):
             return jnp.einsum("arj,asj->rs", full, half, precision="highest")
         # what the weights are made of would otherwise be computed anew for every pair
         weights = jax.lax.optimization_barrier(weights)
-        products = jnp.sum(weights[:, :, self.pairs.group] * self.pairs.product, axis=(0, 1))
-        lower = jnp.zeros(r * r).at[self.pairs.position].add(products).reshape(r, r)
+        of_pairs = weights.at[:, :, self.pairs.group].get(**IN_BOUNDS)
+        products = jnp.sum(of_pairs * self.pairs.product, axis=(0, 1))
+        lower = jnp.zeros(r * r).at[self.pairs.position].add(products, **IN_BOUNDS).reshape(r, r)
         return lower + jnp.tril(lower, -1).T
 
     def sandwiched(self, matrix: jax.Array) -> jax.Array:
@@ -77,11 +79,11 @@ class Coupling(NamedTuple):
             full = self._matrix()
             half = jnp.einsum("rs,bsj->brj", matrix, full, precision="highest")
             return jnp.sum(full[:, None] * half[None], axis=2)
-        product = self.pairs.product
-        apart = jnp.where(self.pairs.position % (r + 1) == 0, 0.0, 1.0)  # a pair off the diagonal stands for two
-        both = product + apart * jnp.swapaxes(product, 0, 1)
-        values = jnp.ravel(matrix)[self.pairs.position] * both
-        return jnp.zeros((*both.shape[:2], J)).at[:, :, self.pairs.group].add(values)
+        # a pair stands for two, but for one on the diagonal
+        halved = jnp.ravel(matrix * (1.0 - 0.5 * jnp.eye(r)))
+        values = halved.at[self.pairs.position].get(**IN_BOUNDS) * self.pairs.product
+        sums = jnp.zeros((*values.shape[:2], J)).at[:, :, self.pairs.group].add(values, **IN_BOUNDS)
+        return sums + jnp.swapaxes(sums, 0, 1)
 
     def times(self, vectors: jax.Array) -> jax.Array:
         """C vectors, for `vectors` (r, m): (q, m, J)."""
@@ -134,7 +136,7 @@ def pairs_cost_less(counts: np.ndarray, q: int, r: int) -> bool:
     """Whether sums over pairs of entries of one level, `counts` (J,) entries each, cost less than dense products."""
     products = _number_of_pairs(counts) * q * q
     dense = 2.0 * len(counts) * q * float(r) ** 2 * SECONDS_AN_OPERATION
-    return products <= MOST_PAIRS and products * SECONDS_A_PAIR < dense
+    return r <= MOST_COLUMNS and products <= MOST_PAIRS and products * SECONDS_A_PAIR < dense
 
 
 def _stable_order(codes: np.ndarray, size: int) -> np.ndarray:
@@ -163,15 +165,14 @@ def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: i
     before = np.cumsum(partners) - partners
     second = np.repeat((by_row - partners + 1 - before).astype(np.int32), partners)
     second += np.arange(n_pairs, dtype=np.int32)
-    position = np.repeat((column[by_row] * r).astype(np.uint32), partners)
-    position += column.astype(np.uint32)[second]
-    product = np.repeat(value[:, by_row], partners, axis=1)[:, None] * value[None, :, second]
     size = dense_ladder(n_pairs)
-    return Pairs(
-        _padded(np.repeat(group[by_row].astype(np.uint32), partners), size, n_groups - 1),
-        _padded(position, size, 0),
-        _padded(product, size, 0.0),
-    )
+    found = Pairs(np.full(size, n_groups - 1, np.int32), np.zeros(size, np.int32), np.zeros((q, q, size)))
+    found.group[:n_pairs] = np.repeat(group[by_row].astype(np.int32), partners)
+    found.position[:n_pairs] = np.repeat((column[by_row] * r).astype(np.int32), partners)
+    found.position[:n_pairs] += column.astype(np.int32)[second]
+    rows = np.repeat(value[:, by_row], partners, axis=1)
+    np.multiply(rows[:, None], value[None, :, second], out=found.product[:, :, :n_pairs])
+    return found
 
 
 def _padded(values: np.ndarray, size: int, filler: float) -> np.ndarray:

@@ -8,6 +8,7 @@ root mean square 1; `Units` is the way back. The user never sees these units.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -148,22 +149,27 @@ def cross_products(
     R = triangular_factor(X, y, weights=weights) if triangle is None else triangle
     basis = _basis(R, n, terms, weights)
     chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
-    sums = _Sums(chain, p)
-    own = [np.zeros((term.Z.shape[1],) * 2 + (dense_ladder(term.n_levels),)) for term in together]
-    rx = [np.zeros((term.Z.shape[1], p + 1, dense_ladder(term.n_levels))) for term in together]
     step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
-    for start in range(0, n, step):
-        at = slice(start, start + step)
-        rows, z = in_kernel_units(y, X, terms, basis, weights, at)
-        sums.add(rows, z[: len(chain)], at)
-        for k, term in enumerate(together):
-            add_group_products(own[k], z[len(chain) + k], z[len(chain) + k], term.codes[at])
-            add_group_products(rx[k], z[len(chain) + k], rows, term.codes[at])
+
+    def summed(first: int, stride: int) -> _Sums:
+        sums = _Sums(chain, together, p)
+        for start in range(first * step, n, stride * step):
+            at = slice(start, start + step)
+            rows, z = in_kernel_units(y, X, terms, basis, weights, at)
+            sums.add(rows, z, at)
+        return sums
+
+    if n <= step:
+        sums = summed(0, 1)
+    else:  # NumPy lets other threads go on while it sums; always two, so that rounding is the same on every machine
+        with ThreadPoolExecutor(2) as pool:
+            sums, others = pool.map(summed, (0, 1), (2, 2))
+        sums.merge(others)
     levels = sums.levels(structure.parents)
     cross = CrossProducts(
         levels=levels,
         merged=merge_equal(levels[0]) if len(terms) == 1 and terms[0].n_levels >= merged_from else (),
-        dense=(_dense(chain[0], together, basis, weights, own, rx),) if together else (),
+        dense=(_dense(chain[0], together, basis, weights, sums.own, sums.rx),) if together else (),
         xx=np.eye(p + 1) * n,
         nobs=np.float64(n),
         log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
@@ -222,11 +228,15 @@ def in_kernel_units(
 
 
 class _Sums:
-    """The sums of the factors that are eliminated level by level, filled a block of rows at a time."""
+    """The sums of each factor's levels, filled a block of rows at a time: with the factors that each of the `chain` is
+    nested in, and those `own` and `rx` of the factors that are eliminated `together`.
+    """
 
-    def __init__(self, chain: Sequence[Term], p: int) -> None:
-        self._chain = chain
+    def __init__(self, chain: Sequence[Term], together: Sequence[Term], p: int) -> None:
+        self._chain, self._together = chain, together
         self._sizes = [ladder(term.n_levels) for term in chain]
+        self.own = [np.zeros((term.Z.shape[1],) * 2 + (dense_ladder(term.n_levels),)) for term in together]
+        self.rx = [np.zeros((term.Z.shape[1], p + 1, dense_ladder(term.n_levels))) for term in together]
         q = [term.Z.shape[1] for term in chain]
         self._zz = [np.zeros((k, k, size)) for k, size in zip(q, self._sizes, strict=True)]
         self._right = [
@@ -237,8 +247,20 @@ class _Sums:
         for k, term in enumerate(self._chain):
             codes = term.codes[at]
             add_group_products(self._zz[k], z[k], z[k], codes)
-            for sums, other in zip(self._right[k], (*z[k + 1 :], rows), strict=True):
+            for sums, other in zip(self._right[k], (*z[k + 1 : len(self._chain)], rows), strict=True):
                 add_group_products(sums, z[k], other, codes)
+        for k, term in enumerate(self._together):
+            own = z[len(self._chain) + k]
+            add_group_products(self.own[k], own, own, term.codes[at])
+            add_group_products(self.rx[k], own, rows, term.codes[at])
+
+    def merge(self, other: _Sums) -> None:
+        """Add the sums of other rows."""
+        for mine, more in zip(self._all(), other._all(), strict=True):
+            mine += more
+
+    def _all(self) -> list[np.ndarray]:
+        return [*self._zz, *(sums for right in self._right for sums in right), *self.own, *self.rx]
 
     def levels(self, parents: tuple[tuple[np.ndarray, ...], ...]) -> tuple[Level, ...]:
         found = []

@@ -1,4 +1,4 @@
-"""The deviations themselves, recovered from the elimination: conditional modes, exact draws, and their covariances."""
+"""The deviations themselves, recovered from the elimination: conditional modes and exact draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.dense import from_left, inverse, on_both_sides, solve_upper
+from hier.kernel.dense import from_left, solve_upper
 from hier.kernel.integrate import Crossed, Factors, eliminate_crossed, sizes_of
 from hier.kernel.levels import (
     EliminatedLevel,
@@ -17,8 +17,6 @@ from hier.kernel.levels import (
     eliminate_chain,
     forward_substitute,
     left_times,
-    times,
-    turned,
 )
 from hier.kernel.marginal import Marginal
 
@@ -117,56 +115,5 @@ def _by_factor(stacked: jax.Array, factors: Sequence[jax.Array], sizes: Sequence
     for factor, levels in zip(factors, sizes, strict=True):
         q = factor.shape[0]
         found.append(stacked[at : at + q * levels].reshape(q, levels))
-        at += q * levels
-    return found
-
-
-def conditional_covariances(
-    factors: Factors, eliminated: Eliminated, cross: CrossProducts, sigma: jax.Array
-) -> tuple[jax.Array, ...]:
-    """Covariance (q, q, J) of each level's deviations given y, beta and the variance parameters, of every factor.
-
-    Source: Bates et al. (2015), equation 58.
-    """
-    if cross.dense:
-        return tuple(sigma**2 * part for part in _of_crossed(factors, eliminated, cross))
-    found: list[jax.Array] = []
-    outer: jax.Array | None = None  # joint covariance of a level's deviations and of those it belongs to
-    for k in reversed(range(len(cross.levels))):
-        upper, reduced = eliminated.levels[k]
-        q, J = factors[k].shape[0], upper.shape[2]
-        unit = jnp.broadcast_to(jnp.eye(q)[:, :, None], (q, q, J))
-        spread = left_times(factors[k], back_substitute(upper, unit))  # L R_j^-1
-        own = times(spread, turned(spread))
-        if outer is None:
-            joint = own
-        else:
-            above = outer[:, :, cross.levels[k].parents[0]]
-            passed = -times(times(spread, reduced[:, : above.shape[0]]), above)  # its covariance with those above
-            gain = -times(spread, reduced[:, : above.shape[0]])
-            own = own + times(gain, turned(passed))
-            joint = jnp.concatenate(
-                [
-                    jnp.concatenate([own, passed], axis=1),
-                    jnp.concatenate([turned(passed), above], axis=1),
-                ]
-            )
-        found.insert(0, own)
-        outer = joint
-    return tuple(sigma**2 * part for part in found)
-
-
-def _of_crossed(factors: Factors, eliminated: Eliminated, cross: CrossProducts) -> list[jax.Array]:
-    """Blocks of M^-1 in the deviations' units: N_jj of the dense part, W + W C N C' W of the first factor."""
-    crossed, dense = eliminated.crossed[0], cross.dense[0]
-    size, others = sizes_of(dense), factors[1:]
-    spread = on_both_sides(others, size, inverse(crossed.lower))
-    gain = crossed.gain
-    found = [gain + times(times(gain, dense.coupling.sandwiched(spread)), gain)]
-    at = 0
-    for factor, levels in zip(others, size, strict=True):
-        q = factor.shape[0]
-        part = spread[at : at + q * levels, at : at + q * levels].reshape(q, levels, q, levels)
-        found.append(jnp.diagonal(part, axis1=1, axis2=3))
         at += q * levels
     return found

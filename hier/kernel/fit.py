@@ -12,7 +12,7 @@ import numpy as np
 
 from hier.kernel.covariance import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
+from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.expansion import Objective, evaluator, local_schur
 from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import (
@@ -36,7 +36,7 @@ class PointFit(NamedTuple):
 
     `factors` (q, q) relative covariance factors, `sigma`, `value` the objective, `neg2_loglik` -2 log density of the
     response at all of the estimates, `beta` (p,) with covariance `vcov` (p, p),
-    `deviations` (q, J) conditional modes with covariances `deviations_cov` (q, q, J).
+    `deviations` (q, J) conditional modes.
     `x` (m,) the variance parameters, `x_cov` (m, m) their asymptotic covariance, and `vcov_jacobian` (p, p, m), for
     Satterthwaite's degrees of freedom.
     `gradient` (m,), `steps`, `converged` of the search.
@@ -49,7 +49,6 @@ class PointFit(NamedTuple):
     beta: jax.Array
     vcov: jax.Array
     deviations: tuple[jax.Array, ...]
-    deviations_cov: tuple[jax.Array, ...]
     x: jax.Array
     x_cov: jax.Array
     vcov_jacobian: jax.Array
@@ -76,7 +75,6 @@ def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any,
         beta=(p,),
         vcov=(p, p),
         deviations=tuple((q, J) for q, _, J in own),
-        deviations_cov=own,
         x=(m,),
         x_cov=(m, m),
         vcov_jacobian=(p, p, m),
@@ -128,7 +126,6 @@ def _at_optimum(
         beta=beta,
         vcov=vcov,
         deviations=group_deviations(factors, eliminated, cross, beta),
-        deviations_cov=conditional_covariances(factors, eliminated, cross, sigma),
         x=x,
         x_cov=covariance_of(search.hessian),
         vcov_jacobian=jax.jacfwd(vcov_at)(x),

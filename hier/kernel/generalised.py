@@ -12,7 +12,6 @@ import numpy as np
 from hier.kernel.conditional import Inner, Outer, no_deviations
 from hier.kernel.covariance import Terms
 from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.deviations import conditional_covariances
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
 from hier.kernel.optimise import covariance_of, minimise_with_memory
@@ -28,7 +27,7 @@ class RowFit(NamedTuple):
     cutpoints, and the fixed effects, one after another, and `slopes` (c, m) their derivatives in `x`.
     `conditional_cov` (p, p): covariance of fixed effects that were integrated out, given x; otherwise zero.
     `value`: the objective. `neg2_loglik`: -2 log-likelihood, by the same approximation.
-    `deviations` (q, J): conditional modes, and `deviations_cov` (q, q, J). `eta` (n,): linear predictor of the mean.
+    `deviations` (q, J): conditional modes. `eta` (n,): linear predictor of the mean.
     `x` (m,) with asymptotic covariance `x_cov` (m, m), `gradient` (m,), `steps`, `converged` of the search.
     """
 
@@ -39,7 +38,6 @@ class RowFit(NamedTuple):
     value: Any
     neg2_loglik: Any
     deviations: tuple[Any, ...]
-    deviations_cov: tuple[Any, ...]
     eta: Any
     x: Any
     x_cov: Any
@@ -76,7 +74,7 @@ def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation,
 
     eta = model.mean_predictor(outer, inner, rows)
     _, weights = model.slopes(eta, outer, rows)
-    found, cross = model.eliminated(outer, weights, jnp.zeros_like(eta), rows)
+    found, _ = model.eliminated(outer, weights, jnp.zeros_like(eta), rows)
     loglik = approximation.value_at(outer, inner, rows)
     p = inner.beta.shape[0]
     return RowFit(
@@ -87,7 +85,6 @@ def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation,
         value=loglik + parameters.neg2_log_prior(x, problem),
         neg2_loglik=loglik,
         deviations=model.deviations_of(outer.factors, inner.u),
-        deviations_cov=conditional_covariances(outer.factors, found, cross, jnp.ones(())),
         eta=eta,
         x=x,
         x_cov=covariance_of(search.hessian),
@@ -118,7 +115,7 @@ def fit_rows(start: Any, problem: Any, approximation: Approximation, terms: Term
     return min(fits, key=lambda fit: float(fit.value) if np.isfinite(fit.value) else np.inf)
 
 
-_BY_FACTOR = ("factors", "deviations", "deviations_cov")
+_BY_FACTOR = ("factors", "deviations")
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hier.design import Block
 from hier.kernel.covariance import Terms, n_columns, n_variance_parameters, relative_factors
 from hier.kernel.crossproducts import Term, cross_products
-from hier.kernel.deviations import conditional_covariances, eliminate, group_deviations
+from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.expansion import evaluator
 from hier.kernel.fit import fit_likelihood
 from hier.kernel.integrate import integrate_groups
@@ -29,6 +29,7 @@ from hier.kernel.marginal import (
 )
 from hier.kernel.optimise import differentiated, minimise
 from hier.kernel.precision import float64
+from hier.kernel.prediction import each_deviation, error_covariance, error_variances, prediction_errors
 from hier.kernel.structure import choose_structure
 from tests.reference import dense
 
@@ -123,8 +124,7 @@ def at_parameters(factors, sigma, cross):
     eliminated = eliminate(factors, cross)
     beta, cov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, flat_prior(cross.xx.shape[0] - 1)))
     deviations = group_deviations(factors, eliminated, cross, beta)
-    spread = conditional_covariances(factors, eliminated, cross, sigma)
-    return beta, cov, deviations, spread, neg2_log_likelihood(eliminated.marginal, sigma, cross, beta)
+    return beta, cov, deviations, neg2_log_likelihood(eliminated.marginal, sigma, cross, beta)
 
 
 def check_value(drawn: Data, *, reml: bool, weighted: bool = True) -> None:
@@ -137,9 +137,9 @@ def check_value(drawn: Data, *, reml: bool, weighted: bool = True) -> None:
 
 def check_parts(drawn: Data) -> None:
     cross, units = drawn.cross()
-    beta, cov, deviations, spread, log_lik = jax.tree.map(
-        np.asarray, at_parameters(*in_kernel_units(drawn, units), cross)
-    )
+    factors, sigma = in_kernel_units(drawn, units)
+    beta, cov, deviations, log_lik = jax.tree.map(np.asarray, at_parameters(factors, sigma, cross))
+    errors = prediction_errors(factors, cross)
     V = dense.covariance(drawn.ordered, drawn.factors, drawn.sigma, drawn.weights)
     expected_beta, expected_cov, squares = dense.gls(drawn.y, drawn.X, V)
     np.testing.assert_allclose(units.centre + units.basis @ beta, expected_beta, rtol=1e-8, atol=1e-9)
@@ -148,10 +148,15 @@ def check_parts(drawn: Data) -> None:
         units.basis @ cov @ units.basis.T, expected_cov, rtol=1e-8, atol=1e-12 * expected_cov.max()
     )
     modes = dense.modes(drawn.y, drawn.X, drawn.ordered, drawn.factors, drawn.sigma, drawn.weights, expected_beta)
-    for own, own_spread, z, (b, cond) in zip(deviations, spread, units.z, modes, strict=True):
+    for k, (own, z, (b, cond)) in enumerate(zip(deviations, units.z, modes, strict=True)):
         scale, J = units.y / z, len(b)
+        each = each_deviation(errors, k)
+        spread = error_covariance(errors, each).reshape(len(z), -1, len(z), own.shape[1])[:, :J, :, :J]
+        np.testing.assert_allclose(
+            error_variances(errors, each).reshape(len(z), -1)[:, :J], np.einsum("ajaj->aj", spread), rtol=1e-10
+        )
         np.testing.assert_allclose((own[:, :J] * scale[:, None]).T, b, rtol=1e-7, atol=1e-8)
-        got = np.moveaxis(own_spread[:, :, :J] * np.outer(scale, scale)[:, :, None], 2, 0)
+        got = np.einsum("ajbj->jab", spread) * sigma**2 * np.outer(scale, scale)
         np.testing.assert_allclose(got, cond, rtol=1e-7, atol=1e-9)
     n = len(drawn.y)
     expected_value = n * dense.LOG_2PI + np.linalg.slogdet(V)[1] + squares
