@@ -47,13 +47,14 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
     beta = np.linalg.lstsq(design.X, y, rcond=None)[0]
     fixed, p = pd.Series(beta, index=list(design.names)), len(beta)
     deviations = [np.zeros((random.n_levels, len(random.names))) for random in design.random_effects]
-    terms = []
+    terms, variances = [], []
     for k, random in enumerate(design.random_effects):
         own, information = own_least_squares(design, k, beta, deviations)
         deviations[k] = np.nan_to_num(0.8 * (own - fixed.reindex(list(random.names)).fillna(0.0).to_numpy()))
         q = len(random.names)
         factor = np.linalg.cholesky(np.atleast_2d(np.cov(deviations[k].T)) + 0.01 * np.eye(q))
-        terms.append(TermArrays(factor, deviations[k], np.linalg.inv(information + np.eye(q))))
+        terms.append(TermArrays(factor, deviations[k]))
+        variances.append(np.einsum("jkk->jk", np.linalg.inv(information + np.eye(q))))
     arrays = Arrays(
         beta=beta,
         vcov=np.linalg.inv(design.X.T @ design.X),
@@ -62,9 +63,15 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
         search=np.zeros(1),
         terms=tuple(terms),
     )
-    return Estimate(
+    estimate = Estimate(
         model, "reml", 1.0, -0.5, p + 1, 3.0, 5.0, design.nobs, design.nobs - p, True, False, "made up", 1.0, arrays
     )
+    # as if it had been asked for before: what these parameters imply would be compiled for every structure
+    vars(estimate)["ranef_se"] = {
+        random.group: pd.DataFrame(np.sqrt(own), index=random.levels, columns=list(random.names))
+        for random, own in zip(design.random_effects, variances, strict=True)
+    }
+    return estimate
 
 
 def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: int = 60) -> Posterior:
