@@ -23,7 +23,7 @@ from hier.kernel.densities import Observed
 from hier.kernel.deviations import Eliminated, deviations, eliminate, scaled
 from hier.kernel.likelihood import Likelihood
 from hier.kernel.marginal import cholesky
-from hier.kernel.rows import Rows, weighted_products
+from hier.kernel.rows import Rows, in_rows, weighted_products
 
 MAX_STEPS = 100
 SMALL_STEP = 1e-7  # squared length of a step, in standard deviations: after it, one Newton step leaves rounding
@@ -96,7 +96,7 @@ class Conditional:
         """Z L u in every row (n,)."""
         total = jnp.zeros(rows.y.shape[0])
         for b, z, codes in zip(self.deviations_of(factors, u), rows.z, rows.pattern.codes, strict=True):
-            total = total + jnp.sum(z * b[:, codes], axis=0)
+            total = total + in_rows(z, b, codes)
         return total
 
     def mean_predictor(self, outer: Outer, inner: Inner, rows: Rows) -> Any:

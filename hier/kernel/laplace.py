@@ -25,7 +25,7 @@ from hier.kernel.conditional import Conditional, Inner, Outer, no_deviations
 from hier.kernel.densities import LOG_2PI
 from hier.kernel.levels import back_substitute, forward_substitute
 from hier.kernel.optimise import differentiated, minimise
-from hier.kernel.rows import Rows, sums_by_level
+from hier.kernel.rows import Rows, in_rows, sums_by_level
 
 GOOD_START = 0.01  # of -2 log density: what a first fit without deviations may leave
 
@@ -71,7 +71,7 @@ class Approximation:
         away = jnp.broadcast_to(np.sqrt(2.0) * t.T[:, :, None], (q, len(t), u.shape[1]))
         moved = back_substitute(upper, away)  # (q, N, J): what each point adds to u
         b = jnp.einsum("ab,bkj->akj", outer.factors[0], moved)
-        etas = eta[None] + jnp.sum(z[:, None] * b[:, :, codes], axis=0)  # (N, n)
+        etas = eta[None] + in_rows(z, b, codes)  # (N, n)
         per_row = jax.vmap(lambda at: model.log_densities(at, outer, rows))(etas)
         log_f = sums_by_level(per_row, codes, like) - 0.5 * jnp.sum((u[:, None] + moved) ** 2, axis=0)  # (N, J)
         inside = jax.scipy.special.logsumexp(log_f + (log_w + jnp.sum(t**2, axis=1))[:, None], axis=0)

@@ -7,6 +7,7 @@ model. So what the rows hold is arranged once, and summed anew for every set of 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -125,6 +126,14 @@ def _pairs_of_level(group: np.ndarray, n_groups: int, q: int, r: int) -> tuple[n
     return np.repeat(np.arange(len(group)), partners), second
 
 
+def in_rows(z: Any, b: Any, codes: Any) -> jax.Array:
+    """z'b in every row (..., n), of columns z (q, n) and deviations b (q, ..., J).
+
+    Term by term: XLA fuses a sum of two or three with what follows, and a reduction it does not.
+    """
+    return functools.reduce(jnp.add, (column * own[..., codes] for column, own in zip(z, b, strict=True)))
+
+
 def sums_by_level(values: Any, codes: Any, like: Any) -> jax.Array:
     """Sums of `values` (m, n) over the rows of each level: (m, J)."""
     return jax.ops.segment_sum(values.T, codes, like.shape[0]).T
@@ -153,6 +162,8 @@ def weighted_products(rows: Rows, weights: Any, columns: Any) -> CrossProducts:
 
     `xx` is left empty: what the columns make with each other is the caller's.
     """
+    # what they are made of would otherwise be computed anew for every product of columns
+    weights, columns = jax.lax.optimization_barrier((weights, columns))
     pattern, n_chain = rows.pattern, len(rows.pattern.parents)
     levels = []
     for k in range(n_chain):
