@@ -127,6 +127,7 @@ class Estimate:
     def ranef_se(self) -> dict[str, pd.DataFrame]:
         """Conditional standard deviations of the group deviations, given the estimates of the other parameters.
 
+        Solved for when first asked, by one more elimination.
         Source: Bates et al. (2015), equation 58; what lme4's `ranef(condVar = TRUE)` gives.
         """
         return self._by_level([np.sqrt(variances) for variances in mode_variances(self)])
