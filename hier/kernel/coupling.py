@@ -27,7 +27,8 @@ class Pairs(NamedTuple):
     """Pairs of entries of one level, for sums of C_g' A C_g and C_g A C_g'; none where these are made densely.
 
     `group` (P,): the level. `position` (P,): row times r plus column, the row not before the column. `product` (q, q,
-    P): of the row's entry with the column's. They are ordered by row, so that sums are written where the last were.
+    P): of the row's entry with the column's, half of it on the diagonal, so that each sum and its transpose together
+    are the whole. They are ordered by row, so that sums are written where the last were.
     """
 
     group: np.ndarray
@@ -70,18 +71,16 @@ class Coupling(NamedTuple):
         of_pairs = weights.at[:, :, self.pairs.group].get(**IN_BOUNDS)
         products = jnp.sum(of_pairs * self.pairs.product, axis=(0, 1))
         lower = jnp.zeros(r * r).at[self.pairs.position].add(products, **IN_BOUNDS).reshape(r, r)
-        return lower + jnp.tril(lower, -1).T
+        return lower + lower.T
 
     def sandwiched(self, matrix: jax.Array) -> jax.Array:
         """C_g matrix C_g' of every level, for a symmetric `matrix` (r, r): (q, q, J)."""
-        J, r = self.group_like.shape[0], self.column_like.shape[0]
+        J = self.group_like.shape[0]
         if self.is_dense:
             full = self._matrix()
             half = jnp.einsum("rs,bsj->brj", matrix, full, precision="highest")
             return jnp.sum(full[:, None] * half[None], axis=2)
-        # a pair stands for two, but for one on the diagonal
-        halved = jnp.ravel(matrix * (1.0 - 0.5 * jnp.eye(r)))
-        values = halved.at[self.pairs.position].get(**IN_BOUNDS) * self.pairs.product
+        values = jnp.ravel(matrix).at[self.pairs.position].get(**IN_BOUNDS) * self.pairs.product
         sums = jnp.zeros((*values.shape[:2], J)).at[:, :, self.pairs.group].add(values, **IN_BOUNDS)
         return sums + jnp.swapaxes(sums, 0, 1)
 
@@ -171,6 +170,7 @@ def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: i
     found.position[:n_pairs] = np.repeat((column[by_row] * r).astype(np.int32), partners)
     found.position[:n_pairs] += column.astype(np.int32)[second]
     rows = np.repeat(value[:, by_row], partners, axis=1)
+    rows[:, partners.cumsum() - 1] *= 0.5  # the last partner of an entry is the entry itself
     np.multiply(rows[:, None], value[None, :, second], out=found.product[:, :, :n_pairs])
     return found
 

@@ -225,7 +225,8 @@ def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
     for place, z in zip(cells.place, rows.z[n_chain:], strict=True):
         for own, column in zip(place, z, strict=True):
             value = value.at[:, own].add(weights * column * rows.z[0])
-    product = value[:, None, cells.first] * value[None, :, cells.second]
+    share = jnp.where(cells.first == cells.second, 0.5, 1.0)
+    product = share * value[:, None, cells.first] * value[None, :, cells.second]
     group_like, column_like = rows.pattern.like[0], jnp.zeros(r, jnp.int8)
     pairs = Pairs(cells.pair_group, cells.position, product)
     return Coupling(value, cells.group, cells.column, pairs, group_like, column_like)
