@@ -29,7 +29,7 @@ specs <- list(
   contraception_quadratic = spec("Contraception.csv", "use ~ age + I(age^2) + urban + livch + (urban | district)",
                                  "binomial", "logit", "glmmTMB", r_family = binomial()),
   grouseticks_nbinom2 = spec("grouseticks.csv", "TICKS ~ YEAR + cHEIGHT + (1 | BROOD)", "nbinom2", "log",
-                           "glmmTMB", r_family = nbinom2()),
+                             "glmmTMB", r_family = nbinom2()),
   salamanders_nbinom1 = spec("Salamanders.csv", "count ~ mined + spp + (1 | site)", "nbinom1", "log", "glmmTMB",
                              r_family = nbinom1()),
   salamanders_zip_zi = spec("Salamanders.csv", "count ~ mined + spp + (1 | site)", "zero_inflated_poisson", "log",
@@ -64,13 +64,13 @@ specs <- list(
                          "clmm")
 )
 
-half <- function(name) gsub("[()]", "", name)
+plain <- function(name) gsub("[()]", "", name)
 fixed <- function(table) unname(lapply(seq_len(nrow(table)), function(i) {
-  list(name = half(rownames(table)[i]), estimate = table[i, 1], se = table[i, 2])
+  list(name = plain(rownames(table)[i]), estimate = table[i, 1], se = table[i, 2])
 }))
 spread <- function(varcorr) {
   pieces <- lapply(names(varcorr), function(group) {
-    list(group = group, names = half(colnames(varcorr[[group]])), sd = unname(attr(varcorr[[group]], "stddev")))
+    list(group = group, names = plain(colnames(varcorr[[group]])), sd = unname(attr(varcorr[[group]], "stddev")))
   })
   unname(pieces)
 }
@@ -102,8 +102,10 @@ cases <- lapply(names(specs), function(name) {
   s <- specs[[name]]
   table <- read(s$data)
   expected <- suppressWarnings(suppressMessages(fit(s, table)))
+  categorical <- lapply(Filter(is.factor, as.list(table)[all.vars(as.formula(s$formula))]),
+                        function(column) list(levels = as.list(levels(column))))
   list(name = name, data = file.path("data", s$data), formula = s$formula, further = s$further, family = s$family,
-       link = s$link, engine = s$engine, expected = expected)
+       link = s$link, engine = s$engine, categorical = categorical, expected = expected)
 })
 versions <- sapply(c("glmmTMB", "ordinal"), function(name) as.character(packageVersion(name)))
 jsonlite::write_json(

@@ -29,8 +29,9 @@ DEFAULT = (
 )
 
 
-def marked(case):
-    return pytest.param(case, id=case["name"], marks=() if case["name"] in DEFAULT else pytest.mark.slow)
+def marked(cases, default):
+    """The cases as parameters of a test, those that are not in the default run marked as slow."""
+    return [pytest.param(own, id=own["name"], marks=() if own["name"] in default else pytest.mark.slow) for own in cases]
 
 
 def fitted(case) -> hier.Estimate:
@@ -42,7 +43,7 @@ def fitted(case) -> hier.Estimate:
     return hier.Model(case["formula"], table, family=family, link=case["link"]).estimate(nagq=case["nagq"])
 
 
-@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+@pytest.mark.parametrize("case", marked(CASES, DEFAULT))
 def test_fit_equals_r(case):
     expected = case["expected"]
     fit = fitted(case)
