@@ -200,8 +200,8 @@ def build_design(
     X = X if kept.all() else X[:, kept]
     if row_weights is not None:
         R = triangular_factor(X, y, weights=row_weights)
-    elif R.shape[1] > X.shape[1] + 1 or outcome.has_cutpoints:
-        R = np.linalg.qr(R[:, np.append(kept, True)], mode="r")
+    elif not kept.all() or outcome.has_cutpoints:
+        R = triangular_factor(R[:, np.append(kept, True)])
     return Design(
         formula=formula,
         response=formula.response.name,

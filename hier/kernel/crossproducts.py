@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from hier.design.rank import triangular_factor
 from hier.errors import DataError
 from hier.kernel.coupling import Coupling, couple
 from hier.kernel.ladder import dense_ladder, ladder
@@ -124,21 +123,21 @@ class Basis(NamedTuple):
 def cross_products(
     y: np.ndarray,
     X: np.ndarray,
+    R: np.ndarray,
     terms: Sequence[Term],
     structure: Structure,
     weights: np.ndarray | None = None,
     merged_from: int = 0,
-    triangle: np.ndarray | None = None,
 ) -> tuple[CrossProducts, Units]:
     """Cross-products of a model in the kernel's units, its factors in the kernel's order.
 
     Parameters
     ----------
-    y : (n,) response, less its offset. X : (n, p), of full column rank. terms : the random effects, in the model's
-    order. structure : the order in which their factors are eliminated.
+    y : (n,) response, less its offset. X : (n, p), of full column rank. R : (p + 1, p + 1), the triangular factor of
+    [X y] with its rows weighted. terms : the random effects, in the model's order. structure : the order in which their
+    factors are eliminated.
     weights : (n,) positive precision weights, or None for 1. merged_from : the number of levels from which equal ones
-    are taken together. triangle : (p + 1, p + 1), the triangular factor of [X y] with its rows weighted, where it is
-    known.
+    are taken together.
 
     Raises DataError where the fixed effects leave nothing of the response.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), section 3.4, with the fixed-effects
@@ -146,7 +145,6 @@ def cross_products(
     """
     n, p = X.shape
     terms = [terms[k] for k in structure.order]
-    R = triangular_factor(X, y, weights=weights) if triangle is None else triangle
     basis = _basis(R, n, terms, weights)
     chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
     step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
@@ -186,11 +184,18 @@ def _basis(R: np.ndarray, n: int, terms: Sequence[Term], weights: np.ndarray | N
             expected="a response with variation of its own",
             hint="check that the response is not computed from the other columns",
         )
-    # rows @ to_kernel is the orthonormal basis times sqrt(n), and the residual with root mean square 1
-    inverse, _ = dtrtri(R)
-    to_kernel = inverse * (np.sqrt(n) * np.sign(R.diagonal()))
     scales = [column_scales(term, n, weights) for term in terms]
-    return Basis(to_kernel, tuple(scales))
+    return Basis(orthogonal_basis(R, n), tuple(scales))
+
+
+def orthogonal_basis(R: np.ndarray, n: int) -> np.ndarray:
+    """The upper triangular B (k, k) that makes n rows with the triangular factor `R` (k, k) orthogonal columns of mean
+    square 1, with a positive diagonal.
+    """
+    if not len(R):
+        return R
+    inverse, _ = dtrtri(R)
+    return inverse * (np.sqrt(n) * np.sign(R.diagonal()))
 
 
 def column_scales(term: Term, n: int, weights: np.ndarray | None = None) -> np.ndarray:

@@ -29,7 +29,7 @@ from hier.kernel.precision import cache_folder
 TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
 TRACED_UNDER = ("jax_default_matmul_precision", "jax_threefry_partitionable")
 DIGEST = 32  # bytes
-AWAKE = 1e-3  # seconds
+AWAKE = 1e-3  # seconds; beside a longer run, what waking costs does not count
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 
 

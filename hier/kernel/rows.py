@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.design.rank import triangular_factor
 from hier.kernel.coupling import Coupling, Pairs, pairs_cost_less
-from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_scales
+from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_scales, orthogonal_basis
 from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.structure import Structure
 
@@ -225,7 +226,7 @@ def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
     for place, z in zip(cells.place, rows.z[n_chain:], strict=True):
         for own, column in zip(place, z, strict=True):
             value = value.at[:, own].add(weights * column * rows.z[0])
-    share = jnp.where(cells.first == cells.second, 0.5, 1.0)
+    share = jnp.where(cells.first == cells.second, 0.5, 1.0)  # as `Pairs` has it
     product = share * value[:, None, cells.first] * value[None, :, cells.second]
     group_like, column_like = rows.pattern.like[0], jnp.zeros(r, jnp.int8)
     pairs = Pairs(cells.pair_group, cells.position, product)
@@ -262,7 +263,7 @@ def rows_of(
     `parameters`: the columns of the mean, and of each further parameter. `terms`: the random effects of the mean, in
     the model's order.
     """
-    bases = [_orthogonal(columns.X) for columns in parameters]
+    bases = [orthogonal_basis(triangular_factor(own.X), len(y)) for own in parameters]
     ordered = [terms[k] for k in structure.order]
     scales = [column_scales(term, len(y)) for term in ordered]
     columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
@@ -277,12 +278,3 @@ def rows_of(
         pattern=arrange(terms, structure),
     )
     return rows, RowUnits(bases[0], tuple(bases[1:]), tuple(scales))
-
-
-def _orthogonal(X: np.ndarray) -> np.ndarray:
-    """The upper triangular B that makes the columns of X B orthogonal, each with mean square 1."""
-    n, p = X.shape
-    if p == 0:
-        return np.zeros((0, 0))
-    R = np.linalg.qr(X, mode="r")
-    return np.linalg.solve(R, np.eye(p)) * np.sqrt(n) * np.sign(np.diag(R))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design, one_blas_thread
+from hier.design.rank import triangular_factor
 from hier.kernel.covariance import Terms, sd_columns
 from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
@@ -118,8 +119,8 @@ def _cross_products(
     y = design.y if design.offset is None else design.y - design.offset
     X, R = design.X, design.triangle
     if not np.array_equal(order, np.arange(len(order))):
-        X, R = X[:, order], np.linalg.qr(R[:, np.append(order, len(order))], mode="r")
-    return cross_products(y, X, term_arrays(design), structure, design.weights, merged_from, R)
+        X, R = X[:, order], triangular_factor(R[:, np.append(order, len(order))])
+    return cross_products(y, X, R, term_arrays(design), structure, design.weights, merged_from)
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:

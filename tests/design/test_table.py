@@ -305,3 +305,22 @@ def test_a_missing_column_is_marked_in_the_formula():
     assert str(caught.value).splitlines()[:3] == [
         "the table has no column `xx`", "    y ~ log(xx) + (1 | g)", "        ^^^^^^^",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        (FORMULA, {}),
+        ("y ~ x + twice + f + offset(z) + (1 | g)", {"offset": "z"}),
+        ("y ~ x + twice + (1 | g)", {"weights": "w"}),
+        ("f ~ x + twice + (1 | g)", {"family": "cumulative"}),
+    ],
+)
+def test_the_triangle_holds_the_products_of_columns_and_response(formula, options):
+    table = frame().assign(twice=lambda t: 2 * t["x"], z=np.linspace(-1, 1, 60), w=np.linspace(0.1, 3, 60))
+    table["f"] = table["f"].cat.as_ordered()
+    design = design_of(table, formula, **options)
+    y = design.y if design.offset is None else design.y - design.offset
+    rows = np.column_stack([design.X, y]) * np.sqrt(1.0 if design.weights is None else design.weights)[..., None]
+    assert np.array_equal(design.triangle, np.triu(design.triangle))
+    np.testing.assert_allclose(design.triangle.T @ design.triangle, rows.T @ rows, rtol=1e-12, atol=1e-12)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hier.design import Block
+from hier.design.rank import triangular_factor
 from hier.kernel.covariance import Terms, n_columns, n_variance_parameters, relative_factors
 from hier.kernel.crossproducts import Term, cross_products
 from hier.kernel.deviations import eliminate, group_deviations
@@ -67,7 +68,9 @@ class Data(NamedTuple):
         return [self.terms[k] for k in self.structure.order]
 
     def cross(self, *, weighted: bool = True):
-        return cross_products(self.y, self.X, self.terms, self.structure, self.weights if weighted else None)
+        weights = self.weights if weighted else None
+        R = triangular_factor(self.X, self.y, weights=weights)
+        return cross_products(self.y, self.X, R, self.terms, self.structure, weights)
 
 
 def data(seed: int, blocks: Terms, arrangement: str = "one", *, p: int = 3, weighted: bool = True) -> Data:
@@ -345,6 +348,18 @@ def test_dense_ladder_is_never_more_than_an_eighth_too_large():
     assert all(size <= got for size, got in enumerate(sizes, start=1))
     assert all(got <= 1.125 * size for size, got in enumerate(sizes, start=1) if size > 30)
     assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(("arrangement", "blocks"), SEVERAL)
+@float64
+def test_rows_summed_in_blocks_and_two_threads_are_all_of_them(arrangement, blocks, monkeypatch):
+    drawn = data(8, blocks, arrangement)
+    expected = jax.tree.leaves(drawn.cross())
+    monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", 7)
+    found = jax.tree.leaves(drawn.cross())
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("blocks_of_rows", [1, 3])
