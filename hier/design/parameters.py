@@ -14,8 +14,8 @@ from hier.design.table import Table
 from hier.errors import FormulaError, did_you_mean
 from hier.formula import LinearPart, ParsedFormula
 
-ALONE = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), "")  # of a parameter without formula
-ONE = np.ones(1, bool)
+# how the one column of a parameter without a formula is made
+CONSTANT = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), "")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _parameter(
     name: str, part: LinearPart | None, formula: ParsedFormula, table: Table, offset: np.ndarray | None
 ) -> ParameterDesign:
     if part is None:
-        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, ALONE, ONE)
+        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, CONSTANT, np.ones(1, bool))
     X, encoder = encode(part, table, formula.text)
     kept = independent_columns(triangular_factor(X))
     names = tuple(column for column, keep in zip(encoder.names, kept, strict=True) if keep)

@@ -192,8 +192,8 @@ def select(
 
 def _missing(values: Any) -> np.ndarray | None:
     """Which values of a column are missing; None where none is."""
-    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else None
-    if kind is not None and kind in "iu":
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
+    if kind in ("i", "u"):
         return None
     mask = np.isnan(np.asarray(values)) if kind == "f" else np.asarray(pd.isna(getattr(values, "array", values)))
     return mask if mask.any() else None

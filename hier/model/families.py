@@ -198,7 +198,7 @@ def register_family(family: Family) -> Family:
 
 def find_family(name: str | Family, link: str | None = None) -> Family:
     """The family of that name, or the record itself; ModelError for a family or a link that hier does not have."""
-    family = name if isinstance(name, Family) else FAMILIES.get(name) or _by_any_name().get(name)
+    family = name if isinstance(name, Family) else FAMILIES.get(str(name)) or _by_any_name().get(str(name))
     if family is None:
         raise ModelError(
             f"there is no family `{name}`",
