@@ -31,7 +31,9 @@ DEFAULT = (
 
 def marked(cases, default):
     """The cases as parameters of a test, those that are not in the default run marked as slow."""
-    return [pytest.param(own, id=own["name"], marks=() if own["name"] in default else pytest.mark.slow) for own in cases]
+    return [
+        pytest.param(own, id=own["name"], marks=() if own["name"] in default else pytest.mark.slow) for own in cases
+    ]
 
 
 def fitted(case) -> hier.Estimate:
