@@ -6,6 +6,7 @@ times the speed of triangular solves, and, unlike LAPACK's threads, do not wait 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,17 +93,18 @@ def from_left(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Ar
     parts, at = [], 0
     for factor, size in zip(factors, sizes, strict=True):
         q = factor.shape[0]
-        rows = matrix[at : at + q * size]
-        if q == 1:
-            parts.append(factor[0, 0] * rows)
-        else:
-            parts.append(jnp.einsum("ab,bjm->ajm", factor, rows.reshape(q, size, -1)).reshape(rows.shape))
+        rows = [matrix[at + b * size : at + (b + 1) * size] for b in range(q)]
+        # written out, for a product with so small a matrix would not fuse with what is before and after it
+        parts += [functools.reduce(jnp.add, (factor[a, b] * rows[b] for b in range(q))) for a in range(q)]
         at += q * size
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 def on_both_sides(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Array) -> jax.Array:
     """F matrix F' with F the block-diagonal matrix of the factors, for a symmetric `matrix` (r, r)."""
+    if all(factor.shape[0] == 1 for factor in factors):
+        scale = jnp.concatenate([jnp.full(size, factor[0, 0]) for factor, size in zip(factors, sizes, strict=True)])
+        return matrix * scale[:, None] * scale
     return from_left(factors, sizes, from_left(factors, sizes, matrix).T)
 
 
