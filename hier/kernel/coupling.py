@@ -7,6 +7,7 @@ where they are many.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.ladder import dense_ladder, ladder
+from hier.kernel.precision import float64
+from hier.kernel.programs import Program
 
 SECONDS_A_PAIR = 6e-9  # measured on one core: two gathers and a scatter
 SECONDS_AN_OPERATION = 2e-11  # of a dense product
@@ -116,15 +119,13 @@ def couple(
     value, group, column = np.concatenate(values, axis=1), np.concatenate(groups), np.concatenate(columns)
     order = _stable_order(group, n_groups)  # within a group the columns increase already
     value, group, column = value[:, order], group[order], column[order]
-    size = ladder(len(group))
-    return Coupling(
-        _padded(value, size, 0.0),
-        _padded(group.astype(np.int32), size, n_groups - 1),
-        _padded(column.astype(np.int32), size, offset),  # out of range: nothing is added anywhere
-        _pairs(value, group, column, n_groups, offset),
-        np.zeros(n_groups, np.int8),
-        np.zeros(offset, np.int8),
-    )
+    first, second = pairs_of_level(group, column, n_groups, q, offset)
+    size = ladder(len(group) + 1)  # the last entry is nothing's: what fills the pairs up is made of it
+    value = _padded(value, size, 0.0)
+    group = _padded(group.astype(np.int32), size, n_groups - 1)
+    column = _padded(column.astype(np.int32), size, offset)  # out of range: nothing is added anywhere
+    pairs = _padded_pairs(value, group, column, first, second, offset)
+    return Coupling(value, group, column, pairs, np.zeros(n_groups, np.int8), np.zeros(offset, np.int8))
 
 
 def _number_of_pairs(counts: np.ndarray) -> int:
@@ -151,28 +152,57 @@ def _cells(codes: np.ndarray, size: int, other: np.ndarray, other_size: int) -> 
     return order, np.flatnonzero(np.append(True, (first[1:] != first[:-1]) | (second[1:] != second[:-1])))
 
 
-def _pairs(value: np.ndarray, group: np.ndarray, column: np.ndarray, n_groups: int, r: int) -> Pairs:
-    """Pairs of entries of one level; none where dense products cost less."""
-    q = len(value)
+def pairs_of_level(
+    group: np.ndarray, column: np.ndarray, n_groups: int, q: int, r: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both entries (P,) of each pair of one level, the later one first, ordered by its column; none where dense
+    products cost less. The entries, at `group` and `column` (E,), are sorted by both.
+    """
     counts = np.bincount(group, minlength=n_groups)
     if not pairs_cost_less(counts, q, r):
-        return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((q, q, 0)))
-    n_pairs = _number_of_pairs(counts)
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
     starts = np.cumsum(counts) - counts
     by_row = _stable_order(column, r)
     partners = by_row - starts[group[by_row]] + 1  # entries of its level up to itself
     before = np.cumsum(partners) - partners
     second = np.repeat((by_row - partners + 1 - before).astype(np.int32), partners)
-    second += np.arange(n_pairs, dtype=np.int32)
-    size = dense_ladder(n_pairs)
-    found = Pairs(np.full(size, n_groups - 1, np.int32), np.zeros(size, np.int32), np.zeros((q, q, size)))
-    found.group[:n_pairs] = np.repeat(group[by_row].astype(np.int32), partners)
-    found.position[:n_pairs] = np.repeat((column[by_row] * r).astype(np.int32), partners)
-    found.position[:n_pairs] += column.astype(np.int32)[second]
-    rows = np.repeat(value[:, by_row], partners, axis=1)
-    rows[:, partners.cumsum() - 1] *= 0.5  # the last partner of an entry is the entry itself
-    np.multiply(rows[:, None], value[None, :, second], out=found.product[:, :, :n_pairs])
-    return found
+    second += np.arange(len(second), dtype=np.int32)
+    return np.repeat(by_row.astype(np.int32), partners), second
+
+
+def pairs_of(
+    value: jax.Array, group: jax.Array, column: jax.Array, first: jax.Array, second: jax.Array, r: int
+) -> Pairs:
+    """Pairs of the entries `first` and `second` (P,) of a coupling with `r` columns."""
+
+    if not len(first):
+        return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((len(value), len(value), 0)))
+
+    def at(values: jax.Array, places: jax.Array) -> jax.Array:
+        return values.at[..., places].get(**IN_BOUNDS)
+
+    share = jnp.where(first == second, 0.5, 1.0)
+    position = jnp.minimum(at(column, first) * r + at(column, second), r * r - 1)
+    return Pairs(at(group, first), position, share * at(value, first)[:, None] * at(value, second)[None])
+
+
+@functools.cache
+def _pairs_program(r: int) -> Program:
+    return Program("pairs", (r,), functools.partial(pairs_of, r=r))
+
+
+@float64
+def _padded_pairs(
+    value: np.ndarray, group: np.ndarray, column: np.ndarray, first: np.ndarray, second: np.ndarray, r: int
+) -> Pairs:
+    """The pairs with their number filled up; there are millions, so that they are made by a compiled program, on the
+    host, since where the model runs is chosen by what is found here.
+    """
+    if not len(first):
+        return pairs_of(value, group, column, first, second, r)
+    places = (_padded(places, dense_ladder(len(first)), len(group) - 1) for places in (first, second))
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        return Pairs(*map(np.asarray, _pairs_program(r)(value, group, column, *places)))
 
 
 def _padded(values: np.ndarray, size: int, filler: float) -> np.ndarray:

@@ -32,6 +32,21 @@ class Moments(NamedTuple):
     sigma: np.ndarray
 
 
+class _Meetings(NamedTuple):
+    """Where levels of two factors meet: `products` (q, q', E), entries of Z_k'WZ_m, at levels `row` (E,) of factor k
+    and `column` (E,) of factor m; `means` (q, q', E): what n times the fixed effects' projection takes off them.
+    """
+
+    products: np.ndarray
+    means: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+    def turned(self) -> _Meetings:
+        """The same with the factors exchanged."""
+        return _Meetings(self.products.swapaxes(0, 1), self.means.swapaxes(0, 1), self.column, self.row)
+
+
 class _Factor(NamedTuple):
     """One factor's sums of squares, whose levels j are weighted by matrices T_j: `weight` (q, q, J), or None for I.
 
@@ -77,10 +92,14 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
     """
     columns = [columns_of(blocks) for blocks in terms]
     skipped = _is_quick(cross) and not has_several_maxima(terms)
-    first = None if skipped else _solved(cross, columns, _factors(cross, None))
+    if skipped:
+        return _plain(terms)
+    factors = _factors(cross, None)
+    meetings = [[_meetings(cross, factors, k, m) for m in range(k + 1)] for k in range(len(factors))]
+    first = _solved(cross, columns, factors, meetings)
     if first is None:
         return _plain(terms)
-    second = _solved(cross, columns, _factors(cross, first)) if cross.dense else None
+    second = _solved(cross, columns, _factors(cross, first), meetings) if cross.dense else None
     return first if second is None else second
 
 
@@ -91,7 +110,10 @@ def _is_quick(cross: CrossProducts) -> bool:
 
 
 def _solved(
-    cross: CrossProducts, columns: Sequence[Sequence[tuple[int, int]]], factors: list[_Factor]
+    cross: CrossProducts,
+    columns: Sequence[Sequence[tuple[int, int]]],
+    factors: list[_Factor],
+    meetings: list[list[_Meetings]],
 ) -> Moments | None:
     """The estimates from sums of squares with these weights; None where the moments contradict each other."""
     p, n = cross.xx.shape[0] - 1, float(cross.nobs)
@@ -101,7 +123,11 @@ def _solved(
     system, right = np.zeros((size + 1, size + 1)), np.zeros(size + 1)
     system[size, size], right[size] = n - p, n
     every = range(len(factors))
-    expected = {(k, m): _expected(cross, factors, k, m, p) for k in every for m in every}
+    expected = {
+        (k, m): _expected(factors[k], factors[m], meetings[k][m] if k >= m else meetings[m][k].turned(), n)
+        for k in every
+        for m in every
+    }
     for i, (k, a, b) in enumerate(entries):
         factor = factors[k]
         x, y = factor.weighted_rx[:, :, :p], factor.weighted_rx[:, :, p]
@@ -147,41 +173,39 @@ def _factors(cross: CrossProducts, weights: Moments | None) -> list[_Factor]:
     return found
 
 
-def _expected(cross: CrossProducts, factors: list[_Factor], k: int, m: int, p: int) -> np.ndarray:
+def _expected(factor: _Factor, other: _Factor, meetings: _Meetings, n: float) -> np.ndarray:
     """The sum of (T Z_k'MZ_m)[a, c] times the same at [b, d], M the projection off the fixed effects: (q_k, q_k, q_m,
     q_m).
     """
-    T, n = factors[k].weight, float(cross.nobs)
-    x, other = factors[k].weighted_rx[:, :, :p], factors[m].rx[:, :, :p]
-    if k != m and min(k, m) >= len(cross.levels):
-        products = _dense_block(cross, k, m).swapaxes(1, 2)
-        if T is not None:
-            products = _from_left(T[:, :, :, None], products)
-        means = x[:, None] @ other[None].swapaxes(2, 3)
-    else:
-        if k >= m:
-            products, row, column = _cells(cross, k, m)
-        else:
-            products, column, row = _cells(cross, m, k)
-            products = products.swapaxes(0, 1)
-        if T is not None:
-            products = _from_left(T[:, :, row], products)
-        means = np.stack([[np.sum(one[row] * its[column], axis=1) for its in other] for one in x])
-    q, other_q = len(x), len(other)
+    products, means, row, _ = meetings
+    q, other_q = products.shape[:2]
+    if factor.weight is not None:
+        T = factor.weight[:, :, row]
+        products, means = _from_left(T, products), _from_left(T, means)
     flat, flat_means = products.reshape(q * other_q, -1), means.reshape(q * other_q, -1)
     shape = (q, other_q, q, other_q)
     squares = (flat @ flat.T).reshape(shape).swapaxes(1, 2)
     mixed = (flat @ flat_means.T).reshape(shape).swapaxes(1, 2)
-    own, its = (np.einsum("arp,brq->abpq", part, part, optimize=True) for part in (x, other))
+    of_x = [x[:, :, :-1] for x in (factor.weighted_rx, other.rx)]
+    own, its = (np.einsum("arp,brq->abpq", x, x, optimize=True) for x in of_x)
     of_means = np.einsum("abpq,cdpq->abcd", own, its)
     return squares - (mixed + mixed.transpose(1, 0, 3, 2)) / n + of_means / n**2
 
 
 def _from_left(T: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """T_j A_j of every level, for (q, q, ...) and (q, c, ...)."""
+    """T_j A_j of every level, for (q, q, E) and (q, c, E)."""
     if len(T) == 1:
         return T[0] * products
     return np.stack([sum(T[a, b] * products[b] for b in range(len(T))) for a in range(len(T))])
+
+
+def _meetings(cross: CrossProducts, factors: list[_Factor], k: int, m: int) -> _Meetings:
+    """Of factor k with itself or one before it."""
+    products, row, column = _cells(cross, k, m)
+    x, other = (np.moveaxis(factors[i].rx[:, :, :-1], 1, 2) for i in (k, m))  # (q, p, J)
+    own, its = x[:, :, row], other[:, :, column]
+    means = np.stack([[functools.reduce(np.add, map(np.multiply, one, two)) for two in its] for one in own])
+    return _Meetings(products, means, row, column)
 
 
 def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -196,11 +220,16 @@ def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray
         before = sum(cross.levels[i].zz.shape[0] for i in range(m + 1, k))
         inside = level.right[:, before : before + cross.levels[k].zz.shape[0]]
         return inside.swapaxes(0, 1), level.parents[k - m - 1], np.arange(inside.shape[2])
-    dense, coupling = cross.dense[0], cross.dense[0].coupling
+    dense = cross.dense[0]
     start, own = _place(dense.own, k - n_levels), dense.own[k - n_levels]
     q, _, J = own.shape
+    if m >= n_levels:
+        other_start, (other_q, _, other_J) = _place(dense.own, m - n_levels), dense.own[m - n_levels].shape
+        block = dense.rr[start : start + q * J, other_start : other_start + other_q * other_J]
+        values = block.reshape(q, J, other_q, other_J).swapaxes(1, 2).reshape(q, other_q, -1)
+        return values, np.repeat(np.arange(J), other_J), np.tile(np.arange(other_J), J)
     # the entries of each of its columns are the same cells, in the same order
-    edges = start + J * np.arange(q + 1)
+    coupling, edges = dense.coupling, start + J * np.arange(q + 1)
     at = [
         np.flatnonzero((coupling.column >= low) & (coupling.column < high)) for low, high in itertools.pairwise(edges)
     ]
@@ -211,13 +240,3 @@ def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray
 def _place(own: Sequence[np.ndarray], k: int) -> int:
     return sum(block.shape[0] * block.shape[2] for block in own[:k])
 
-
-def _dense_block(cross: CrossProducts, k: int, m: int) -> np.ndarray:
-    """Z_k'WZ_m of two factors of the dense part: (q_k, J_k, q_m, J_m)."""
-    dense, n_levels = cross.dense[0], len(cross.levels)
-    places = []
-    for i in (k - n_levels, m - n_levels):
-        own = dense.own[i]
-        places.append((_place(dense.own, i), own.shape[0], own.shape[2]))
-    (row, q, J), (column, other_q, other_J) = places
-    return dense.rr[row : row + q * J, column : column + other_q * other_J].reshape(q, J, other_q, other_J)

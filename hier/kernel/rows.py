@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.design.rank import triangular_factor
-from hier.kernel.coupling import Coupling, Pairs, pairs_cost_less
+from hier.kernel.coupling import Coupling, pairs_of, pairs_of_level
 from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_scales, orthogonal_basis
 from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.structure import Structure
@@ -27,7 +27,7 @@ class Cells(NamedTuple):
 
     `place` (q, n), one a dense factor: the entry of each row's product with each of the factor's columns. `group`,
     `column` (E,): the level and column of each entry, sorted by both. `first`, `second` (P,): pairs of entries of one
-    level; `position` (P,): row times r plus column, and `pair_group` (P,): their level.
+    level.
     """
 
     place: tuple[Any, ...]
@@ -35,8 +35,6 @@ class Cells(NamedTuple):
     column: Any
     first: Any
     second: Any
-    position: Any
-    pair_group: Any
 
 
 class Pattern(NamedTuple):
@@ -103,28 +101,14 @@ def _cells(first: Term, others: Sequence[Term], sizes: Sequence[int]) -> Cells:
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     group, column = group[order], column[order]
-    first_of, second = _pairs_of_level(group, sizes[0], first.Z.shape[1], r)
+    first_of, second = pairs_of_level(group, column, sizes[0], first.Z.shape[1], r)
     return Cells(
         place=tuple(rank[place] for place in places),
         group=group.astype(np.int32),
         column=column.astype(np.int32),
-        first=first_of.astype(np.int32),
-        second=second.astype(np.int32),
-        position=(column[first_of] * r + column[second]).astype(np.int32),
-        pair_group=group[first_of].astype(np.int32),
+        first=first_of,
+        second=second,
     )
-
-
-def _pairs_of_level(group: np.ndarray, n_groups: int, q: int, r: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both entries of each pair of one level, the later one first; none where dense products cost less."""
-    counts = np.bincount(group, minlength=n_groups)
-    if not pairs_cost_less(counts, q, r):
-        return np.zeros(0, int), np.zeros(0, int)
-    starts = np.cumsum(counts) - counts
-    partners = np.arange(len(group)) - starts[group] + 1  # entries of its level up to itself
-    before = np.cumsum(partners) - partners
-    second = np.arange(partners.sum()) + np.repeat(starts[group] - before, partners)
-    return np.repeat(np.arange(len(group)), partners), second
 
 
 def in_rows(z: Any, b: Any, codes: Any) -> jax.Array:
@@ -226,10 +210,8 @@ def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
     for place, z in zip(cells.place, rows.z[n_chain:], strict=True):
         for own, column in zip(place, z, strict=True):
             value = value.at[:, own].add(weights * column * rows.z[0])
-    share = jnp.where(cells.first == cells.second, 0.5, 1.0)  # as `Pairs` has it
-    product = share * value[:, None, cells.first] * value[None, :, cells.second]
+    pairs = pairs_of(value, cells.group, cells.column, cells.first, cells.second, r)
     group_like, column_like = rows.pattern.like[0], jnp.zeros(r, jnp.int8)
-    pairs = Pairs(cells.pair_group, cells.position, product)
     return Coupling(value, cells.group, cells.column, pairs, group_like, column_like)
 
 
