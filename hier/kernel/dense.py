@@ -7,6 +7,7 @@ times the speed of triangular solves, and, unlike LAPACK's threads, do not wait 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,13 +36,15 @@ def block_cholesky(matrix: jax.Array) -> tuple[BlockFactor, jax.Array]:
     count = min(MOST_BLOCKS, max(1, -(-size // BLOCK)))
     edges = [round(k * size / count) for k in range(count + 1)]
     inverses, panels, log_det = [], [], jnp.zeros(())
-    for k in range(count):
-        width = edges[k + 1] - edges[k]
-        lower = jax.lax.linalg.cholesky(matrix[:width, :width], symmetrize_input=False)
-        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(width), lower=True))
+    for k, (start, end) in enumerate(itertools.pairwise(edges)):
+        column = matrix[start:, start:end]
+        for before, panel in zip(edges[1:], panels, strict=False):
+            rows = panel[start - before :]
+            column = column - rows @ rows[: end - start].T
+        lower = jax.lax.linalg.cholesky(column[: end - start], symmetrize_input=False)
+        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(end - start), lower=True))
         log_det += 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
-        panels.append(matrix[width:, :width] @ inverses[k].T)
-        matrix = matrix[width:, width:] - panels[k] @ panels[k].T
+        panels.append(column[end - start :] @ inverses[k].T)
     return BlockFactor(tuple(inverses), tuple(panels)), log_det
 
 
