@@ -57,7 +57,7 @@ class Structure(NamedTuple):
     `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the factor, each with
     a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than `least` to its limit
     put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one like it, with no
-    standard deviation below `least`. `others(theta, side)`: where else a search should begin, on either side (-1, 1),
+    standard deviation below `least`, by NumPy or JAX as the matrix is. `others(theta, side)`: where else a search should begin, on either side (-1, 1),
     since the likelihood may have another maximum there; None where it hardly has.
     """
 
@@ -67,7 +67,7 @@ class Structure(NamedTuple):
     factor: Callable[[Any, Block], jax.Array]
     canonical: Callable[[Any, Block], jax.Array]
     settled: Callable[[Any, Block, float], jax.Array]
-    nearest: Callable[[np.ndarray, Block, float], np.ndarray]
+    nearest: Callable[[Any, Block, float], Any]
     others: Callable[[np.ndarray, float], np.ndarray] | None
 
 
@@ -94,11 +94,12 @@ def _unstructured() -> Structure:
         largest = jnp.zeros(block.size).at[columns].max(jnp.abs(theta))
         return jnp.where(largest[columns] < least, 0.0, theta)
 
-    def nearest(covariance: np.ndarray, block: Block, least: float) -> np.ndarray:
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.maximum(values, least**2))
-        lower = np.linalg.qr(root.T, mode="r").T  # a Cholesky factor that may be singular
-        return (lower * np.where(np.diag(lower) < 0, -1.0, 1.0))[_lower(block.size)]
+    def nearest(covariance: Any, block: Block, least: float) -> Any:
+        xp = _library(covariance)
+        values, vectors = xp.linalg.eigh(covariance)
+        root = vectors * xp.sqrt(xp.maximum(values, least**2))
+        lower = xp.linalg.qr(root.T, mode="r").T  # a Cholesky factor that may be singular
+        return (lower * xp.where(xp.diag(lower) < 0, -1.0, 1.0))[_lower(block.size)]
 
     return Structure(
         words="unstructured",
@@ -162,16 +163,17 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
             ]
         )
 
-    def nearest(covariance: np.ndarray, block: Block, least: float) -> np.ndarray:
-        variances = np.maximum(np.diag(covariance), least**2)
-        sd = np.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
-        roots = sd if block.homogeneous else np.sqrt(sd)
+    def nearest(covariance: Any, block: Block, least: float) -> Any:
+        xp = _library(covariance)
+        variances = xp.maximum(xp.diag(covariance), least**2)
+        sd = xp.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
+        roots = sd if block.homogeneous else xp.sqrt(sd)
         if single is None:
             return roots
         low = single.lowest(block.size)
         inside = INSIDE * (1.0 - low)
-        mean = np.clip(_mean_correlation(covariance, single.reach(block.size)), low + inside, 1.0 - inside)
-        return np.append(roots, angle_of(mean, low))
+        mean = xp.clip(_mean_correlation(covariance, single.reach(block.size)), low + inside, 1.0 - inside)
+        return xp.append(roots, angle_of(mean, low))
 
     def others(theta: np.ndarray, side: float) -> np.ndarray:
         # a variance that reaches zero where the correlation has the wrong sign stays there
@@ -199,13 +201,22 @@ def _one_correlation(single: _Single) -> Correlation:
     )
 
 
-def _mean_correlation(covariance: np.ndarray, reach: int) -> float:
+def _library(values: Any) -> Any:
+    """What computes with these values: JAX inside a compiled program, otherwise NumPy, whose calls take less time."""
+    return jnp if isinstance(values, jax.Array) else np
+
+
+def _mean_correlation(covariance: Any, reach: int) -> Any:
     """The mean correlation of columns up to `reach` apart, of those that have a variance; 0 where none have."""
-    sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    xp = _library(covariance)
+    sd = xp.sqrt(xp.maximum(xp.diag(covariance), 0.0))
     rows, columns = np.triu_indices(len(sd), 1)
-    kept = (columns - rows <= reach) & (sd[rows] * sd[columns] > 0)
-    rows, columns = rows[kept], columns[kept]
-    return float((covariance[rows, columns] / (sd[rows] * sd[columns])).mean()) if len(rows) else 0.0
+    near = columns - rows <= reach
+    rows, columns = rows[near], columns[near]
+    product = sd[rows] * sd[columns]
+    known = product > 0
+    correlation = xp.where(known, covariance[rows, columns], 0.0) / xp.where(known, product, 1.0)
+    return correlation.sum() / xp.maximum(known.sum(), 1)
 
 
 STRUCTURES: dict[str, Structure] = {

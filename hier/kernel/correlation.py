@@ -36,9 +36,10 @@ def place_at(angle: Any, low: float) -> Place:
     return Place(1.0 - to_one**2, to_low, to_one)
 
 
-def angle_of(r: float, low: float) -> float:
-    """The angle of a correlation."""
-    return float(np.arcsin(np.clip((2.0 * r - 1.0 - low) / (1.0 - low), -1.0, 1.0)))
+def angle_of(r: Any, low: float) -> Any:
+    """The angle of a correlation, by NumPy or JAX as the correlation is."""
+    xp = jnp if isinstance(r, jax.Array) else np
+    return xp.arcsin(xp.clip((2.0 * r - 1.0 - low) / (1.0 - low), -1.0, 1.0))
 
 
 def folded(angle: jax.Array) -> jax.Array:

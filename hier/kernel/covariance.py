@@ -99,8 +99,8 @@ def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
     return tuple(factors)
 
 
-def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0) -> np.ndarray:
-    """Theta of relative covariances (q, q), one a grouping factor: where a search may begin.
+def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> Any:
+    """Theta of relative covariances (q, q), one a grouping factor: where a search may begin. All are NumPy's, or JAX's.
 
     It is exact where a covariance has the structure of its blocks and, of one correlation, lies well inside the
     range; otherwise it takes the variances, and the mean correlation or the positive part. `least`: standard
@@ -109,9 +109,8 @@ def theta_of(covariances: Sequence[np.ndarray], terms: Terms, least: float = 0.0
     found = []
     for covariance, blocks in zip(covariances, terms, strict=True):
         for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
-            own = np.asarray(covariance)[start:stop, start:stop]
-            found.append(STRUCTURES[block.structure].nearest(own, block, least))
-    return np.concatenate(found)
+            found.append(STRUCTURES[block.structure].nearest(covariance[start:stop, start:stop], block, least))
+    return (jnp if isinstance(found[0], jax.Array) else np).concatenate(found)
 
 
 def has_several_maxima(terms: Terms) -> bool:

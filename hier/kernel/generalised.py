@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.conditional import Inner, Outer, no_deviations
-from hier.kernel.covariance import Terms
+from hier.kernel.covariance import Terms, has_several_maxima, n_theta, relative_factors, theta_of
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
+from hier.kernel.moments import SMALLEST, moments_of_scores
 from hier.kernel.optimise import covariance_of, minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
-from hier.kernel.rows import products_tree
+from hier.kernel.rows import products_tree, weighted_products
 
 
 class RowFit(NamedTuple):
@@ -50,6 +51,8 @@ def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
     nothing = no_deviations(rows, with_fixed=model.with_fixed)
     start = approximation.started(start, problem)
+    if terms is not None:
+        start = _spread(start, problem, approximation, terms)
     search = minimise_with_memory(approximation.evaluator(problem), start, nothing)
 
     def mode_at(x: Any) -> tuple[Outer, Inner]:
@@ -59,6 +62,26 @@ def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms
     if terms is not None:
         search = canonical_search(lambda x: approximation.value_at(*mode_at(x), rows), search, terms)
     return tuple(jax.tree.leaves(_at_optimum(search.x, search, problem, approximation, mode_at)))
+
+
+def _spread(x: Any, problem: Any, approximation: Approximation, terms: Terms) -> Any:
+    """x with theta from moments of the scores, where a search begins at all other parameters' best without deviations.
+
+    Of several factors each would claim the variation of all, and of several starts there would be one: there x stays.
+    """
+    model, rows = approximation.conditional, problem.rows
+    if len(terms) > 1 or has_several_maxima(terms) or model.with_fixed:
+        return x
+    outer = approximation.parameters.outer(x, problem)
+    eta = model.mean_predictor(outer, no_deviations(rows, with_fixed=False), rows)
+    score, weights = model.slopes(eta, outer, rows)
+    (level,) = weighted_products(rows, weights, score[None]).levels
+    (factor,) = outer.factors
+    theta = x[: n_theta(terms)]
+    for _ in range(2):
+        theta = theta_of([moments_of_scores(factor, level.zz, level.right[:, 0])], terms, SMALLEST)
+        (factor,) = relative_factors(theta, terms)
+    return x.at[: n_theta(terms)].set(theta)
 
 
 def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation, mode_at: Any) -> RowFit:

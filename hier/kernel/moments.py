@@ -13,10 +13,13 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.covariance import Terms, columns_of, has_several_maxima, n_columns, starts, theta_of
 from hier.kernel.crossproducts import CrossProducts
+from hier.kernel.levels import factorise, left_times, times, turned
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
 QUICK = 20_000  # multiply-adds of an elimination that takes some ten microseconds
@@ -101,6 +104,28 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
         return _plain(terms)
     second = _solved(cross, columns, _factors(cross, first), meetings) if cross.dense else None
     return first if second is None else second
+
+
+def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> jax.Array:
+    """The covariance (q, q) of a factor's deviations in a model that is not Normal, from a fit without deviations.
+
+    `scores` (q, J): slopes of the log density in the deviations of each level, there zero, and `zz` (q, q, J): minus
+    its second derivatives. To first order their covariance is A_j + A_j Sigma A_j; each level is weighted by W_j =
+    (A_j + Sigma_0^-1)^-1 with Sigma_0 = L L' by a first `factor` L (q, q). The fixed effects count as known.
+    Source: as above, with the scores for Z_j'W r; that these have such moments: Lin (1997), Biometrika 84, 309,
+    section 2.
+    """
+    q, J = scores.shape
+    unit = jnp.broadcast_to(jnp.eye(q)[:, :, None], (q, q, J))
+    right = left_times(factor.T, jnp.concatenate([unit, scores[:, None]], axis=1))
+    eliminated, _ = factorise(factor, zz, right, jnp.ones(J))
+    half, reduced = eliminated.reduced[:, :q], eliminated.reduced[:, q:]
+    weight, modes = times(turned(half), half), times(turned(half), reduced)[:, 0]
+    shares = times(weight, zz)
+    excess = modes @ modes.T - jnp.sum(times(shares, weight), axis=2)
+    system = jnp.einsum("abj,cdj->acbd", shares, shares).reshape(q * q, q * q)
+    covariance = jnp.linalg.lstsq(system, excess.ravel(), rcond=1e-10)[0].reshape(q, q)
+    return 0.5 * (covariance + covariance.T)
 
 
 def _is_quick(cross: CrossProducts) -> bool:
