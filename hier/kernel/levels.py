@@ -7,6 +7,7 @@ calls on 2 x 2 matrices would take several times as long.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,12 +30,12 @@ class EliminatedLevel(NamedTuple):
 
 def left_times(factor: jax.Array, blocks: jax.Array) -> jax.Array:
     """L A_j of every level, for L (k, q) and A (q, c, J)."""
-    return jnp.sum(factor[:, :, None, None] * blocks[None], axis=1)
+    return functools.reduce(jnp.add, (factor[:, k, None, None] * blocks[k] for k in range(len(blocks))))
 
 
 def times(left: jax.Array, right: jax.Array) -> jax.Array:
     """A_j B_j of every level, for (a, q, J) and (q, b, J)."""
-    return jnp.sum(left[:, :, None] * right[None], axis=1)
+    return functools.reduce(jnp.add, (left[:, k, None] * right[k] for k in range(len(right))))
 
 
 def turned(blocks: jax.Array) -> jax.Array:
@@ -51,7 +52,7 @@ def factorise(
     """
     q = factor.shape[0]
     half = left_times(factor.T, zz)
-    inner = jnp.sum(half[:, :, None, :] * factor[None, :, :, None], axis=1) + jnp.eye(q)[:, :, None]
+    inner = turned(left_times(factor.T, turned(half))) + jnp.eye(q)[:, :, None]
     rest = jnp.concatenate([inner, right], axis=1)
     upper, reduced, log_det = [], [], jnp.zeros(())
     for k in range(q):
