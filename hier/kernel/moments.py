@@ -26,6 +26,9 @@ QUICK = 20_000  # multiply-adds of an elimination that takes some ten microsecon
 LEAST_SIGMA = 0.05  # of the residual's spread; less means that the moments contradict each other
 
 
+_Places = np.ndarray | slice  # of all levels in turn, a slice: nothing has to be picked then
+
+
 class Moments(NamedTuple):
     """First estimates in the kernel's units: the covariance (q, q) of each factor's deviations, relative to the
     square of `sigma` ().
@@ -42,8 +45,8 @@ class _Meetings(NamedTuple):
 
     products: np.ndarray
     means: np.ndarray
-    row: np.ndarray
-    column: np.ndarray
+    row: _Places
+    column: _Places
 
     def turned(self) -> _Meetings:
         """The same with the factors exchanged."""
@@ -233,18 +236,17 @@ def _meetings(cross: CrossProducts, factors: list[_Factor], k: int, m: int) -> _
     return _Meetings(products, means, row, column)
 
 
-def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, _Places, _Places]:
     """Z_k'WZ_m as its entries: values (q_k, q_m, E) at levels (E,) of factor k and (E,) of factor m."""
     n_levels = len(cross.levels)
     if k == m:
         own = cross.levels[k].zz if k < n_levels else cross.dense[0].own[k - n_levels]
-        every = np.arange(own.shape[2])
-        return own, every, every
+        return own, slice(None), slice(None)
     if k < n_levels:  # factor m is nested in factor k
         level = cross.levels[m]
         before = sum(cross.levels[i].zz.shape[0] for i in range(m + 1, k))
         inside = level.right[:, before : before + cross.levels[k].zz.shape[0]]
-        return inside.swapaxes(0, 1), level.parents[k - m - 1], np.arange(inside.shape[2])
+        return inside.swapaxes(0, 1), level.parents[k - m - 1], slice(None)
     dense = cross.dense[0]
     start, own = _place(dense.own, k - n_levels), dense.own[k - n_levels]
     q, _, J = own.shape
