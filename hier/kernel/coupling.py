@@ -174,7 +174,6 @@ def pairs_of(
     value: jax.Array, group: jax.Array, column: jax.Array, first: jax.Array, second: jax.Array, r: int
 ) -> Pairs:
     """Pairs of the entries `first` and `second` (P,) of a coupling with `r` columns."""
-
     if not len(first):
         return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((len(value), len(value), 0)))
 

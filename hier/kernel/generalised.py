@@ -14,7 +14,7 @@ from hier.kernel.covariance import Terms, has_several_maxima, n_theta, relative_
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
-from hier.kernel.moments import SMALLEST, moments_of_scores
+from hier.kernel.moments import moments_of_scores
 from hier.kernel.optimise import covariance_of, minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
@@ -79,7 +79,7 @@ def _spread(x: Any, problem: Any, approximation: Approximation, terms: Terms) ->
     (factor,) = outer.factors
     theta = x[: n_theta(terms)]
     for _ in range(2):
-        theta = theta_of([moments_of_scores(factor, level.zz, level.right[:, 0])], terms, SMALLEST)
+        theta = theta_of([moments_of_scores(factor, level.zz, level.right[:, 0])], terms)
         (factor,) = relative_factors(theta, terms)
     return x.at[: n_theta(terms)].set(theta)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.levels import factorise, left_times, times, turned
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
+LARGEST = 1.0  # sd on the scale of a linear predictor
 QUICK = 20_000  # multiply-adds of an elimination that takes some ten microseconds
 LEAST_SIGMA = 0.05  # of the residual's spread; less means that the moments contradict each other
 
@@ -97,8 +98,7 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
     cost less than the moments and lead to the same maximum, all relative covariances are the identity.
     """
     columns = [columns_of(blocks) for blocks in terms]
-    skipped = _is_quick(cross) and not has_several_maxima(terms)
-    if skipped:
+    if _is_quick(cross) and not has_several_maxima(terms):
         return _plain(terms)
     factors = _factors(cross, None)
     meetings = [[_meetings(cross, factors, k, m) for m in range(k + 1)] for k in range(len(factors))]
@@ -116,7 +116,7 @@ def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> ja
     its second derivatives. To first order their covariance is A_j + A_j Sigma A_j; each level is weighted by W_j =
     (A_j + Sigma_0^-1)^-1 with Sigma_0 = L L' by a first `factor` L (q, q). The fixed effects count as known.
     Source: as above, with the scores for Z_j'W r; that these have such moments: Lin (1997), Biometrika 84, 309,
-    section 2.
+    section 2. Far from zero the first order says too much, so that no standard deviation is larger than `LARGEST`.
     """
     q, J = scores.shape
     unit = jnp.broadcast_to(jnp.eye(q)[:, :, None], (q, q, J))
@@ -128,7 +128,8 @@ def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> ja
     excess = modes @ modes.T - jnp.sum(times(shares, weight), axis=2)
     system = jnp.einsum("abj,cdj->acbd", shares, shares).reshape(q * q, q * q)
     covariance = jnp.linalg.lstsq(system, excess.ravel(), rcond=1e-10)[0].reshape(q, q)
-    return 0.5 * (covariance + covariance.T)
+    known = jnp.all(jnp.isfinite(covariance))
+    return _inside(jnp.where(known, 0.5 * (covariance + covariance.T), factor @ factor.T), LARGEST)
 
 
 def _is_quick(cross: CrossProducts) -> bool:
@@ -175,10 +176,11 @@ def _solved(
     return Moments(tuple(map(_inside, covariances)), np.float64(np.sqrt(solved[size])))
 
 
-def _inside(covariance: np.ndarray) -> np.ndarray:
-    """The nearest covariance with no standard deviation of any combination below the smallest."""
-    values, directions = np.linalg.eigh(covariance)
-    return (directions * np.maximum(values, SMALLEST**2)) @ directions.T
+def _inside(covariance: Any, largest: float = np.inf) -> Any:
+    """The nearest covariance with no standard deviation of any combination below the smallest, or above `largest`."""
+    xp = jnp if isinstance(covariance, jax.Array) else np
+    values, directions = xp.linalg.eigh(covariance)
+    return (directions * xp.clip(values, SMALLEST**2, largest**2)) @ directions.T
 
 
 def _factors(cross: CrossProducts, weights: Moments | None) -> list[_Factor]:
@@ -232,8 +234,7 @@ def _meetings(cross: CrossProducts, factors: list[_Factor], k: int, m: int) -> _
     products, row, column = _cells(cross, k, m)
     x, other = (np.moveaxis(factors[i].rx[:, :, :-1], 1, 2) for i in (k, m))  # (q, p, J)
     own, its = x[:, :, row], other[:, :, column]
-    means = np.stack([[functools.reduce(np.add, map(np.multiply, one, two)) for two in its] for one in own])
-    return _Meetings(products, means, row, column)
+    return _Meetings(products, np.einsum("ape,bpe->abe", own, its), row, column)
 
 
 def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, _Places, _Places]:
@@ -253,8 +254,9 @@ def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, _Places, _
     if m >= n_levels:
         other_start, (other_q, _, other_J) = _place(dense.own, m - n_levels), dense.own[m - n_levels].shape
         block = dense.rr[start : start + q * J, other_start : other_start + other_q * other_J]
-        values = block.reshape(q, J, other_q, other_J).swapaxes(1, 2).reshape(q, other_q, -1)
-        return values, np.repeat(np.arange(J), other_J), np.tile(np.arange(other_J), J)
+        block = block.reshape(q, J, other_q, other_J).swapaxes(1, 2)
+        row, column = np.nonzero((block != 0.0).any(axis=(0, 1)))
+        return block[:, :, row, column], row, column
     # the entries of each of its columns are the same cells, in the same order
     coupling, edges = dense.coupling, start + J * np.arange(q + 1)
     at = [
@@ -266,4 +268,3 @@ def _cells(cross: CrossProducts, k: int, m: int) -> tuple[np.ndarray, _Places, _
 
 def _place(own: Sequence[np.ndarray], k: int) -> int:
     return sum(block.shape[0] * block.shape[2] for block in own[:k])
-
