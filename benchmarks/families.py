@@ -44,7 +44,7 @@ def with_square(folder: Path) -> Problem:
     return dataclasses.replace(problem, formula=problem.formula.replace("I(age**2)", "age2"), data=data)
 
 
-ESTIMATE = Item(with_square, ESTIMATES, rounds=7, calls=3)
+ESTIMATE = Item(with_square, ESTIMATES, rounds=7, calls=5, once=("lme4", "glmmTMB"))
 ITEMS = ("contraception-estimate", "contraception-posterior", "contraception-cold", "insteval-posterior")
 
 

@@ -50,9 +50,9 @@ def insteval(folder: Path) -> Problem:
 
 REPEATED = {
     "lmm-pigs": Item(pigs, SMALL, rounds=15, calls=5),
-    "lmm-slopes-100k": Item(slopes(100_000, 5_000), MODES, rounds=5, calls=1),
-    "lmm-slopes-1m": Item(slopes(1_000_000, 50_000), MODES, rounds=3, calls=1),
-    "lmm-insteval": Item(insteval, MODES, rounds=3, calls=1),
+    "lmm-slopes-100k": Item(slopes(100_000, 5_000), MODES, rounds=5, calls=3, once=("lme4",)),
+    "lmm-slopes-1m": Item(slopes(1_000_000, 50_000), MODES, rounds=3, calls=3, once=("lme4",)),
+    "lmm-insteval": Item(insteval, MODES, rounds=3, calls=3, once=("lme4",)),
 }
 ITEMS = (*REPEATED, "lmm-bootstrap", "lmm-evaluation", "lmm-crossed-1m")
 
