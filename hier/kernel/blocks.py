@@ -57,8 +57,8 @@ class Structure(NamedTuple):
     `canonical(theta, block)`: parameters of the same covariance with a non-negative diagonal of the factor, each with
     a slope of 1 or -1 in its own. `settled(theta, block, least)`: those, with what is nearer than `least` to its limit
     put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one like it, with no
-    standard deviation below `least`, by NumPy or JAX as the matrix is. `others(theta, side)`: where else a search should begin, on either side (-1, 1),
-    since the likelihood may have another maximum there; None where it hardly has.
+    standard deviation below `least`, by NumPy or JAX as the matrix is. `others(theta, side)`: where else a search
+    should begin, on either side (-1, 1), since the likelihood may have another maximum there; None where it hardly has.
     """
 
     words: str
