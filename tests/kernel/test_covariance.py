@@ -114,6 +114,17 @@ def test_theta_of_a_covariance_gives_it_back(block):
         np.testing.assert_allclose(covariance(theta_of([expected], ((block,),)), block), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("block", BLOCKS)
+@float64
+def test_theta_of_a_covariance_is_the_same_inside_a_program(block):
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(block.size, block.size))
+    for matrix in (root @ root.T, np.zeros((block.size, block.size))):
+        outside = theta_of([matrix], ((block,),), 0.1)
+        inside = jax.jit(lambda own: theta_of([own], ((block,),), 0.1))(jnp.asarray(matrix))
+        np.testing.assert_allclose(covariance(inside, block), covariance(outside, block), atol=1e-12)
+
+
 @float64
 def test_theta_of_several_factors_stands_in_their_order():
     terms = ((Block(2), Block(2, "ar1", True)), (Block(1),))
