@@ -179,7 +179,7 @@ def _log_prior(coefficients: Any, own: CoefficientPriors) -> Any:
 
 @float64
 def row_start(model: Model, density: RowDensity, problem: Any) -> Any:
-    """Where searches begin: every sd half a unit of the linear predictor, no correlation, and the rest as a likelihood
+    """Where searches begin: every sd `FIRST_SD` of the linear predictor, no correlation, and the rest as a likelihood
     is searched from.
     """
     from numpyro.distributions import biject_to
