@@ -30,21 +30,22 @@ class BlockFactor(NamedTuple):
 def block_cholesky(matrix: jax.Array) -> tuple[BlockFactor, jax.Array]:
     """L of a positive definite L L' (r, r), and log of its determinant.
 
-    Source: Golub and Van Loan (2013), Matrix Computations, section 4.2.6 (right-looking block Cholesky).
+    Source: Golub and Van Loan (2013), Matrix Computations, section 4.2 (block Cholesky; this one looks left, so that of
+    each product only what is needed is formed).
     """
     size = matrix.shape[0]
     count = min(MOST_BLOCKS, max(1, -(-size // BLOCK)))
     edges = [round(k * size / count) for k in range(count + 1)]
     inverses, panels, log_det = [], [], jnp.zeros(())
-    for k, (start, end) in enumerate(itertools.pairwise(edges)):
-        column = matrix[start:, start:end]
-        for before, panel in zip(edges[1:], panels, strict=False):
-            rows = panel[start - before :]
-            column = column - rows @ rows[: end - start].T
-        lower = jax.lax.linalg.cholesky(column[: end - start], symmetrize_input=False)
-        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(end - start), lower=True))
+    left = matrix[:, :0]  # of what remains, the rows of L that are known
+    for start, end in itertools.pairwise(edges):
+        width = end - start
+        column = matrix[start:, start:end] - left @ left[:width].T
+        lower = jax.lax.linalg.cholesky(column[:width], symmetrize_input=False)
+        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(width), lower=True))
         log_det += 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
-        panels.append(column[end - start :] @ inverses[k].T)
+        panels.append(column[width:] @ inverses[-1].T)
+        left = jnp.concatenate([left[width:], panels[-1]], axis=1)
     return BlockFactor(tuple(inverses), tuple(panels)), log_det
 
 
