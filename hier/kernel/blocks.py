@@ -27,6 +27,7 @@ from hier.kernel.correlation import (
     place_at,
     place_of,
 )
+from hier.kernel.library import library_of
 
 INSIDE = 0.01  # of its range: a correlation at which a search begins is as far from either limit
 NEAR = 1.2  # the angle of a correlation near either limit, where a further search begins
@@ -95,7 +96,7 @@ def _unstructured() -> Structure:
         return jnp.where(largest[columns] < least, 0.0, theta)
 
     def nearest(covariance: Any, block: Block, least: float) -> Any:
-        xp = _library(covariance)
+        xp = library_of(covariance)
         values, vectors = xp.linalg.eigh(covariance)
         root = vectors * xp.sqrt(xp.maximum(values, least**2))
         lower = xp.linalg.qr(root.T, mode="r").T  # a Cholesky factor that may be singular
@@ -164,7 +165,7 @@ def _by_sds(words: str, single: _Single | None) -> Structure:
         )
 
     def nearest(covariance: Any, block: Block, least: float) -> Any:
-        xp = _library(covariance)
+        xp = library_of(covariance)
         variances = xp.maximum(xp.diag(covariance), least**2)
         sd = xp.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
         roots = sd if block.homogeneous else xp.sqrt(sd)
@@ -201,14 +202,9 @@ def _one_correlation(single: _Single) -> Correlation:
     )
 
 
-def _library(values: Any) -> Any:
-    """What computes with these values: JAX inside a compiled program, otherwise NumPy, whose calls take less time."""
-    return jnp if isinstance(values, jax.Array) else np
-
-
 def _mean_correlation(covariance: Any, reach: int) -> Any:
     """The mean correlation of columns up to `reach` apart, of those that have a variance; 0 where none have."""
-    xp = _library(covariance)
+    xp = library_of(covariance)
     sd = xp.sqrt(xp.maximum(xp.diag(covariance), 0.0))
     rows, columns = np.triu_indices(len(sd), 1)
     near = columns - rows <= reach

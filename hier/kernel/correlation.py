@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.library import library_of
+
 
 class Place(NamedTuple):
     """A correlation `r` and the roots of its distances to the limits: `to_low`^2 = r - low and `to_one`^2 = 1 - r.
@@ -38,7 +40,7 @@ def place_at(angle: Any, low: float) -> Place:
 
 def angle_of(r: Any, low: float) -> Any:
     """The angle of a correlation, by NumPy or JAX as the correlation is."""
-    xp = jnp if isinstance(r, jax.Array) else np
+    xp = library_of(r)
     return xp.arcsin(xp.clip((2.0 * r - 1.0 - low) / (1.0 - low), -1.0, 1.0))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hier.design import Block
 from hier.kernel.blocks import STRUCTURES, Correlation, Structure
+from hier.kernel.library import library_of
 
 Blocks = tuple[Block, ...]
 Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
@@ -110,7 +111,7 @@ def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> An
     for covariance, blocks in zip(covariances, terms, strict=True):
         for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
             found.append(STRUCTURES[block.structure].nearest(covariance[start:stop, start:stop], block, least))
-    return (jnp if isinstance(found[0], jax.Array) else np).concatenate(found)
+    return library_of(found[0]).concatenate(found)
 
 
 def has_several_maxima(terms: Terms) -> bool:

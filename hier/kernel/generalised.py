@@ -65,7 +65,7 @@ def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms
 
 
 def _spread(x: Any, problem: Any, approximation: Approximation, terms: Terms) -> Any:
-    """x with theta from moments of the scores, where a search begins at all other parameters' best without deviations.
+    """x (m,) with theta from moments of the scores, at all other parameters' best without deviations.
 
     Of several factors each would claim the variation of all, and of several starts there would be one: there x stays.
     """

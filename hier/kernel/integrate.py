@@ -27,6 +27,7 @@ from hier.kernel.levels import (
     back_substitute,
     eliminate_chain,
     factorise,
+    gains,
     left_times,
     times,
     turned,
@@ -106,12 +107,9 @@ def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arra
     Source: Bates et al. (2015), section 5.4, with the first factor's part of the sparse Cholesky factor written out.
     """
     factor, others = factors[0], factors[1:]
-    q, size = factor.shape[0], sizes_of(dense)
-    unit = jnp.broadcast_to(factor.T[:, :, None], (q, q, level.count.shape[0]))
-    right = jnp.concatenate([unit, left_times(factor.T, level.right)], axis=1)
-    eliminated, log_det = factorise(factor, level.zz, right, level.count)
-    half, reduced = eliminated.reduced[:, :q], eliminated.reduced[:, q:]
-    gain = times(turned(half), half)
+    size = sizes_of(dense)
+    eliminated, half, log_det = gains(factor, level.zz, level.right, level.count)
+    gain, reduced = times(turned(half), half), eliminated.reduced
     kept = dense.rr - dense.coupling.weighted(gain)
     kept_x = dense.rx - dense.coupling.transposed_times(times(turned(half), reduced))
     turned_factors = tuple(other.T for other in others)
@@ -120,7 +118,7 @@ def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arra
     reduced_x = solve_lower(lower, from_left(turned_factors, size, kept_x))
     schur = xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2))) - reduced_x.T @ reduced_x
     return Crossed(
-        EliminatedLevel(eliminated.upper, reduced),
+        eliminated,
         gain,
         kept,
         kept_x,

@@ -65,6 +65,19 @@ def factorise(
     return EliminatedLevel(jnp.stack(upper), jnp.stack(reduced)), log_det
 
 
+def gains(
+    factor: jax.Array, zz: jax.Array, right: jax.Array, count: jax.Array
+) -> tuple[EliminatedLevel, jax.Array, jax.Array]:
+    """As `factorise`, of columns `right` (q, c, J) that L' is not on yet, with H_j = R_j^-T L' (q, q, J) between its
+    results: H_j'H_j = (Z_j'WZ_j + (L L')^-1)^-1 where L has an inverse.
+    """
+    q = factor.shape[0]
+    unit = jnp.broadcast_to(factor.T[:, :, None], zz.shape)
+    both = jnp.concatenate([unit, left_times(factor.T, right)], axis=1)
+    found, log_det = factorise(factor, zz, both, count)
+    return EliminatedLevel(found.upper, found.reduced[:, q:]), found.reduced[:, :q], log_det
+
+
 def back_substitute(upper: jax.Array, right: jax.Array) -> jax.Array:
     """Solve R_j x_j = right_j for every level; (q, q, J) and (q, ..., J)."""
     solved: list[jax.Array] = []

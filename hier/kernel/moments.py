@@ -19,13 +19,13 @@ import numpy as np
 
 from hier.kernel.covariance import Terms, columns_of, has_several_maxima, n_columns, starts, theta_of
 from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.levels import factorise, left_times, times, turned
+from hier.kernel.levels import gains, times, turned
+from hier.kernel.library import library_of
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
 LARGEST = 1.0  # sd on the scale of a linear predictor
 QUICK = 20_000  # multiply-adds of an elimination that takes some ten microseconds
 LEAST_SIGMA = 0.05  # of the residual's spread; less means that the moments contradict each other
-
 
 _Places = np.ndarray | slice  # of all levels in turn, a slice: nothing has to be picked then
 
@@ -115,15 +115,12 @@ def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> ja
     `scores` (q, J): slopes of the log density in the deviations of each level, there zero, and `zz` (q, q, J): minus
     its second derivatives. To first order their covariance is A_j + A_j Sigma A_j; each level is weighted by W_j =
     (A_j + Sigma_0^-1)^-1 with Sigma_0 = L L' by a first `factor` L (q, q). The fixed effects count as known.
-    Source: as above, with the scores for Z_j'W r; that these have such moments: Lin (1997), Biometrika 84, 309,
-    section 2. Far from zero the first order says too much, so that no standard deviation is larger than `LARGEST`.
+    Far from zero the first order says too much, so that no standard deviation is larger than `LARGEST`.
+    Source: as above, with the scores for Z_j'W r; Lin (1997), Biometrika 84, 309, tests variances by these scores.
     """
     q, J = scores.shape
-    unit = jnp.broadcast_to(jnp.eye(q)[:, :, None], (q, q, J))
-    right = left_times(factor.T, jnp.concatenate([unit, scores[:, None]], axis=1))
-    eliminated, _ = factorise(factor, zz, right, jnp.ones(J))
-    half, reduced = eliminated.reduced[:, :q], eliminated.reduced[:, q:]
-    weight, modes = times(turned(half), half), times(turned(half), reduced)[:, 0]
+    eliminated, half, _ = gains(factor, zz, scores[:, None], jnp.ones(J))
+    weight, modes = times(turned(half), half), times(turned(half), eliminated.reduced)[:, 0]
     shares = times(weight, zz)
     excess = modes @ modes.T - jnp.sum(times(shares, weight), axis=2)
     system = jnp.einsum("abj,cdj->acbd", shares, shares).reshape(q * q, q * q)
@@ -178,7 +175,7 @@ def _solved(
 
 def _inside(covariance: Any, largest: float = np.inf) -> Any:
     """The nearest covariance with no standard deviation of any combination below the smallest, or above `largest`."""
-    xp = jnp if isinstance(covariance, jax.Array) else np
+    xp = library_of(covariance)
     values, directions = xp.linalg.eigh(covariance)
     return (directions * xp.clip(values, SMALLEST**2, largest**2)) @ directions.T
 
