@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
+import hier
 from hier.design import Block
+from hier.estimate.generalised_setup import set_up
+from hier.kernel import generalised
 from hier.kernel import moments as under_test
 from hier.kernel.covariance import columns_of
 from hier.kernel.moments import LARGEST, SMALLEST, moments, moments_of_scores
 from hier.kernel.precision import float64
+from hier.model.problem import terms_of
+from hier.model.row_problem import likelihood_starts
 from tests.reference.test_kernel import data
 
 CASES = [
@@ -144,3 +152,24 @@ def test_levels_without_rows_say_nothing():
     more = np.zeros((1, 1, 8))
     got = moments_of_scores(start, np.concatenate([A, more], axis=2), np.concatenate([g, more[0]], axis=1))
     np.testing.assert_allclose(got, moments_of_scores(start, A, g), rtol=1e-12)
+
+
+def test_a_search_from_moments_of_scores_is_shorter_and_ends_at_the_same_place(monkeypatch):
+    data = pd.read_csv(Path(__file__).parents[1] / "oracle" / "data" / "Contraception.csv")
+    model = hier.Model("use ~ age + urban + livch + (urban | district)", data, family="bernoulli")
+    problem, approximation = set_up(model, "ml", 1)
+    (start,) = likelihood_starts(model, problem.rows, with_fixed=False)
+    terms = terms_of(model.design, model.structure)
+
+    def search():
+        generalised._program.cache_clear()  # what is compiled holds the function that is replaced below
+        return generalised.fit_rows(start, problem, approximation, terms)
+
+    moved = search()
+    monkeypatch.setattr(generalised, "_spread", lambda x, *_: x)
+    monkeypatch.setattr(generalised.Program, "_path", lambda *_: None)  # and so does a trace that is kept
+    still = search()
+    generalised._program.cache_clear()
+    assert moved.steps < still.steps
+    assert moved.value == pytest.approx(still.value, abs=1e-8)
+    np.testing.assert_allclose(moved.x, still.x, atol=1e-6)
