@@ -32,6 +32,10 @@ class Link(NamedTuple):
     def __repr__(self) -> str:
         return f"<link {self.name}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """A link is pickled and copied by its name, which its functions need not have."""
+        return _named, (self.name,)
+
 
 class Parameter(NamedTuple):
     """A parameter of a distribution in every row, by its linear predictor `eta` (n,) and its link."""
@@ -51,6 +55,10 @@ class Parameter(NamedTuple):
     def log_complement(self) -> Any:
         """log(1 - value), of a probability."""
         return self.link.log_complement(self.eta)
+
+
+def _named(name: str) -> Link:
+    return LINKS[name]
 
 
 def _none(eta: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hier.design.response import KINDS, Outcome
@@ -46,6 +48,9 @@ class Family:
     the response's logarithm, otherwise "identity"; default priors are scaled by it. `one_trial`: the family that takes
     its place where each row is one trial.
 
+    A family with functions of your own can be pickled, for another process say, where these can be imported by name;
+    cloudpickle, and so joblib and Dask, takes those without a name too.
+
     Raises ModelError for a record that does not hold together.
     """
 
@@ -63,6 +68,14 @@ class Family:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(_parameter(self.name, given) for given in self.parameters))
         _check(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A family that comes with hier is pickled and copied by its name, any other by what it was made of."""
+        if is_built_in(self):
+            return find_family, (self.name,)
+        if not _is_any_function_taken():
+            _refuse_nameless(self)
+        return Family, tuple(getattr(self, field.name) for field in fields(self))
 
     def __repr__(self) -> str:
         return f"Family({self.name!r}: {', '.join(self.parameter_names)})"
@@ -132,6 +145,39 @@ def _check(family: Family) -> None:
             raise ModelError(f"the {what} of the family `{family.name}` is not a function", found=repr(function)[:80])
 
 
+def _is_any_function_taken() -> bool:
+    """Whether what asks for a family's parts takes functions that have no name to be imported by: `copy` does, and of
+    those that pickle cloudpickle and dill.
+    """
+    frame, takers = sys._getframe(1), {"copy", "cloudpickle", "dill"}
+    while frame is not None:
+        if takers & {*str(frame.f_globals.get("__name__")).split(".")}:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _refuse_nameless(family: Family) -> None:
+    """Refuse to pickle a family with a function that cannot be imported by name where it is read."""
+    for what in ("density", "mean", "draw"):
+        function = getattr(family, what)
+        if function is not None and _by_its_name(function) != function:
+            raise ModelError(
+                f"the {what} of the family `{family.name}` cannot be pickled, so this cannot go to another process",
+                found=f"`{getattr(function, '__qualname__', repr(function)[:80])}`, which cannot be imported by name",
+                expected="a function that is defined with `def` at the top level of a module",
+                hint="move it to a module that both processes import, or pickle with cloudpickle, as joblib does",
+            )
+
+
+def _by_its_name(function: Any) -> Any:
+    """What stands under the name of a function in the module that it says it is from; None where nothing does."""
+    try:
+        return functools.reduce(getattr, function.__qualname__.split("."), sys.modules[function.__module__])
+    except (AttributeError, KeyError):
+        return None
+
+
 _REAL = ("identity", "log", "inverse")
 _POSITIVE = ("log", "inverse", "identity")
 _PROBABILITY = ("logit", "probit", "cloglog", "cauchit")
@@ -177,6 +223,11 @@ def _by_any_name() -> Mapping[str, Family]:
     return {name: family for family in FAMILIES.values() for name in (family.name, *family.aliases)}
 
 
+def is_built_in(family: Family, name: str | None = None) -> bool:
+    """Whether a family is one that comes with hier, and the one of that name if there is a name."""
+    return family.name in BUILT_IN and family == FAMILIES.get(name or family.name)
+
+
 def register_family(family: Family) -> Family:
     """Make a family of your own known by its name, as `Model(..., family=name)` takes it, and return it.
 
@@ -217,8 +268,8 @@ def find_family(name: str | Family, link: str | None = None) -> Family:
 def likelihood_of(family: Family, link: str, n_cutpoints: int) -> Likelihood:
     """What the kernel knows of a family with a link for its mean."""
     links = (link, *(parameter.links[0] for parameter in family.parameters[1:]))
-    is_kept = FAMILIES.get(family.name) is family and family.name in BUILT_IN
-    return Likelihood(family.name, family.density, tuple(LINKS[name] for name in links), n_cutpoints, is_kept)
+    known = tuple(LINKS[name] for name in links)
+    return Likelihood(family.name, family.density, known, n_cutpoints, is_kept=is_built_in(family))
 
 
 def drawing(family: Family) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from hier.design import Design, build_design, read_frame
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
 from hier.kernel.responses import mean_mu
-from hier.model.families import FAMILIES, Family, find_family, likelihood_of
+from hier.model.families import FAMILIES, Family, find_family, is_built_in, likelihood_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ class Model:
     @property
     def has_normal_rows(self) -> bool:
         """Whether the response is Normal around a linear predictor, with one residual variance or with several."""
-        return self._family is FAMILIES["gaussian"] and self._link == "identity"
+        return is_built_in(self._family, "gaussian") and self._link == "identity"
 
     @property
     def is_linear_normal(self) -> bool:
@@ -107,7 +107,7 @@ class Model:
     @property
     def mean_is_predictor(self) -> bool:
         """Whether the expected response is its linear predictor, so that deviations add to it."""
-        return self._family.mean is mean_mu and self._link == "identity"
+        return self._family.mean == mean_mu and self._link == "identity"
 
     @functools.cached_property
     def likelihood(self) -> Likelihood:

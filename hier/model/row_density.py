@@ -219,7 +219,7 @@ def row_density(model: Model, *, with_volume: bool) -> RowDensity:
         likelihood=model.likelihood,
         n_coefficients=tuple(len(own.names) if own.has_formula else 0 for own in model.design.parameters),
         n_fixed=len(model.design.names),
-        is_free=all(prior.support is constraints.real for prior in model.priors.beta.values()),
+        is_free=all(prior.support == constraints.real for prior in model.priors.beta.values()),
         with_volume=with_volume,
     )
 
