@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class HierError(Exception):
@@ -31,12 +32,22 @@ class HierError(Exception):
         self.what, self.where, self.found, self.expected, self.hint = what, where, found, expected, hint
         super().__init__(self._render())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A refusal in another process comes back whole."""
+        return _remade, (type(self), self.args, self.__dict__)
+
     def _lines(self) -> list[str]:
         named = [("where", self.where), ("found", self.found), ("expected", self.expected), ("try", self.hint)]
         return [f"  {label + ':':<10}{text}" for label, text in named if text]
 
     def _render(self) -> str:
         return "\n".join([self.what, *self._lines()])
+
+
+def _remade(kind: type[HierError], args: tuple[Any, ...], parts: dict[str, Any]) -> HierError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(parts)
+    return error
 
 
 class FormulaError(HierError):
