@@ -90,5 +90,9 @@ class _Package(types.ModuleType):
         if not (name in _HOME and isinstance(value, types.ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A function that uses `hier` goes to another process, by joblib or cloudpickle, where modules are imported."""
+        return importlib.import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
