@@ -17,6 +17,7 @@ import typer
 
 from hier import __version__
 from hier.errors import HierError, JobError
+from hier.text import shown
 
 if TYPE_CHECKING:
     from hier.jobs import ModelFile
@@ -62,10 +63,10 @@ def refusals_on_stderr(command: Callable[..., None]) -> Callable[..., None]:
         except HierError as error:
             _complain(str(error), 2)
         except OSError as error:
-            _complain(f"the operating system refused: {error}", 2)
+            _complain(shown(f"the operating system refused: {error}"), 2)
         except Exception as error:
             lines = str(error).splitlines() or [""]
-            what = f"{type(error).__name__}: {lines[0][:300]}"
+            what = shown(f"{type(error).__name__}: {lines[0][:300]}")
             _complain(f"This is a defect in hier, not in your model ({what}); HIER_DEBUG=1 shows where it arose.", 1)
 
     return wrapped
@@ -150,7 +151,7 @@ def run(
         device=device,
     )
     folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: typer.echo(block + "\n"))
-    typer.echo(f"Run folder: {folder}   report: {folder / 'report.html'}")
+    typer.echo(shown(f"Run folder: {folder}   report: {folder / 'report.html'}"))
 
 
 @app.command()
@@ -189,7 +190,7 @@ def sample(
     )
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
-    typer.echo(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\nDraws: {posterior.save(out)}")
+    typer.echo(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
 
 
 @app.command()
@@ -269,7 +270,7 @@ def report(
     path = out or Path(f"{Path(source).resolve().name if stored else Path(source).stem}.html")
     _refuse_taken(path, force)
     both = load_comparison(source) if model_file is None else compare_of(model_file, progress=True)
-    typer.echo(f"Report: {report_of(both, path)}")
+    typer.echo(shown(f"Report: {report_of(both, path)}"))
 
 
 @app.command()

@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from hier.text import shown
+
 
 class HierError(Exception):
     """The data, the formula or the request cannot be used as given; the message says why and what to do.
@@ -38,10 +40,10 @@ class HierError(Exception):
 
     def _lines(self) -> list[str]:
         named = [("where", self.where), ("found", self.found), ("expected", self.expected), ("try", self.hint)]
-        return [f"  {label + ':':<10}{text}" for label, text in named if text]
+        return [f"  {label + ':':<10}{shown(text.strip())}" for label, text in named if text]
 
     def _render(self) -> str:
-        return "\n".join([self.what, *self._lines()])
+        return "\n".join([shown(self.what), *self._lines()])
 
 
 def _remade(kind: type[HierError], args: tuple[Any, ...], parts: dict[str, Any]) -> HierError:
@@ -78,9 +80,9 @@ class FormulaError(HierError):
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", start)
         line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
-        width = max(1, min(end - start, line_start + len(line) - start))
-        marks = " " * (start - line_start) + "^" * width
-        return "\n".join([self.what, f"    {line}", f"    {marks}", *self._lines()])
+        before, marked = shown(line[: start - line_start]), shown(line[start - line_start : end - line_start])
+        marks = " " * len(before) + "^" * max(1, len(marked))
+        return "\n".join([shown(self.what), f"    {shown(line)}", f"    {marks}", *self._lines()])
 
 
 class DataError(HierError):

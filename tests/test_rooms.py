@@ -19,6 +19,7 @@ PACKAGE = ROOT / "hier"
 OUTERMOST = "hier"  # hier/__init__.py, which may look into every room
 
 ORDER = (
+    "text",
     "errors",
     "datasets",
     "formula",

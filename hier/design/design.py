@@ -19,6 +19,7 @@ from hier.design.table import Table, in_use, read_frame, select
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
+from hier.text import shown
 
 NORMAL = Outcome()
 
@@ -99,7 +100,7 @@ class Design:
 
     def notes(self) -> list[str]:
         """How the response was coded and what was left out of the user's table, a sentence each; often empty."""
-        return [*self.response_notes, *self.left_out()]
+        return [*map(shown, self.response_notes), *self.left_out()]
 
     def left_out(self) -> list[str]:
         """What was left out of the user's table, a sentence each; often empty."""
@@ -116,7 +117,7 @@ class Design:
                 said.append(f"columns of `{parameter.name}` dropped, because the others determine them: {names}")
         for name, count in self.unused_levels.items():
             said.append(f"{count} unused level{'s' if count > 1 else ''} of `{name}` dropped")
-        return said
+        return [shown(each) for each in said]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from hier.estimate.approximations import TITLES, Approximation, find_approximati
 from hier.estimate.expressions import read_linear, written
 from hier.estimate.satterthwaite import t_tests
 from hier.estimate.tables import labels
+from hier.text import shown_lines
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -44,7 +45,7 @@ class Contrasts:
 
     def __repr__(self) -> str:
         f = self.joint
-        return (
+        return shown_lines(
             f"{self.table}\n\nAll zero: F = {f['statistic']:.4f} on {f['num_df']:g} and {f['den_df']:.2f} df, "
             f"p = {f['p_value']:.4g} ({TITLES[self.ddf]})"
         )

@@ -14,6 +14,7 @@ from hier.estimate.summary import (
     random_effects_lines,
     significant,
 )
+from hier.text import blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def summarise(estimate: GeneralisedEstimate) -> str:
     if len(design.names) > 1:
         parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
-    return "\n\n".join("\n".join(part) for part in parts)
+    return blocks(parts)
 
 
 def _two_columns(table: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import TITLES, Approximation, find_approximation
 from hier.estimate.contrasts import Functions, check_level, function_table, t_table
 from hier.estimate.multiplicity import adjustment
+from hier.text import shown_lines
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -41,7 +42,7 @@ class MarginalMeans:
     estimate: Estimate = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"{self.table}\n\n{100 * self.level:g} percent intervals, {TITLES[self.ddf]}"
+        return shown_lines(f"{self.table}\n\n{100 * self.level:g} percent intervals, {TITLES[self.ddf]}")
 
     def pairs(self, adjust: str = "tukey", level: float | None = None) -> pd.DataFrame:
         """All differences between two means, each minus a later one, with t-tests.

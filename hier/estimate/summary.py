@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.estimate import approximations
+from hier.text import blocks, shown
 
 if TYPE_CHECKING:
     from hier.design import Design
@@ -43,7 +44,7 @@ def summarise(estimate: Estimate, ddf: str) -> str:
     if len(design.names) > 1:
         parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
-    return "\n\n".join("\n".join(part) for part in parts)
+    return blocks(parts)
 
 
 def groups_line(design: Design) -> str:
@@ -118,7 +119,10 @@ def p_value(value: float) -> str:
 
 
 def align(rows: list[list[str]], left: int) -> list[str]:
-    """Rows as lines of equal columns, the first `left` columns flush left and the others flush right."""
+    """Rows as lines of equal columns, the first `left` columns flush left and the others flush right; a row is one line
+    whatever its cells hold.
+    """
+    rows = [[shown(cell) for cell in row] for row in rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:

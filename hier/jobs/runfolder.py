@@ -16,6 +16,7 @@ from typing import Any
 
 from hier.errors import JobError
 from hier.jobs.record import read_json, write_json
+from hier.text import blocks
 
 FORMAT = "hier run 1"
 RECORD = "run.json"
@@ -35,7 +36,7 @@ class RunCheck:
 
     def __str__(self) -> str:
         head = f"{self.path}: " + ("complete" if self.complete else "not a complete run folder")
-        return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
+        return blocks([[head, *(f"  - {problem}" for problem in self.problems)]])
 
 
 def check_run(path: str | Path) -> RunCheck:

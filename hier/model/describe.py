@@ -7,6 +7,7 @@ from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, n_variance_parameters
 from hier.model.equations import as_text
 from hier.model.model import Model
+from hier.text import blocks, shown
 
 
 def describe_model(model: Model) -> str:
@@ -34,9 +35,9 @@ def describe_model(model: Model) -> str:
         *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",
     ]
-    priors = model.priors.rows()
+    priors = [(shown(name), words) for name, words in model.priors.rows()]
     width = max(len(name) for name, _ in priors)
-    return "\n".join([*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)])
+    return blocks([[*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)]])
 
 
 def _n_parameters(model: Model) -> int:

@@ -9,6 +9,7 @@ from hier.design import ParameterDesign, RandomEffects
 from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, correlation_blocks
 from hier.model.model import Model
+from hier.text import shown
 
 LONGEST = 8  # columns written out; beyond it a sum stands for them
 LETTERS = "bcdfghklmpqrstuvw"  # for the deviations of one grouping factor after the other
@@ -191,7 +192,7 @@ TEXT = Notation(
 
 
 def _roman(name: str) -> str:
-    return r"\mathrm{" + "".join(_ESCAPES.get(c, c) for c in name).replace(" ", r"\ ") + "}"
+    return r"\mathrm{" + "".join(_ESCAPES.get(c, c) for c in shown(name)).replace(" ", r"\ ") + "}"
 
 
 def _latex_entry(letter: str, k: int | str, at: str) -> str:

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from hier.text import shown
+
 ESTIMATE = "#0072B2"  # blue: REML, ML or MAP
 POSTERIOR = "#D55E00"  # vermillion
 OWN = "#8A8A8A"  # grey: no pooling, and the data
@@ -131,8 +133,8 @@ def legend(figure: Figure, *panels: Axes, markerscale: float = 1.0) -> None:
 
 
 def name(value: object, longest: int = LONGEST_NAME) -> str:
-    """A level or a column as text that can be drawn: unprintable characters as spaces, cut where it is long."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
+    """A level or a column as text that can be drawn on one line, cut where it is long."""
+    text = shown(value)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -14,6 +14,7 @@ from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
 from hier.posterior.dataset import coordinate
 from hier.posterior.groups import Group, covariance_matrices, groups_of, largest_first
+from hier.text import blocks
 
 DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
@@ -173,14 +174,13 @@ def summarise(comparison: Comparison) -> str:
     ]
     table = comparison.table
     difference = (table["mode"] - table["posterior_mean"]).abs() / table["posterior_sd"]
-    return "\n".join(
+    pooling = [line for group in largest_first(comparison.posterior.groups) for line in _pooling(comparison, group)]
+    apart = f"Largest difference between conditional mode and posterior mean: {difference.max():.3f} posterior sds"
+    return blocks(
         [
-            f"Comparison of {comparison.posterior.formula}",
-            "",
-            *align([head, *rows], left=2),
-            "",
-            *(line for group in largest_first(comparison.posterior.groups) for line in _pooling(comparison, group)),
-            f"Largest difference between conditional mode and posterior mean: {difference.max():.3f} posterior sds",
+            [f"Comparison of {comparison.posterior.formula}"],
+            align([head, *rows], left=2),
+            [*pooling, apart],
         ]
     )
 

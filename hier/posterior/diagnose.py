@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.posterior.diagnostics import bfmi, ess_bulk, ess_tail, rhat
+from hier.text import shown
 
 if TYPE_CHECKING:
     from hier.posterior.result import Posterior
@@ -106,4 +107,4 @@ def _problems(
         for chain, value in enumerate(energy)
         if not value >= SMALLEST_BFMI
     ]
-    return said
+    return [shown(each) for each in said]

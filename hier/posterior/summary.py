@@ -12,6 +12,7 @@ from hier.estimate.summary import align, significant
 from hier.estimate.tables import correlated_pairs
 from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
 from hier.posterior.groups import largest_first
+from hier.text import blocks
 
 if TYPE_CHECKING:
     from hier.posterior.result import Posterior
@@ -97,7 +98,7 @@ def summarise(posterior: Posterior) -> str:
     if len(others):
         parts.append([f"Further parameters of the {posterior.family} family:", *_lines(others, str)])
     parts.append([f"{posterior.method}: {_quality(posterior)}"])
-    return "\n\n".join("\n".join(part) for part in parts)
+    return blocks(parts)
 
 
 def _quality(posterior: Posterior) -> str:

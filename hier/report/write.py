@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from importlib import resources
 from pathlib import Path
@@ -12,8 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from hier.errors import JobError
 from hier.pooling import Comparison
 from hier.report.content import content
-
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+from hier.text import shown
 
 
 def write_report(comparison: Comparison, path: Path) -> Path:
@@ -39,7 +37,7 @@ def write_report(comparison: Comparison, path: Path) -> Path:
 def render(comparison: Comparison) -> str:
     """The report as HTML. Everything that comes from the data is escaped by the template engine."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
     )
     folder = resources.files(__package__)
     template = environment.from_string(folder.joinpath("template.html.j2").read_text(encoding="utf-8"))
@@ -60,8 +58,6 @@ def _replace(path: Path, page: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _clean(value: object) -> object:
-    """Text without the control characters that HTML has no place for; each shows as a replacement character."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+def _printable(value: object) -> object:
+    """Text as one line that can be printed; what is HTML already stays."""
+    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
