@@ -10,6 +10,7 @@ import numpy as np
 from hier.estimate.components import flat_directions
 from hier.estimate.result import TermArrays
 from hier.kernel.fit import BOUNDARY
+from hier.kernel.units import ColumnUnits, lower_triangular
 from hier.model import Model
 
 
@@ -28,30 +29,29 @@ def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]
 
 
 def terms_in_user_units(
-    model: Model, z: Sequence[np.ndarray], fit: Any, *, y: float = 1.0, sigma: float = 1.0
+    model: Model, units: Sequence[ColumnUnits], fit: Any, *, y: float = 1.0, sigma: float = 1.0
 ) -> tuple[TermArrays, ...]:
     """Covariance factors and deviations of each grouping factor, in the design's order and the user's units.
 
-    `z`: each column's unit, in the kernel's order; `y`: the response's unit; `sigma`: what the factors are relative to,
+    `units` of each factor, in the kernel's order; `y`: the response's unit; `sigma`: what the factors are relative to,
     in the kernel's units. `fit` has `factors` (q, q) and `deviations` (q, J).
     """
     order, found = model.structure.order, []
     for k, random in enumerate(model.design.random_effects):
-        at, J = order.index(k), random.n_levels
-        scale = y / z[at]
+        at = order.index(k)
         found.append(
             TermArrays(
-                factor=sigma * scale[:, None] * fit.factors[at],
-                deviations=(scale[:, None] * fit.deviations[at][:, :J]).T,
+                factor=lower_triangular(units[at].factor(fit.factors[at], y * sigma)),
+                deviations=units[at].deviations(fit.deviations[at][:, : random.n_levels], y).T,
             )
         )
     return tuple(found)
 
 
-def flat_terms(model: Model, z: Sequence[np.ndarray], fit: Any) -> list[str]:
+def flat_terms(model: Model, units: Sequence[ColumnUnits], fit: Any) -> list[str]:
     """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
     effects = [model.design.random_effects[k] for k in model.structure.order]
-    return flat_directions(effects, fit.factors, z, BOUNDARY)
+    return flat_directions(effects, fit.factors, units, BOUNDARY)
 
 
 def message(fit: Any, flat: Sequence[str], others: Sequence[str] = ()) -> str:

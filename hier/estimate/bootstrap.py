@@ -113,8 +113,7 @@ def _start(estimate: Estimate, problem: Problem) -> np.ndarray:
     """Where the searches of the refits begin: at the estimates."""
     model, relative = estimate.model, []
     for at, k in enumerate(model.structure.order):
-        scale = problem.units.z[at] / estimate.sigma
-        factor = scale[:, None] * estimate.arrays.terms[k].factor
+        factor = problem.units.random[at].kernel_factor(estimate.arrays.terms[k].factor, estimate.sigma)
         relative.append(factor @ factor.T)
     # a search must not begin where a variance is zero, since it would stay there
     theta = theta_of(relative, terms_of(model.design, model.structure), SMALLEST)

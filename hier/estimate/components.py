@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import RandomEffects
+from hier.kernel.units import ColumnUnits
 
 SHOWN = 0.01  # of a direction's length: smaller parts are left out of the sentence
 
@@ -27,38 +28,43 @@ def principal_components(names: Sequence[str], factor: np.ndarray) -> pd.DataFra
 
 
 def flat_directions(
-    random_effects: Sequence[RandomEffects], factors: Sequence[np.ndarray], scales: Sequence[np.ndarray], least: float
+    random_effects: Sequence[RandomEffects],
+    factors: Sequence[np.ndarray],
+    units: Sequence[ColumnUnits],
+    least: float,
 ) -> list[str]:
     """The combinations of deviations whose variance is estimated as zero, a text each.
 
-    `factors` (q, q): relative covariance factors in units in which `scales` (q,) times a deviation is taken; a
-    diagonal entry below `least` is a zero.
+    `factors` (q, q): relative covariance factors in the kernel's `units`, lower triangular; a diagonal entry below
+    `least` is a zero.
     """
     said = []
-    for random, factor, scale in zip(random_effects, factors, scales, strict=True):
+    for random, factor, own in zip(random_effects, factors, units, strict=True):
         start = 0
         for block in random.blocks:
             at = slice(start, start + block.size)
             start = at.stop
             said += [
                 f"`{random.group}`: {text}"
-                for text in _of_block(random.names[at], np.asarray(factor)[at, at], scale[at], least)
+                for text in _of_block(random.names[at], np.asarray(factor)[at, at], own.of(at), least)
             ]
     return said
 
 
-def _of_block(names: Sequence[str], factor: np.ndarray, scale: np.ndarray, least: float) -> list[str]:
+def _of_block(names: Sequence[str], factor: np.ndarray, units: ColumnUnits, least: float) -> list[str]:
     """Columns that do not vary at all stand alone; the other directions combine the columns that are left."""
-    flat = np.abs(factor.diagonal()) < least
-    if not flat.any():
+    n_flat = int((np.abs(factor.diagonal()) < least).sum())
+    if not n_flat:
         return []
-    n_flat = int(flat.sum())
-    varies = np.linalg.norm(factor, axis=1) >= least
+    directions = np.stack([units.direction(k)[0] for k in range(len(names))])
+    varies = np.linalg.norm(directions @ factor, axis=1) >= least
     said = [name for name, own in zip(names, varies, strict=True) if not own]
     kept = [name for name, own in zip(names, varies, strict=True) if own]
-    left, _, _ = np.linalg.svd(factor[varies])
+    # combinations of the kernel's deviations that are combinations of these columns' alone, and of them the flat ones
+    own, _ = np.linalg.qr(directions[varies].T)
+    left, _, _ = np.linalg.svd(own.T @ factor)
     for direction in left.T[len(kept) - max(0, n_flat - len(said)) :]:
-        weights = direction * scale[varies]
+        weights = ((own @ direction) @ units.to_kernel)[varies]
         weights = weights / np.linalg.norm(weights)
         said.append(_as_sum(kept, weights * np.sign(weights[np.abs(weights) >= SHOWN][0])))
     return said

@@ -9,9 +9,9 @@ from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
 from hier.estimate.result import Arrays, Estimate
 from hier.kernel.covariance import n_variance_parameters
-from hier.kernel.crossproducts import Units
 from hier.kernel.fit import PointFit, fit_density, fit_likelihood
 from hier.kernel.moments import start_of
+from hier.kernel.units import Units
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
@@ -94,9 +94,9 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         vcov_jacobian=jacobian.transpose(1, 2, 0),
         variance_cov=fit.x_cov,
         search=fit.x,
-        terms=terms_in_user_units(model, units.z, fit, y=units.y, sigma=fit.sigma),
+        terms=terms_in_user_units(model, units.random, fit, y=units.y, sigma=fit.sigma),
     )
-    flat = flat_terms(model, units.z, fit)
+    flat = flat_terms(model, units.random, fit)
     return Estimate(
         model=model,
         method=method,

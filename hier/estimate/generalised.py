@@ -76,7 +76,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     correction = 2.0 * np.log(np.diag(units.basis)).sum() if method == "reml" else 0.0
     objective, neg2_loglik = float(fit.value) - correction, float(fit.neg2_loglik) - correction
     n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
-    flat = flat_terms(model, units.z, fit)
+    flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
     return GeneralisedEstimate(
         model=model,
@@ -93,7 +93,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
             variance_cov=fit.x_cov,
             search=fit.x,
-            terms=terms_in_user_units(model, units.z, fit),
+            terms=terms_in_user_units(model, units.random, fit),
         ),
         further=Further(
             nagq=int(nagq),

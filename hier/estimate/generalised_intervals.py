@@ -10,8 +10,9 @@ import pandas as pd
 
 from hier.errors import FitError, did_you_mean
 from hier.estimate.generalised_setup import set_up
+from hier.estimate.intervals import variance_parameter
+from hier.estimate.parameters import named_parameters
 from hier.estimate.predict import check_choice, check_level, normal_quantile
-from hier.estimate.tables import correlated_pairs
 from hier.kernel.generalised import spreads_at
 from hier.kernel.likelihood import natural
 
@@ -93,21 +94,19 @@ def _spreads(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
     """Standard deviations and correlations of the deviations, NaN for what is at its limit."""
     model = estimate.model
     problem, approximation = set_up(model, estimate.method, estimate.nagq)
-    values, slopes = spreads_at(estimate.arrays.search, problem, approximation)
+    order, units, p = model.structure.order, problem.units.random, len(problem.units.basis)
+    asked = [own for own in named_parameters(model) if own.kind in ("sd", "cor")]
+    parameters = [variance_parameter(own, p, units, order.index(own.group)) for own in asked]
+    values, slopes = spreads_at(estimate.arrays.search, parameters, problem, approximation)
     with np.errstate(invalid="ignore"):
         se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, estimate.arrays.variance_cov, slopes))
-    found, at = {}, 0
-    for place, k in enumerate(model.structure.order):
-        own, z = model.design.random_effects[k], problem.units.z[place]
-        q = len(own.names)
-        for i, name in enumerate(own.names):
-            found[f"sd_{own.group}[{name}]"] = _finite(values[at + i] - np.log(z[i]), se[at + i], np.exp)
-        at += q
-        place_of = {(j, i): n for n, (i, j) in enumerate(zip(*np.tril_indices(q, -1), strict=True))}
-        for i, j in correlated_pairs(own.blocks):
-            n = at + place_of[i, j]
-            found[f"cor_{own.group}[{own.names[i]},{own.names[j]}]"] = _finite(values[n], se[n], np.tanh)
-        at += q * (q - 1) // 2
+    found = {}
+    for own, value, spread in zip(asked, values, se, strict=True):
+        if own.kind == "sd":
+            length = units[order.index(own.group)].direction(own.i)[1]
+            found[own.name] = _finite(value + np.log(length), spread, np.exp)
+        else:
+            found[own.name] = _finite(value, spread, np.tanh)
     return found
 
 

@@ -17,11 +17,11 @@ from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
 from hier.estimate.units import Solved
 from hier.kernel.conditional import LEAST_CURVATURE
-from hier.kernel.crossproducts import Units
 from hier.kernel.densities import Observed
 from hier.kernel.generalised import expansion_at, slopes_at
 from hier.kernel.likelihood import natural, of_rows
 from hier.kernel.prediction import prediction_errors
+from hier.kernel.units import Units
 
 
 class Further(NamedTuple):
@@ -124,10 +124,10 @@ class GeneralisedEstimate(Estimate):
         """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
         problem, approximation = set_up(self.model, self.method, self.nagq)
         cross = expansion_at(self.arrays.search, self.further.eta, problem, approximation)
-        basis, z = problem.units.basis, problem.units.z
-        units = Units(np.zeros(len(basis)), basis, z, np.float64(1.0), np.log(np.diag(basis)).sum())
+        basis, random = problem.units.basis, problem.units.random
+        units = Units(np.zeros(len(basis)), basis, random, np.float64(1.0), np.log(np.diag(basis)).sum())
         terms = [self.arrays.terms[k] for k in self.model.structure.order]
-        factors = [own.factor * scale[:, None] for own, scale in zip(terms, z, strict=True)]
+        factors = [own.kernel_factor(term.factor) for term, own in zip(terms, random, strict=True)]
         return Solved(cross, units, prediction_errors(factors, cross), self.model.structure.order)
 
     def predictors(self) -> list[np.ndarray]:

@@ -16,10 +16,10 @@ from hier.estimate.parameters import Named, chosen_parameters, estimates_of
 from hier.estimate.predict import check_choice, check_level, normal_quantile
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
-from hier.kernel.crossproducts import Units
 from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
 from hier.kernel.moments import start_of
 from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
+from hier.kernel.units import ColumnUnits, Units
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 
 if TYPE_CHECKING:
@@ -64,14 +64,19 @@ def confint(
 
 def in_kernel(own: Named, estimate: Estimate, units: Units) -> Parameter:
     """A parameter for the kernel, in its units."""
-    order = estimate.model.structure.order
-    effects = estimate.model.design.random_effects
-    sizes = tuple(len(effects[k].names) for k in order)
-    p = len(units.centre)
+    sizes = [columns.size for columns in units.random]
     if own.kind == "fixed":
-        return profile.parameter(profile.FIXED, sizes, p, row=units.basis[own.i])
-    factor = order.index(own.group)
-    return profile.parameter(KINDS[own.kind], sizes, p, (factor, own.i, own.j))
+        return profile.fixed_parameter(units.basis[own.i], sizes)
+    at = estimate.model.structure.order.index(own.group)
+    return variance_parameter(own, len(units.centre), units.random, at)
+
+
+def variance_parameter(own: Named, p: int, units: Sequence[ColumnUnits], at: int) -> Parameter:
+    """A standard deviation or correlation for the kernel, of the factor that stands there at place `at`, or sigma; in
+    a model with p fixed effects.
+    """
+    of = None if own.kind == "sigma" else tuple(units[at].direction(k)[0] for k in (own.i, own.j))
+    return profile.variance_parameter(KINDS[own.kind], p, [columns.size for columns in units], at, of)
 
 
 def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any]:
@@ -82,7 +87,7 @@ def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any
         return np.tanh
     scale = units.y
     if own.kind == "sd":
-        scale = scale / units.z[estimate.model.structure.order.index(own.group)][own.i]
+        scale = scale * units.random[estimate.model.structure.order.index(own.group)].direction(own.i)[1]
     return lambda value: scale * np.exp(value)
 
 
@@ -136,8 +141,8 @@ def _at_limit(own: Named, estimate: Estimate) -> bool:
     """Whether a standard deviation is estimated as zero, or a correlation as -1 or 1 or not at all."""
     (value,) = estimates_of(estimate, [own])
     if own.kind == "sd":
-        z = estimate.solved.units.z[estimate.model.structure.order.index(own.group)][own.i]
-        return bool(value * z / estimate.sigma < BOUNDARY)
+        own_units = estimate.solved.units.random[estimate.model.structure.order.index(own.group)]
+        return bool(value < BOUNDARY * estimate.sigma * own_units.direction(own.i)[1])
     return own.kind == "cor" and not abs(value) < 1.0 - AT_LIMIT
 
 

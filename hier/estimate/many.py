@@ -124,8 +124,7 @@ def in_user_units(
         objective = objective - 2.0 * (units.log_det_basis + len(basis) * np.log(fits.y / units.y))
     covariances = {}
     for at, k in enumerate(model.structure.order):
-        scale = (fits.sigma * fits.y)[:, None, None] / units.z[at][None, :, None]
-        factor = scale * fits.factors[at]
+        factor = units.random[at].factor(fits.factors[at], (fits.sigma * fits.y)[:, None, None])
         covariances[design.random_effects[k].group] = factor @ factor.swapaxes(1, 2)
     names = list(design.names)
     return ManyEstimates(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import RandomEffects
-from hier.kernel.crossproducts import CrossProducts, Units
+from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.prediction import (
     Combinations,
     Errors,
@@ -17,6 +17,7 @@ from hier.kernel.prediction import (
     mode_slopes,
     prediction_errors,
 )
+from hier.kernel.units import Units
 from hier.model.problem import likelihood_problem
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def solve(estimate: Estimate) -> Solved:
 def relative_factors(estimate: Estimate, units: Units) -> list[np.ndarray]:
     """The relative covariance factors (q, q) in the kernel's order and units."""
     terms = [estimate.arrays.terms[k] for k in estimate.model.structure.order]
-    return [own.factor * z[:, None] / estimate.sigma for own, z in zip(terms, units.z, strict=True)]
+    return [units.kernel_factor(own.factor, estimate.sigma) for own, units in zip(terms, units.random, strict=True)]
 
 
 def combinations(solved: Solved, random: Sequence[RandomEffects], included: Sequence[np.ndarray]) -> Combinations:
@@ -51,11 +52,11 @@ def combinations(solved: Solved, random: Sequence[RandomEffects], included: Sequ
     levels that the fit has not seen.
     """
     codes, columns = [], []
-    for k, z in zip(solved.order, solved.units.z, strict=True):
+    for k, units in zip(solved.order, solved.units.random, strict=True):
         own = random[k]
         known = own.codes >= 0
         codes.append(np.where(known, own.codes, 0))
-        columns.append(np.where(known[:, None] & included[k], own.Z / z, 0.0))
+        columns.append(units.columns(np.where(known[:, None] & included[k], own.Z, 0.0)))
     return Combinations(tuple(codes), tuple(columns))
 
 
@@ -69,9 +70,10 @@ def mode_variances(estimate: Estimate) -> list[np.ndarray]:
     order of the factors.
     """
     solved, found = estimate.solved, {}
-    for at, (k, z) in enumerate(zip(solved.order, solved.units.z, strict=True)):
-        own = error_variances(solved.errors, each_deviation(solved.errors, at)).reshape(len(z), -1).T
-        found[k] = estimate.dispersion * own[: estimate.model.design.random_effects[k].n_levels] / z**2
+    for at, (k, units) in enumerate(zip(solved.order, solved.units.random, strict=True)):
+        each = each_deviation(solved.errors, at, units.to_user)
+        own = error_variances(solved.errors, each).reshape(units.size, -1).T
+        found[k] = estimate.dispersion * own[: estimate.model.design.random_effects[k].n_levels]
     return [found[k] for k in range(len(found))]
 
 

@@ -1,8 +1,8 @@
 """One pass over the rows: everything that the likelihood needs to know of the data, in well-conditioned units.
 
 After this pass no computation depends on the number of rows. The fixed-effects columns are replaced by an
-orthonormal basis, the response by its least-squares residual, and each random-effects column by a multiple with
-root mean square 1; `Units` is the way back. The user never sees these units.
+orthonormal basis, the response by its least-squares residual, and each factor's random-effects columns by a basis of
+them with mean squares 1; `Units` is the way back. The user never sees these units.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hier.errors import DataError
 from hier.kernel.coupling import Coupling, couple
 from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.structure import Structure
+from hier.kernel.units import ColumnUnits, Units
 
 EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
 ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where there are more groups than that
@@ -79,16 +80,6 @@ class CrossProducts(NamedTuple):
     log_weights: np.ndarray
 
 
-class Units(NamedTuple):
-    """The way from the kernel's units to the user's: `beta = centre + basis @ beta_kernel`, and so on."""
-
-    centre: np.ndarray  # (p,)    weighted least-squares coefficients
-    basis: np.ndarray  # (p, p)   upper triangular: beta = centre + basis @ (beta in the kernel's units)
-    z: tuple[np.ndarray, ...]  # (q,) a factor: a deviation is y / z times that in the kernel's units
-    y: np.ndarray  # ()           sigma is y times that in the kernel's units
-    log_det_basis: np.ndarray  # () log of the determinant of `basis`
-
-
 def group_products(left: np.ndarray, right: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     """left_j' right_j of every group: (n, a) and (n, b) to (a, b, J)."""
     products = np.zeros((left.shape[1], right.shape[1], n_groups))
@@ -109,10 +100,10 @@ def add_group_products(sums: np.ndarray, left: np.ndarray, right: np.ndarray, co
 
 
 class Basis(NamedTuple):
-    """The change of columns into the kernel's units: `[X y] @ to_kernel`, and random-effects columns over `z`."""
+    """The change of columns into the kernel's units: `[X y] @ to_kernel`, and that of each factor's columns."""
 
     to_kernel: np.ndarray
-    z: tuple[np.ndarray, ...]
+    random: tuple[ColumnUnits, ...]
 
     @property
     def y(self) -> float:
@@ -184,8 +175,7 @@ def _basis(R: np.ndarray, n: int, terms: Sequence[Term], weights: np.ndarray | N
             expected="a response with variation of its own",
             hint="check that the response is not computed from the other columns",
         )
-    scales = [column_scales(term, n, weights) for term in terms]
-    return Basis(orthogonal_basis(R, n), tuple(scales))
+    return Basis(orthogonal_basis(R, n), tuple(column_units(term, n, weights) for term in terms))
 
 
 def orthogonal_basis(R: np.ndarray, n: int) -> np.ndarray:
@@ -198,7 +188,13 @@ def orthogonal_basis(R: np.ndarray, n: int) -> np.ndarray:
     return inverse * (np.sqrt(n) * np.sign(R.diagonal()))
 
 
-def column_scales(term: Term, n: int, weights: np.ndarray | None = None) -> np.ndarray:
+def column_units(term: Term, n: int, weights: np.ndarray | None = None) -> ColumnUnits:
+    """The basis in which the kernel takes a factor's columns, the n rows weighted."""
+    scale = _column_scales(term, n, weights)
+    return ColumnUnits(np.diag(1.0 / scale), np.diag(scale))
+
+
+def _column_scales(term: Term, n: int, weights: np.ndarray | None) -> np.ndarray:
     """The root mean square of each column (q,), over all of those that have one unit; 1 for a column of zeros."""
     scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
     for start, stop in term.together:
@@ -210,9 +206,7 @@ def column_scales(term: Term, n: int, weights: np.ndarray | None = None) -> np.n
 def _units(basis: Basis) -> Units:
     own, p, y = basis.to_kernel, basis.to_kernel.shape[0] - 1, basis.y
     back = own[:p, :p] * y
-    return Units(
-        centre=-own[:p, p] * y, basis=back, z=basis.z, y=np.float64(y), log_det_basis=np.log(np.diag(back)).sum()
-    )
+    return Units(-own[:p, p] * y, back, basis.random, np.float64(y), np.log(np.diag(back)).sum())
 
 
 def in_kernel_units(
@@ -225,7 +219,7 @@ def in_kernel_units(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The rows `at` of [X y] and of each factor's columns in the kernel's units, times the roots of the weights."""
     rows = np.column_stack([X[at], y[at]]) @ basis.to_kernel
-    z = [term.Z[at] / scale for term, scale in zip(terms, basis.z, strict=True)]
+    z = [own.columns(term.Z[at]) for term, own in zip(terms, basis.random, strict=True)]
     if weights is None:
         return rows, z
     root = np.sqrt(weights[at])[:, None]
@@ -361,8 +355,8 @@ def _dense(
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     rr = np.zeros((offsets[-1], offsets[-1]))
     scaled = [
-        term.Z / z * (1.0 if weights is None else np.sqrt(weights)[:, None])
-        for term, z in zip((first, *together), basis.z, strict=True)
+        units.columns(term.Z) * (1.0 if weights is None else np.sqrt(weights)[:, None])
+        for term, units in zip((first, *together), basis.random, strict=True)
     ]
     for k, block in enumerate(own):
         q, _, J = block.shape

@@ -32,6 +32,7 @@ from hier.kernel.integrate import (
 from hier.kernel.levels import back_substitute, factorise, left_times, times, turned
 from hier.kernel.marginal import Marginal
 from hier.kernel.optimise import Evaluate, differentiated
+from hier.kernel.units import lower_triangular
 
 LARGE = 512  # rows from which the time of a product matters
 LEVELS_AT_ONCE = 8192  # a power of two, which divides every larger size of the ladder but the next one
@@ -195,6 +196,8 @@ def _expand_level(factor: jax.Array, level: Level, xx: jax.Array) -> tuple[Slope
 
 
 def _expand_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array) -> tuple[Slopes, Curvature]:
+    # all that follows depends on their covariances alone
+    factors = (factors[0], *map(lower_triangular, factors[1:]))
     found = eliminate_crossed(factors, level, dense, xx)
     others, sizes, q = factors[1:], sizes_of(dense), factors[0].shape[0]
     G = inverse(found.lower)

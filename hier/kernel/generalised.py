@@ -17,6 +17,7 @@ from hier.kernel.laplace import Approximation
 from hier.kernel.moments import moments_of_scores
 from hier.kernel.optimise import covariance_of, minimise_with_memory
 from hier.kernel.precision import float64
+from hier.kernel.profile import Parameter, stacked, values_of
 from hier.kernel.programs import Program
 from hier.kernel.rows import products_tree, weighted_products
 
@@ -176,24 +177,16 @@ def slopes_at(
 
 @functools.cache
 def _spreads_program(approximation: Approximation) -> Program:
-    def spreads(x: Any, problem: Any) -> tuple[Any, ...]:
-        def at(point: Any) -> Any:
-            found = []
-            for factor in approximation.parameters.outer(point, problem).factors:
-                sd = jnp.sqrt(jnp.sum(factor**2, axis=1))
-                correlation = (factor / sd[:, None]) @ (factor / sd[:, None]).T
-                found += [jnp.log(sd), jnp.arctanh(correlation[jnp.tril_indices(len(sd), -1)])]
-            return jnp.concatenate(found)
+    def covariance(x: Any, problem: Any) -> tuple[Any, Any]:
+        return approximation.parameters.outer(x, problem).factors, jnp.ones(())
 
-        return at(x), jax.jacfwd(at)(x)
-
-    return Program("row_spreads", (approximation,), spreads)
+    return Program("row_spreads", (approximation,), functools.partial(values_of, covariance=covariance))
 
 
 @float64
-def spreads_at(x: np.ndarray, problem: Any, approximation: Approximation) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the standard deviations of each factor and Fisher's z of its correlations, these by the lower
-    triangle row after row, in the kernel's units and order; and their derivatives in x (m,).
-    """
-    values, slopes = _spreads_program(approximation)(x, problem)
+def spreads_at(
+    x: np.ndarray, parameters: list[Parameter], problem: Any, approximation: Approximation
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (b,) of parameters of the covariances, and their derivatives (b, m) in x (m,)."""
+    values, slopes = _spreads_program(approximation)(x, stacked(parameters), problem)
     return np.asarray(values), np.asarray(slopes)

@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.covariance import Terms, relative_factors
-from hier.kernel.crossproducts import CrossProducts, Term, Units, merge_responses
+from hier.kernel.crossproducts import CrossProducts, Term, merge_responses
 from hier.kernel.fit import search_likelihood
 from hier.kernel.integrate import integrate_groups
 from hier.kernel.marginal import fixed_effects, fixed_effects_form, flat_prior, neg2_log_marginal
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
+from hier.kernel.units import ColumnUnits, Units
 
 AT_ONCE = 250  # fits in one call of the program: enough to fill the processor, few enough to stay in its cache
 ENTRIES_AT_ONCE = 20_000_000  # of all products of a batch
@@ -121,12 +122,12 @@ def fit_many(
     n_responses, p = Y.shape[1], X.shape[1]
     size = sum(term.n_levels * term.Z.shape[1] for term in random) * (p + 1)
     at_once = fits_at_once(n_responses, size)
-    sorted_rows = [_Sorted.of(term, weights) for term in random]
+    sorted_rows = [_Sorted.of(term, own, weights) for term, own in zip(random, units.random, strict=True)]
     basis = X @ (units.basis / units.y)  # orthonormal columns, times the root of n
     program = _program(terms, reml)
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:
-        responses, y, centre = _responses(Y[:, chosen], basis, sorted_rows, weights, cross, units)
+        responses, y, centre = _responses(Y[:, chosen], basis, sorted_rows, weights, cross)
         found = program.bind(start, responses, cross)(*jax.tree.leaves((start, responses, cross)))
         return (*map(np.asarray, found), y, centre)
 
@@ -165,7 +166,9 @@ def _like(cross: CrossProducts, size: int) -> tuple[Responses]:
 
 
 class _Sorted(NamedTuple):
-    """A term's columns times the weights with the rows sorted by level, and where each level that has rows begins."""
+    """A term's columns in the kernel's units, times the weights, with the rows sorted by level, and where each level
+    that has rows begins.
+    """
 
     order: np.ndarray
     Z: np.ndarray
@@ -173,19 +176,19 @@ class _Sorted(NamedTuple):
     present: np.ndarray
 
     @classmethod
-    def of(cls, term: Term, weights: np.ndarray | None) -> _Sorted:
+    def of(cls, term: Term, units: ColumnUnits, weights: np.ndarray | None) -> _Sorted:
         order = np.argsort(term.codes, kind="stable")
         codes = term.codes[order]
         starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-        Z = term.Z if weights is None else term.Z * weights[:, None]
+        Z = units.columns(term.Z if weights is None else term.Z * weights[:, None])
         return cls(order, Z[order], starts, codes[starts])
 
-    def products(self, rest: np.ndarray, scale: np.ndarray, size: int) -> np.ndarray:
-        """Z'W rest in the kernel's units, (B, q, size), for `rest` (n, B)."""
+    def products(self, rest: np.ndarray, size: int) -> np.ndarray:
+        """Z'W rest (B, q, size), for `rest` (n, B)."""
         rows = rest[self.order]
         sums = np.zeros((rest.shape[1], self.Z.shape[1], size))
         for a, column in enumerate(self.Z.T):
-            sums[:, a, self.present] = np.add.reduceat(rows * (column / scale[a])[:, None], self.starts, axis=0).T
+            sums[:, a, self.present] = np.add.reduceat(rows * column[:, None], self.starts, axis=0).T
         return sums
 
 
@@ -195,7 +198,6 @@ def _responses(
     random: list[_Sorted],
     weights: np.ndarray | None,
     cross: CrossProducts,
-    units: Units,
 ) -> tuple[Responses, np.ndarray, np.ndarray]:
     """A batch of responses, the unit of each, and its least-squares coefficients in the kernel's basis."""
     n = len(Y)
@@ -205,9 +207,7 @@ def _responses(
     y = np.sqrt(squares / n)
     rest = rest / y
     own = [level.zz for level in cross.levels] + [block for dense in cross.dense for block in dense.own]
-    zy = tuple(
-        term.products(rest, scale, block.shape[2]) for term, scale, block in zip(random, units.z, own, strict=True)
-    )
+    zy = tuple(term.products(rest, block.shape[2]) for term, block in zip(random, own, strict=True))
     if cross.merged:
         return Responses((), (merge_responses(cross.levels[0], zy[0]),)), y, centre.T
     return Responses(zy, ()), y, centre.T

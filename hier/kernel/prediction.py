@@ -114,14 +114,16 @@ def mode_slopes(errors: Errors, rows: Combinations) -> np.ndarray:
     return found
 
 
-def each_deviation(errors: Errors, k: int) -> Combinations:
-    """Every deviation of factor `k` as a combination of its own, its levels changing fastest."""
+def each_deviation(errors: Errors, k: int, columns: np.ndarray) -> Combinations:
+    """The combinations `columns` (q, q), a row each, of the deviations of every level of factor `k`; its levels change
+    fastest.
+    """
     J, q, _ = errors.slopes[k].shape
     codes, z = [], []
     for m, slopes in enumerate(errors.slopes):
         own = m == k
         codes.append(np.tile(np.arange(J), q) if own else np.zeros(q * J, int))
-        z.append(np.repeat(np.eye(q), J, axis=0) if own else np.zeros((q * J, slopes.shape[1])))
+        z.append(np.repeat(columns, J, axis=0) if own else np.zeros((q * J, slopes.shape[1])))
     return Combinations(tuple(codes), tuple(z))
 
 

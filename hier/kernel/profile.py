@@ -10,7 +10,7 @@ moving t, and no parameter has ever to be held.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -43,42 +43,59 @@ STIFFNESS = 10.0  # of the penalty, relative to the profile's own curvature at t
 class Parameter(NamedTuple):
     """A parameter on the scale on which it is profiled, in the kernel's units.
 
-    `kind`: FIXED, the combination `row` (p,) of the fixed effects; LOG_SIGMA; LOG_SD of column `at[1]` of factor
-    `at[0]`; ATANH_COR, Fisher's z of the correlation of its columns `at[1]` and `at[2]`. `entries` (3,): where both
-    variances and the covariance stand among all entries of the covariances.
+    `kind`: FIXED, the combination `row` (p,) of the fixed effects; LOG_SIGMA; LOG_SD of the first of two combinations
+    `of` (2, q) of one factor's deviations, q counting the columns of all factors in turn; ATANH_COR, Fisher's z of the
+    correlation of both.
     """
 
     kind: np.ndarray
-    entries: np.ndarray
+    of: np.ndarray
     row: np.ndarray
 
 
-def parameter(kind: int, sizes: tuple[int, ...], p: int, at: tuple[int, int, int] = (0, 0, 0), row: Any = None) -> Any:
-    """A parameter of a model with grouping factors of these `sizes`, their numbers of columns, and p fixed effects."""
-    factor, i, j = at
-    offset, q = sum(size**2 for size in sizes[:factor]), sizes[factor]
-    entries = np.array([i * q + i, j * q + j, i * q + j]) + offset
-    return Parameter(np.int32(kind), entries.astype(np.int32), np.zeros(p) if row is None else np.asarray(row, float))
+def fixed_parameter(row: np.ndarray, sizes: Sequence[int]) -> Parameter:
+    """The combination `row` (p,) of the fixed effects, in a model with grouping factors of so many columns."""
+    return Parameter(np.int32(FIXED), np.zeros((2, sum(sizes))), np.asarray(row, float))
+
+
+def variance_parameter(
+    kind: int, p: int, sizes: Sequence[int], at: int = 0, of: tuple[np.ndarray, np.ndarray] | None = None
+) -> Parameter:
+    """A parameter of the covariances, in a model with p fixed effects and grouping factors of so many columns; `of`:
+    combinations (q,) of the deviations of factor `at`.
+    """
+    both = np.zeros((2, sum(sizes)))
+    if of is not None:
+        start = sum(sizes[:at])
+        both[:, start : start + sizes[at]] = of
+    return Parameter(np.int32(kind), both, np.zeros(p))
 
 
 def value_of(own: Parameter, factors: Factors, sigma: jax.Array) -> jax.Array:
     """The value of a parameter that is no fixed effect; 0 for one that is."""
 
-    def covariances() -> jax.Array:
-        return jnp.concatenate([jnp.ravel(factor @ factor.T) for factor in factors])[own.entries]
+    def halves() -> tuple[jax.Array, jax.Array]:
+        """Two rows whose products are both variances and the covariance."""
+        ends = np.cumsum([factor.shape[0] for factor in factors])[:-1]
+        parts = jnp.split(own.of, ends, axis=1)
+        first, second = jnp.concatenate([part @ factor for part, factor in zip(parts, factors, strict=True)], axis=1)
+        return first, second
 
     def log_sd() -> jax.Array:
-        return 0.5 * jnp.log(covariances()[0]) + jnp.log(sigma)
+        return 0.5 * jnp.log(jnp.sum(halves()[0] ** 2)) + jnp.log(sigma)
 
     def atanh_cor() -> jax.Array:
-        own, other, both = covariances()
-        return jnp.arctanh(both / jnp.sqrt(own * other))
+        # not from the correlation itself, which near its limits has lost the digits that its distance from them has
+        first, second = (half / jnp.sqrt(jnp.sum(half**2)) for half in halves())
+        return 0.5 * (jnp.log(jnp.sum((first + second) ** 2)) - jnp.log(jnp.sum((first - second) ** 2)))
 
     return jax.lax.switch(own.kind, [lambda: jnp.zeros(()), lambda: jnp.log(sigma), log_sd, atanh_cor])
 
 
-def _values(x: jax.Array, parameters: Parameter, given: Any, *, covariance: Any) -> tuple[jax.Array, jax.Array]:
-    """Values (b,) of parameters that stand on the first axis, and their derivatives (b, m)."""
+def values_of(x: jax.Array, parameters: Parameter, given: Any, *, covariance: Any) -> tuple[jax.Array, jax.Array]:
+    """Values (b,) of parameters that stand on the first axis, and their derivatives (b, m); `covariance(x, given)` is
+    (factors, sigma).
+    """
 
     def value(own: Parameter) -> Callable[[jax.Array], jax.Array]:
         return lambda at: value_of(own, *covariance(at, given))
@@ -93,12 +110,12 @@ def _likelihood_covariance(x: jax.Array, given: Any, *, terms: Terms) -> tuple[F
 @functools.cache
 def _values_program(terms: Terms) -> Program:
     covariance = functools.partial(_likelihood_covariance, terms=terms)
-    return Program("parameter_values", (terms,), functools.partial(_values, covariance=covariance))
+    return Program("parameter_values", (terms,), functools.partial(values_of, covariance=covariance))
 
 
 @functools.cache
 def _density_values_program(density: Any) -> Program:
-    return Program("density_values", (density,), functools.partial(_values, covariance=density.covariance))
+    return Program("density_values", (density,), functools.partial(values_of, covariance=density.covariance))
 
 
 @float64
@@ -107,7 +124,7 @@ def parameter_values(x: Any, parameters: list[Parameter], terms: Terms) -> tuple
 
     Both are not finite for a standard deviation of zero and a correlation at its limit.
     """
-    values, slopes = _values_program(terms)(x, _stacked(parameters), ())
+    values, slopes = _values_program(terms)(x, stacked(parameters), ())
     return np.asarray(values), np.asarray(slopes)
 
 
@@ -116,11 +133,12 @@ def density_parameter_values(
     x: Any, parameters: list[Parameter], density: Any, problem: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same where the search was over the parameters of a posterior density, as in `fit_density`."""
-    values, slopes = _density_values_program(density)(x, _stacked(parameters), problem)
+    values, slopes = _density_values_program(density)(x, stacked(parameters), problem)
     return np.asarray(values), np.asarray(slopes)
 
 
-def _stacked(parameters: list[Parameter]) -> Parameter:
+def stacked(parameters: list[Parameter]) -> Parameter:
+    """Parameters side by side, as compiled programs take them."""
     return Parameter(*(np.stack(fields) for fields in zip(*parameters, strict=True)))
 
 

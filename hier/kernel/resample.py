@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.covariance import Terms
-from hier.kernel.crossproducts import CrossProducts, Term, Units
+from hier.kernel.crossproducts import CrossProducts, Term
 from hier.kernel.many import ManyFits, fit_one, fits_at_once, in_batches
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
+from hier.kernel.units import Units
 
 RANK_LOST = 1e-10  # relative to the largest: less information than this in some direction is none
 

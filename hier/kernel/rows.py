@@ -17,9 +17,10 @@ import numpy as np
 
 from hier.design.rank import triangular_factor
 from hier.kernel.coupling import Coupling, pairs_of, pairs_of_level
-from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_scales, orthogonal_basis
+from hier.kernel.crossproducts import CrossProducts, Dense, Level, Term, column_units, orthogonal_basis
 from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.structure import Structure
+from hier.kernel.units import ColumnUnits
 
 
 class Cells(NamedTuple):
@@ -217,12 +218,12 @@ def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
 
 class RowUnits(NamedTuple):
     """The way from the kernel's units to the user's: `beta = basis @ beta_kernel`, the same of each further parameter
-    (`others`), and a deviation is `1 / z` times that in the kernel's units.
+    (`others`), and `random` for the deviations of each factor.
     """
 
     basis: np.ndarray
     others: tuple[np.ndarray, ...]
-    z: tuple[np.ndarray, ...]
+    random: tuple[ColumnUnits, ...]
 
 
 class Columns(NamedTuple):
@@ -247,7 +248,7 @@ def rows_of(
     """
     bases = [orthogonal_basis(triangular_factor(own.X), len(y)) for own in parameters]
     ordered = [terms[k] for k in structure.order]
-    scales = [column_scales(term, len(y)) for term in ordered]
+    random = [column_units(term, len(y)) for term in ordered]
     columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
     rows = Rows(
         y=y,
@@ -256,7 +257,7 @@ def rows_of(
         X=columns[0],
         others=tuple(columns[1:]),
         offsets=tuple(own.offset for own in parameters),
-        z=tuple(np.ascontiguousarray((term.Z / scale).T) for term, scale in zip(ordered, scales, strict=True)),
+        z=tuple(np.ascontiguousarray(own.columns(term.Z).T) for term, own in zip(ordered, random, strict=True)),
         pattern=arrange(terms, structure),
     )
-    return rows, RowUnits(bases[0], tuple(bases[1:]), tuple(scales))
+    return rows, RowUnits(bases[0], tuple(bases[1:]), tuple(random))

@@ -115,8 +115,8 @@ class Density:
         units, priors, first = problem.units, self._priors(problem), problem.first
         sigma = first.sigma * units.y
         guesses = [
-            sigma * covariance[start, start] ** 0.5 / z[start]
-            for covariance, z, blocks in zip(first.covariances, units.z, self.terms, strict=True)
+            sigma * covariance[start, start] ** 0.5 * own.to_user[start, start]
+            for covariance, own, blocks in zip(first.covariances, units.random, self.terms, strict=True)
             for start, _ in sd_columns(blocks)
         ]
         guesses += [own.none(block.size) for blocks in self.terms for block, own in correlations(blocks)]
@@ -140,8 +140,8 @@ class Density:
     def in_kernel_units(self, parameters: Parameters, problem: Problem) -> tuple[Factors, Any]:
         units = problem.units
         factors = tuple(
-            correlated_factor(sd * z / parameters.sigma, cor, blocks)
-            for sd, z, cor, blocks in zip(parameters.sd, units.z, parameters.cor, self.terms, strict=True)
+            own.kernel_factor(correlated_factor(sd / parameters.sigma, cor, blocks))
+            for sd, own, cor, blocks in zip(parameters.sd, units.random, parameters.cor, self.terms, strict=True)
         )
         return factors, parameters.sigma / units.y
 

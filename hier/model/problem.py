@@ -9,12 +9,13 @@ import numpy as np
 from hier.design import Design, one_blas_thread
 from hier.design.rank import triangular_factor
 from hier.kernel.covariance import Terms, sd_columns
-from hier.kernel.crossproducts import CrossProducts, Term, Units, cross_products
+from hier.kernel.crossproducts import CrossProducts, Term, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.moments import Moments, moments
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64
 from hier.kernel.structure import Structure, choose_structure, refuse_too_large
+from hier.kernel.units import Units
 
 if TYPE_CHECKING:
     from hier.model.priors import Priors

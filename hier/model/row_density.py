@@ -144,8 +144,8 @@ class RowDensity:
     def in_kernel_units(self, natural: Natural, problem: Any) -> Outer:
         units = problem.units
         factors = tuple(
-            correlated_factor(sd * z, cor, blocks)
-            for sd, z, cor, blocks in zip(natural.sd, units.z, natural.cor, self.terms, strict=True)
+            own.kernel_factor(correlated_factor(sd, cor, blocks))
+            for sd, own, cor, blocks in zip(natural.sd, units.random, natural.cor, self.terms, strict=True)
         )
         others = []
         for value, size, basis, link in zip(
@@ -187,7 +187,9 @@ def row_start(model: Model, density: RowDensity, problem: Any) -> Any:
     priors, units = problem.priors, problem.units
     others, cut, beta = first_coefficients(model, problem.rows)
     guesses: list[Any] = [
-        FIRST_SD / z[start] for z, blocks in zip(units.z, density.terms, strict=True) for start, _ in sd_columns(blocks)
+        FIRST_SD * own.to_user[start, start]
+        for own, blocks in zip(units.random, density.terms, strict=True)
+        for start, _ in sd_columns(blocks)
     ]
     guesses += [own.none(block.size) for blocks in density.terms for block, own in correlations(blocks)]
     nodes = [own.node for group in (*priors.sd, *priors.cor) for own in group]

@@ -16,6 +16,7 @@ from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.marginal import fixed_effects_form, split_form
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores
+from hier.kernel.units import ColumnUnits
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
 from hier.posterior.partial import PartialDensity, PartialProblem
@@ -81,14 +82,20 @@ def _draw_rest(
     spread = [sigma * jax.random.normal(k, block.shape[1:]) for k, block in zip(keys, own, strict=True)]
     b = (*group_deviations(free, eliminated, cross, kernel_beta, spread), *sampled)
     beta = jnp.zeros_like(kernel_beta).at[jnp.asarray(problem.order)].set(units.centre + units.basis @ kernel_beta)
-    shapes = [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in factors]
+    shapes = correlated_shapes(factors, units.random)
     return Draws(
         beta=beta,
         sd=parameters.sd,
         cor=tuple(shape @ shape.T for shape in shapes),
         sigma=parameters.sigma,
-        b=tuple((deviations * (units.y / z)[:, None]).T for deviations, z in zip(b, units.z, strict=True)),
+        b=tuple(own.deviations(deviations, units.y).T for deviations, own in zip(b, units.random, strict=True)),
     )
+
+
+def correlated_shapes(factors: Sequence[jax.Array], units: Sequence[ColumnUnits]) -> list[jax.Array]:
+    """Factors (q, q) of the correlations of the user's deviations, from the kernel's of their covariances."""
+    own = [unit.factor(factor) for factor, unit in zip(factors, units, strict=True)]
+    return [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in own]
 
 
 Draw = Callable[[Any, Any, Any, Any], Draws]  # from a point, a key, the problem and its density
@@ -141,7 +148,7 @@ def draw_all(
     bits = seed_bits(np.random.default_rng([seed, 1]), n_batches)
     program = _program(density, draw).bind(flat[:DRAWS_AT_ONCE], bits[0], problem)
     data = jax.tree.leaves(problem)
-    q, p = [len(z) for z in problem.units.z], len(problem.order)
+    q, p = [own.size for own in problem.units.random], len(problem.order)
     like = Draws(
         beta=np.empty((n_draws, p)),
         sd=tuple(np.empty((n_draws, k)) for k in q),

@@ -28,6 +28,7 @@ from hier.kernel.transport import Transported, transport
 from hier.model import Model
 from hier.model.row_density import RowDensity, row_density, row_priors, row_start
 from hier.model.row_problem import RowProblem, row_problem
+from hier.posterior.draws import correlated_shapes
 from hier.posterior.whitening import Whitening, around_mode, beside
 
 DRAWS_AT_ONCE = 200
@@ -171,13 +172,13 @@ def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> RowDraws:
     natural, _ = density.natural(vector[: sampled.n_dense], problem)
     outer = density.in_kernel_units(natural, problem)
     moved = sampled.transported(vector, outer, placed)
-    shapes = [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in outer.factors]
+    shapes = correlated_shapes(outer.factors, problem.units.random)
     return RowDraws(
         sd=natural.sd,
         cor=tuple(shape @ shape.T for shape in shapes),
         b=tuple(
-            (b[:, :J] / scale[:, None]).T
-            for b, scale, (_, J) in zip(moved.b, problem.units.z, sampled.shapes, strict=True)
+            own.deviations(b[:, :J]).T
+            for b, own, (_, J) in zip(moved.b, problem.units.random, sampled.shapes, strict=True)
         ),
         others=natural.others,
         cutpoints=natural.cutpoints,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.crossproducts import CrossProducts, Units
+from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.dense import block_cholesky, from_left, on_both_sides, solve_lower, solve_upper
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.given import Given, given_products, integrate_largest, without_given
@@ -25,6 +25,7 @@ from hier.kernel.marginal import fixed_effects, fixed_effects_form
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program
 from hier.kernel.transport import Transported, of_levels, split_levels, transport_each
+from hier.kernel.units import Units, lower_triangular
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
 
@@ -164,7 +165,7 @@ def _placed(x: Any, problem: Problem, density: Density) -> tuple[tuple[CrossProd
         block = crossed.kept[at : at + q * size, at : at + q * size].reshape(q, size, q, size)
         zz = jnp.diagonal(block, axis1=1, axis2=3)
         # (zz + (L L')^-1) b, whose solution is b again
-        back = jax.scipy.linalg.solve_triangular(factor, jnp.eye(q), lower=True)
+        back = jax.scipy.linalg.solve_triangular(lower_triangular(factor), jnp.eye(q), lower=True)
         own.append(zz)
         right.append(jnp.sum(zz * mean[None], axis=1) + back.T @ (back @ mean))
         roots.append(factorise(factor, zz, jnp.zeros((q, 0, size)), jnp.ones(size))[0])

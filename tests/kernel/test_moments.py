@@ -33,10 +33,10 @@ CASES = [
 ]
 
 
-def level_blocks(term, scale):
+def level_blocks(term, units):
     """Z of every level of a factor in the kernel's units (J, n, q)."""
     of_level = term.codes[None] == np.arange(term.n_levels)[:, None]
-    return of_level[:, :, None] * (term.Z / scale)[None]
+    return of_level[:, :, None] * units.columns(term.Z)[None]
 
 
 def by_dense_algebra(drawn, units, weights):
@@ -46,7 +46,7 @@ def by_dense_algebra(drawn, units, weights):
     n = len(y)
     M = np.eye(n) - X @ np.linalg.solve(X.T @ X, X.T)
     r = M @ y
-    Z = [root[None, :, None] * level_blocks(t, z) for t, z in zip(drawn.ordered, units.z, strict=True)]
+    Z = [root[None, :, None] * level_blocks(t, own) for t, own in zip(drawn.ordered, units.random, strict=True)]
     entries = [
         (k, a, b)
         for k, blocks in enumerate(drawn.blocks)

@@ -63,15 +63,15 @@ def test_density_is_that_of_the_response_and_the_sampled_deviations(x_prior):
             return moved(jax.numpy.concatenate([x, z]))
 
         y, prior = design.y - design.offset, 0.0
-        for random, factor, b, z in zip(
-            others, factors[1:], deviations(vector[density.size :]), problem.units.z[1:], strict=True
+        for random, factor, b, columns in zip(
+            others, factors[1:], deviations(vector[density.size :]), problem.units.random[1:], strict=True
         ):
-            own = np.asarray(b)[:, : random.n_levels] * (problem.units.y / z)[:, None]
+            own = columns.deviations(np.asarray(b)[:, : random.n_levels], problem.units.y)
             y = y - np.sum(random.Z * own.T[random.codes], axis=1)
             precision = np.linalg.inv(factor @ factor.T)
             prior += np.einsum("aj,ab,bj->", own, precision, own) - random.n_levels * np.linalg.slogdet(precision)[1]
             filler = np.asarray(b)[:, random.n_levels :]  # levels that are none have a prior too
-            kernel = np.linalg.inv(np.asarray(factor * (z / problem.units.y)[:, None]))
+            kernel = np.linalg.inv(columns.kernel_factor(factor, problem.units.y))
             prior += np.sum((kernel @ filler) ** 2) - 2.0 * filler.shape[1] * np.linalg.slogdet(kernel)[1]
         jacobian = jax.jacrev(lambda z: jax.numpy.concatenate([b.ravel() for b in deviations(z)]))(
             vector[density.size :]

@@ -109,7 +109,9 @@ def _codes(rng, arrangement: str) -> list[np.ndarray]:
 
 def in_kernel_units(drawn: Data, units):
     """The factors and sigma of the user's units in the kernel's."""
-    return tuple(f * z[:, None] for f, z in zip(drawn.factors, units.z, strict=True)), drawn.sigma / units.y
+    return tuple(
+        own.kernel_factor(f) for f, own in zip(drawn.factors, units.random, strict=True)
+    ), drawn.sigma / units.y
 
 
 def in_users_units(value, units, n, *, reml):
@@ -151,15 +153,15 @@ def check_parts(drawn: Data) -> None:
         units.basis @ cov @ units.basis.T, expected_cov, rtol=1e-8, atol=1e-12 * expected_cov.max()
     )
     modes = dense.modes(drawn.y, drawn.X, drawn.ordered, drawn.factors, drawn.sigma, drawn.weights, expected_beta)
-    for k, (own, z, (b, cond)) in enumerate(zip(deviations, units.z, modes, strict=True)):
-        scale, J = units.y / z, len(b)
-        each = each_deviation(errors, k)
-        spread = error_covariance(errors, each).reshape(len(z), -1, len(z), own.shape[1])[:, :J, :, :J]
+    for k, (own, columns, (b, cond)) in enumerate(zip(deviations, units.random, modes, strict=True)):
+        q, J = columns.size, len(b)
+        each = each_deviation(errors, k, columns.to_user)
+        spread = error_covariance(errors, each).reshape(q, -1, q, own.shape[1])[:, :J, :, :J]
         np.testing.assert_allclose(
-            error_variances(errors, each).reshape(len(z), -1)[:, :J], np.einsum("ajaj->aj", spread), rtol=1e-10
+            error_variances(errors, each).reshape(q, -1)[:, :J], np.einsum("ajaj->aj", spread), rtol=1e-10
         )
-        np.testing.assert_allclose((own[:, :J] * scale[:, None]).T, b, rtol=1e-7, atol=1e-8)
-        got = np.einsum("ajbj->jab", spread) * sigma**2 * np.outer(scale, scale)
+        np.testing.assert_allclose(columns.deviations(own[:, :J], units.y).T, b, rtol=1e-7, atol=1e-8)
+        got = np.einsum("ajbj->jab", spread) * (sigma * units.y) ** 2
         np.testing.assert_allclose(got, cond, rtol=1e-7, atol=1e-9)
     n = len(drawn.y)
     expected_value = n * dense.LOG_2PI + np.linalg.slogdet(V)[1] + squares

@@ -62,7 +62,9 @@ def test_expansion_is_that_of_dense_algebra(case, singular):
 
     # the kernel's columns: an orthonormal basis of X, and those of Z with root mean square 1
     X = drawn.X @ units.basis / units.y
-    terms = [(term.Z / z, term.codes, term.n_levels) for term, z in zip(drawn.ordered, units.z, strict=True)]
+    terms = [
+        (own.columns(term.Z), term.codes, term.n_levels) for term, own in zip(drawn.ordered, units.random, strict=True)
+    ]
     M = dense.covariance(terms, drawn.factors, 1.0, drawn.weights)
     changes = derivatives(terms, drawn.blocks, drawn.weights)
     pushed = [scipy.linalg.solve(M, change) for change in changes]
