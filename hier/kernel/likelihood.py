@@ -12,7 +12,7 @@ import numpy as np
 
 from hier.kernel.densities import Observed
 from hier.kernel.links import Link, Parameter
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,6 +42,7 @@ class Likelihood:
         return [Parameter(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
 
 
+@kept_programs
 @float64
 def of_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
@@ -59,6 +60,7 @@ def of_rows(
     return np.asarray(found), np.asarray(slope)
 
 
+@kept_programs
 @float64
 def draw_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int
@@ -69,12 +71,14 @@ def draw_rows(
     return np.asarray(function(jax.random.key(bits), known, *parameters))
 
 
+@kept_programs
 @float64
 def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
     """The linear predictor of values."""
     return np.asarray(link.apply(jnp.asarray(value)))
 
 
+@kept_programs
 @float64
 def natural(link: Link, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of linear predictors, and their derivatives."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ from hier.kernel.fit import search_likelihood
 from hier.kernel.integrate import integrate_groups
 from hier.kernel.marginal import fixed_effects, fixed_effects_form, flat_prior, neg2_log_marginal
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores
+from hier.kernel.programs import Program, cores, workers
 from hier.kernel.units import ColumnUnits, Units
 
 AT_ONCE = 250  # fits in one call of the program: enough to fill the processor, few enough to stay in its cache
@@ -149,7 +148,7 @@ def in_batches(
     # the last batch is filled up from the first
     chosen = [np.arange(k, k + at_once) % total for k in range(0, total, at_once)]
     done, parts = 0, []
-    with ThreadPoolExecutor(cores()) as pool:
+    with workers(cores()) as pool:
         for part in pool.map(batch, chosen):
             parts.append(part)
             done = min(done + at_once, total)

@@ -24,10 +24,9 @@ import jax
 import numpy as np
 
 from hier.kernel import room
-from hier.kernel.precision import cache_folder
+from hier.kernel.precision import cache_folder, kept_programs, own_settings
 
 TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
-TRACED_UNDER = ("jax_default_matmul_precision", "jax_threefry_partitionable")
 DIGEST = 32  # bytes
 AWAKE = 1e-3  # seconds; beside a longer run, what waking costs does not count
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
@@ -41,7 +40,7 @@ class Bound:
         self._compiled = lowered.compile()
 
     def __call__(self, *leaves: Any) -> Sequence[jax.Array]:
-        with jax.enable_x64(True):  # JAX's switch holds for a thread: one of its own enters without it
+        with own_settings:  # they hold for a thread: one of its own enters without them
             return self._compiled(*leaves)
 
 
@@ -77,7 +76,8 @@ class Program:
         with self._lock:
             found = self._compiled.get(signature)
             if found is None:
-                found = self._compile(leaves, tree, device)
+                with kept_programs:
+                    found = self._compile(leaves, tree, device)
                 self._compiled[signature] = found
                 room.added((id(self), signature), lambda: self._compiled.pop(signature, None))
         return found
@@ -86,7 +86,7 @@ class Program:
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
             return tuple(self.function(*jax.tree.unflatten(tree, leaves)))
 
-        platform = device.platform if hasattr(device, "platform") else (device or jax.default_backend())
+        platform = _platform(device)
         jitted = jax.jit(of_leaves)
         path = self._path(leaves, tree, platform)
         if path is not None:
@@ -98,8 +98,7 @@ class Program:
         if not (_is_covered(tree) and _is_kept(self._key)):
             return None
         shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
-        options = [getattr(jax.config, name) for name in TRACED_UNDER]
-        key = repr((self._key, str(tree), shapes, platform, options)) + _source()
+        key = repr((self._key, str(tree), shapes, platform)) + _source()
         return _folder() / f"{self._key[0]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.stablehlo"
 
 
@@ -147,21 +146,28 @@ def _traced(path: Path, jitted: Any, leaves: list[Any]) -> Any:
 
 
 def _read(path: Path) -> bytes | None:
-    """What `_write` wrote; None where there is nothing, or a damaged file, which its reader would not notice."""
+    """What `_write` wrote; None where there is nothing, a damaged file, or another program's under this name, none of
+    which its reader would notice.
+    """
     try:
         content = path.read_bytes()
     except OSError:
         return None
     digest, content = content[:DIGEST], content[DIGEST:]
-    return content if hashlib.sha256(content).digest() == digest else None
+    return content if _digest(path, content) == digest else None
 
 
 def _write(path: Path, content: bytes) -> None:
     """All of the file or nothing, its digest first: two processes may write it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(hashlib.sha256(content).digest() + content)
+        file.write(_digest(path, content) + content)
     Path(file.name).replace(path)
+
+
+def _digest(path: Path, content: bytes) -> bytes:
+    """That of a program and of its key, which the file's name holds."""
+    return hashlib.sha256(path.name.encode() + content).digest()
 
 
 def _folder() -> Path:
@@ -181,27 +187,35 @@ def fetched(found: jax.Array) -> np.ndarray:
     return np.asarray(found)
 
 
+def _platform(device: Any) -> str:
+    """The kind of a default device, which may be a device, the name of a kind, or None."""
+    return getattr(device, "platform", device) or jax.default_backend()
+
+
 def cores() -> int:
     """Threads that can run a program each at the same time: the cores of a CPU, and one for a GPU."""
-    device = jax.config.jax_default_device
-    if device is not None and device.platform != "cpu":
+    if _platform(jax.config.jax_default_device) != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def together(*calls: Callable[[], Any]) -> list[Any]:
-    """The results of several calls that compile or load programs, each in a thread: XLA lets Python go on meanwhile.
-
-    JAX's scoped settings hold for a thread, so the caller's device is entered in each.
+def workers(count: int) -> ThreadPoolExecutor:
+    """So many threads to compute in: JAX's settings hold for a thread, so that each enters hier's for as long as it
+    lives, and the caller's device.
     """
     device = jax.config.jax_default_device
 
-    def run(call: Callable[[], Any]) -> Any:
-        with jax.enable_x64(True), jax.default_device(device):
-            return call()
+    def enter() -> None:
+        own_settings.__enter__()
+        jax.default_device(device).__enter__()
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
+    return ThreadPoolExecutor(count, initializer=enter)
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """The results of several calls that compile or load programs, each in a thread: XLA lets Python go on meanwhile."""
+    with workers(len(calls)) as pool:
+        return list(pool.map(lambda call: call(), calls))
 
 
 @functools.cache

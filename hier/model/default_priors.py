@@ -9,7 +9,7 @@ import numpy as np
 from hier.design import Block, Design, ParameterDesign, RandomEffects
 from hier.kernel.covariance import correlation_blocks, correlations, sd_columns
 from hier.kernel.links import LINKS
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 from hier.model.families import Family, FamilyParameter
 from hier.model.prior_text import read_prior
 from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, half_student_t
@@ -65,6 +65,7 @@ def _on_scale_of_mu(design: Design, family: Family) -> np.ndarray:
     return design.y if design.trials is None else design.y / design.trials
 
 
+@kept_programs
 @float64
 def _linked(link: str, y: np.ndarray, design: Design) -> float:
     """The link of the mean response, kept inside the range in which the link is finite; 0 for an ordered one."""

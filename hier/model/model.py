@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hier.design import Design, build_design, read_frame
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
+from hier.kernel.precision import float64, kept_programs
 from hier.kernel.responses import mean_mu
 from hier.model.families import FAMILIES, Family, find_family, is_built_in, likelihood_of
 
@@ -126,6 +127,8 @@ class Model:
         return self._design
 
     @functools.cached_property
+    @kept_programs
+    @float64
     def priors(self) -> Priors:
         """The priors in force; made when first needed, because REML and ML need neither them nor NumPyro."""
         from hier.model.default_priors import default_priors

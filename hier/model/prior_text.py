@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hier.errors import ModelError, did_you_mean
+from hier.kernel.precision import float64, kept_programs
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -80,6 +81,8 @@ def parse_prior(text: str) -> PriorCall:
     return PriorCall(name, _numbers(name, words, shown))
 
 
+@kept_programs
+@float64
 def read_prior(text: str) -> Distribution:
     """The `numpyro.distributions` object that the text stands for. Raises ModelError as `parse_prior` does."""
     import numpyro.distributions as dist

@@ -13,7 +13,7 @@ from hier.kernel.crossproducts import CrossProducts, Term, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.moments import Moments, moments
 from hier.kernel.parameters import Ordered, as_float64
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 from hier.kernel.structure import Structure, choose_structure, refuse_too_large
 from hier.kernel.units import Units
 
@@ -77,6 +77,7 @@ def likelihood_problem(design: Design, structure: Structure, *, once: bool = Fal
     return Problem(cross, units, first, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
 
+@kept_programs
 @float64
 def posterior_problem(design: Design, structure: Structure, priors: Priors) -> Problem:
     """The problem with its priors."""

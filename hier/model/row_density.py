@@ -26,7 +26,7 @@ from hier.kernel.parameters import (
     split_vector,
     unconstrained,
 )
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 from hier.model.density import by_factor, constrained, log_prior_of_groups
 from hier.model.problem import terms_of
 from hier.model.row_problem import FIRST_SD, first_coefficients
@@ -177,6 +177,7 @@ def _log_prior(coefficients: Any, own: CoefficientPriors) -> Any:
     return sum(prior.node.log_prob(value) for prior, value in zip(own.priors, values, strict=True))
 
 
+@kept_programs
 @float64
 def row_start(model: Model, density: RowDensity, problem: Any) -> Any:
     """Where searches begin: every sd `FIRST_SD` of the linear predictor, no correlation, and the rest as a likelihood

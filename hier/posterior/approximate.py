@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 from hier.kernel.programs import Program
 from hier.posterior.nuts import Sampled
 from hier.posterior.whitening import Whitening
@@ -95,6 +95,7 @@ def _moved(flat: Any, whitening: Whitening) -> tuple[Whitening, Any]:
     return better, jnp.sum(log_spread)
 
 
+@kept_programs
 @float64
 def best_normal(density: Sampled, problem: Any, whitening: Whitening, seed: int) -> Whitening:
     """The affine map whose Normal approximation has the least divergence from the posterior, begun at `whitening`.

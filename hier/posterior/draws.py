@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.marginal import fixed_effects_form, split_form
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores
+from hier.kernel.programs import Program, cores, workers
 from hier.kernel.units import ColumnUnits
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
@@ -165,6 +164,6 @@ def draw_all(
             found = np.asarray(values)[: rows.stop - rows.start]
             room[rows] = found if found.shape[1:] == room.shape[1:] else found[:, : room.shape[1]]
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with workers(cores()) as pool:
         list(pool.map(batch, range(n_batches)))
     return jax.tree.unflatten(tree, [room.reshape(chains, n, *room.shape[1:]) for room in rooms])

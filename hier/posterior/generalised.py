@@ -9,7 +9,6 @@ there is no funnel, and nobody has to choose between centring and not centring. 
 from __future__ import annotations
 
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.laplace import Approximation
 from hier.kernel.optimise import minimise_with_memory
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores
+from hier.kernel.programs import Program, cores, workers
 from hier.kernel.rows import Rows, empty_products, products_tree
 from hier.kernel.transport import Transported, transport
 from hier.model import Model
@@ -207,7 +206,7 @@ def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> R
     def batch(k: int) -> list[np.ndarray]:
         return list(map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data)))
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with workers(cores()) as pool:
         parts = list(pool.map(batch, range(batches)))
     leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
     k = len(sampled.shapes)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -22,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores
+from hier.kernel.programs import Program, cores, workers
 from hier.posterior.seeds import key_of, seed_bits
 from hier.posterior.whitening import Whitening, rescale
 
@@ -221,7 +220,7 @@ def _run(
     advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], problem, whitening)
     pieces: list[Trace] = []
     n, done = FIRST_PIECE, 0
-    with ThreadPoolExecutor(min(cores(), len(shares))) as pool:
+    with workers(min(cores(), len(shares))) as pool:
         while done < iterations:
             n = min(n, iterations - done)
             began = time.perf_counter()

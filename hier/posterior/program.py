@@ -13,7 +13,7 @@ from hier.design import RandomEffects
 from hier.errors import ModelError
 from hier.kernel.densities import Observed
 from hier.kernel.parameters import by_column, correlated_factor
-from hier.kernel.precision import float64
+from hier.kernel.precision import float64, kept_programs
 from hier.model import Model
 from hier.model.families import drawing
 from hier.posterior.dataset import dataset, further_variables, in_tree, sample_coords
@@ -145,6 +145,7 @@ def _deviations(random: RandomEffects, priors: GroupPriors) -> Any:
         return numpyro.sample(f"b_{group}", deviations)
 
 
+@kept_programs
 @float64
 def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
     """Draws of all parameters from their priors, and of the response given them.

@@ -74,6 +74,19 @@ def test_a_damaged_file_is_written_anew(folder):
     assert third.traces == 0
 
 
+def test_another_programs_file_under_this_name_is_not_taken(folder):
+    """It would give REML's answers for those of ML: shapes and kinds are the same."""
+    Counted(fixed=("a",))(TREE)
+    (first,) = folder.glob("traced/counted-*")
+    Counted(fixed=("b",))(TREE)
+    (second,) = set(folder.glob("traced/counted-*")) - {first}
+    second.write_bytes(first.read_bytes())
+    mended, third = Counted(fixed=("b",)), Counted(fixed=("b",))
+    mended(TREE)
+    third(TREE)
+    assert (mended.traces, third.traces) == (1, 0)
+
+
 def test_a_folder_that_cannot_be_written_costs_only_time(folder):
     (folder / "traced").write_text("a file where the folder would be")
     np.testing.assert_array_equal(Counted()(TREE)[0], 5.0)
