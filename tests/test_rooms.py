@@ -48,6 +48,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "pandas": frozenset({"datasets", "design", "estimate", "posterior", "pooling", "plots", "report", "jobs"}),
     "formulaic": frozenset({"design"}),
     "narwhals": frozenset({"design"}),
+    "pyarrow": frozenset({"design"}),
     "jax": frozenset({"kernel", "posterior"}),
     "jaxlib": frozenset({"kernel", "posterior"}),
     "numpyro": frozenset({"posterior"}),

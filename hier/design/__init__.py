@@ -1,10 +1,13 @@
 """A formula meets a table: columns, codes and levels, with everything that was left out counted and named."""
 
+from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
+from hier.design.files import Reading, reading_of
 from hier.design.groups import Block, RandomEffects
+from hier.design.levels import kind_of
+from hier.design.opening import column_of, has_column, open_data
 from hier.design.parameters import ParameterDesign
 from hier.design.response import Outcome
-from hier.design.table import read_frame
 from hier.design.threads import one_blas_thread
 
 __all__ = [
@@ -14,7 +17,13 @@ __all__ = [
     "Outcome",
     "ParameterDesign",
     "RandomEffects",
+    "Reading",
     "build_design",
+    "column_of",
+    "has_column",
+    "kind_of",
+    "numbers_beside",
     "one_blas_thread",
-    "read_frame",
+    "open_data",
+    "reading_of",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hier.design.delimited import NUMBER
+from hier.design.levels import kind_of, match
 from hier.design.table import Table, in_use
 from hier.errors import DataError, FormulaError, did_you_mean
 from hier.formula import Contrast, Factor
@@ -80,32 +82,32 @@ def apply(coding: Coding, table: Table, text: str) -> np.ndarray:
     """The values of a variable in another table, by what was learned. Raises DataError for a level that is new."""
     raw = _evaluate(coding.factor, table, coding.state, text)
     if coding.levels is None:
-        if isinstance(raw, pd.Categorical):
-            raise DataError(f"`{coding.factor.name}` was numeric in the data of the fit, and is not in the new data")
-        return raw
+        if not isinstance(raw, pd.Categorical):
+            return raw
+        if raw.categories.dtype == bool:
+            return np.asarray(raw, dtype=np.float64)
+        raise DataError(
+            f"`{coding.factor.name}` was numeric in the data of the fit, "
+            f"and is {kind_of(raw.categories)} in the new data",
+            found=", ".join(map(repr, raw.categories[:3].tolist())),
+            expected="numbers",
+            hint="turn the column into numbers first",
+        )
     if not isinstance(raw, pd.Categorical):
         raw = _as_levels(raw)
-    known = _in_the_kind_of(raw.categories, coding.levels)
-    place = coding.levels.get_indexer(known)
-    codes = np.where(raw.codes >= 0, place[raw.codes] if len(place) else -1, -1)
-    new = [level for level, where in zip(raw.categories, place, strict=True) if where < 0]
-    used = set(raw.remove_unused_categories().categories)
-    unseen = [level for level in new if level in used]
-    if unseen:
+    raw = raw.remove_unused_categories()
+    place = match(coding.factor.name, raw.categories, coding.levels)
+    if (place < 0).any():
+        unseen = raw.categories[int(np.argmax(place < 0))]
+        kinds = [kind_of(own) for own in (raw.categories, coding.levels)]
+        own, other = [f" ({kind})" if kinds[0] != kinds[1] else "" for kind in kinds]
         raise DataError(
             f"the factor `{coding.factor.name}` has a level that was not in the data of the fit",
-            found=f"{unseen[0]!r}",
-            expected=f"one of {', '.join(map(str, coding.levels[:10]))}",
-            hint=did_you_mean(str(unseen[0]), coding.levels.astype(str)),
+            found=f"{unseen!r}{own}",
+            expected=f"one of {', '.join(map(str, coding.levels[:10]))}{other}",
+            hint=did_you_mean(str(unseen), coding.levels.astype(str)),
         )
-    return codes
-
-
-def _in_the_kind_of(values: pd.Index, levels: pd.Index) -> pd.Index:
-    """Values as the levels are kept: numbers with numbers, everything else as it stands."""
-    if levels.dtype.kind in "if" and values.dtype.kind in "if":
-        return values.astype(np.float64)
-    return values
+    return np.where(raw.codes >= 0, place[raw.codes], -1)
 
 
 def _evaluate(factor: Factor, table: Table, state: dict[str, Any], text: str) -> np.ndarray | pd.Categorical:
@@ -164,6 +166,12 @@ def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -
 
 def _to_compute(factor: Factor, name: str, column: Any, text: str) -> Any:
     """A column as an expression computes with it: whole numbers and logical values in floating point, as in R."""
+    if name in factor.beside_text and not _is_text(column):
+        # as in R, where the number 2 equals the text "2"
+        levels = _as_levels(column) if isinstance(column, np.ndarray) else column
+        return levels.rename_categories(levels.categories.astype(str))
+    if name in factor.beside_number and _is_text(column):
+        return np.array([_number(str(level)) for level in column.categories])[column.codes]
     if not isinstance(column, pd.Categorical):
         # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
         return column.astype(np.float64) if column.dtype.kind in "iu" else column
@@ -178,6 +186,15 @@ def _to_compute(factor: Factor, name: str, column: Any, text: str) -> Any:
         found=f"levels {', '.join(map(str, column.categories[:3]))}",
         expected="a numeric column, or a comparison such as I(f == 'a')",
     )
+
+
+def _is_text(column: Any) -> bool:
+    return isinstance(column, pd.Categorical) and column.categories.dtype.kind not in "iufb"
+
+
+def _number(text: str) -> float:
+    """The number that a label is written as; not a number where it is none, which no number equals."""
+    return float(text) if NUMBER.fullmatch(text) else np.nan
 
 
 def _as_levels(values: np.ndarray) -> pd.Categorical:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design.beside import beside_formula, offset_of_fit, positive_weights
 from hier.design.encode import Encoder, encode
+from hier.design.fields import Uses
+from hier.design.files import AS_IT_IS, Reading
 from hier.design.groups import RandomEffects, random_effects
+from hier.design.opening import as_used, open_data
 from hier.design.parameters import ParameterDesign, parameter_designs
 from hier.design.rank import dependence, independent_columns, triangular_factor
 from hier.design.response import Outcome, read_response
-from hier.design.table import Table, in_use, read_frame, select
+from hier.design.table import Table, in_use, select
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
@@ -38,6 +43,7 @@ class Design:
     that are in X are True in `kept`. `offset_given`: what stood beside the formula as the offset, a column's name or
     numbers, or None. `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`:
     of each variable of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
+    `reading`: how files of text are read; `reading_notes`: what there was to say of the data, a sentence each.
     """
 
     formula: ParsedFormula
@@ -63,6 +69,8 @@ class Design:
     aliases: np.ndarray
     variables: dict[str, float | pd.Index]
     response_notes: tuple[str, ...] = ()
+    reading: Reading = AS_IT_IS
+    reading_notes: tuple[str, ...] = ()
 
     @property
     def dropped_columns(self) -> tuple[str, ...]:
@@ -90,6 +98,13 @@ class Design:
             return ()
         return tuple(f"{low}|{high}" for low, high in itertools.pairwise(self.categories))
 
+    def read(self, data: Any, *beside: Any) -> pd.DataFrame:
+        """Another table as the formula uses it, a file read as that of the fit was, with the columns named beside it
+        as numbers.
+        """
+        reading = self.reading if isinstance(data, str | os.PathLike) else AS_IT_IS
+        return as_used(open_data(data, reading), uses_of(self.formula, self.offset_given, *beside))[0]
+
     def new_data(self, data: Any) -> NewData:
         """The columns of another table, coded as in the fit, for prediction.
 
@@ -99,8 +114,10 @@ class Design:
         return new_data(self, data)
 
     def notes(self) -> list[str]:
-        """How the response was coded and what was left out of the user's table, a sentence each; often empty."""
-        return [*map(shown, self.response_notes), *self.left_out()]
+        """How the data were read, how the response was coded and what was left out of the user's table, a sentence
+        each; often empty.
+        """
+        return [*map(shown, [*self.reading_notes, *self.response_notes]), *self.left_out()]
 
     def left_out(self) -> list[str]:
         """What was left out of the user's table, a sentence each; often empty."""
@@ -137,10 +154,10 @@ class NewData:
 
 def new_data(design: Design, data: Any) -> NewData:
     """The columns of another table by what a design has learned. Raises DataError as `Design.new_data` says."""
-    formula = design.formula
-    frame = read_frame(data)
-    extra = _offset_beside(design, frame)
-    table = _read(formula, frame, formula.right_side(), extra, na="error", incomplete=formula.groups)
+    formula, frame = design.formula, design.read(data)
+    extra = offset_of_fit(design.offset_given, frame)
+    uses = uses_of(formula)._replace(alone=frozenset())  # a column's kind is known from the fit
+    table = _read(formula, frame, formula.right_side(), uses, extra, na="error", incomplete=formula.groups)
     X = design.fixed.columns(table)
     return NewData(
         X=X if design.kept.all() else X[:, design.kept],
@@ -151,16 +168,6 @@ def new_data(design: Design, data: Any) -> NewData:
     )
 
 
-def _offset_beside(design: Design, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The offset that stood beside the formula, in the new table."""
-    if not isinstance(design.offset_given, str | None):
-        raise DataError(
-            "the offset of the fit was given as numbers, so it is not known for other rows",
-            expected="an offset by its column's name, or `offset(...)` in the formula",
-        )
-    return _extra_columns(frame, {"offset": design.offset_given})
-
-
 def build_design(
     formula: ParsedFormula,
     data: Any,
@@ -168,19 +175,19 @@ def build_design(
     offset: Any = None,
     na: str = "drop",
     outcome: Outcome = NORMAL,
+    reading: Reading = AS_IT_IS,
 ) -> Design:
     """The design of a formula on a table.
 
     `weights` and `offset`: a column's name, or n numbers. `na`: "drop" leaves out rows with a missing value, counted by
-    column; "error" refuses them. `outcome`: what the family asks of the response. Raises DataError and FormulaError
-    for what cannot be modelled.
+    column; "error" refuses them. `outcome`: what the family asks of the response. `reading`: how files of text are
+    read, these data and those of predictions. Raises DataError and FormulaError for what cannot be modelled.
     """
-    if na not in ("drop", "error"):
-        raise DataError(f"there is no way `{na}` to treat missing values", expected='na="drop" or na="error"')
-    frame = read_frame(data)
-    extra = _extra_columns(frame, {"weights": weights, "offset": offset})
-    table = _read(formula, frame, (*formula.left_side(), *formula.right_side()), extra, na=na)
-    row_weights = _weights(table)
+    uses = uses_of(formula, weights, offset)
+    frame, said = as_used(open_data(data, reading), uses)
+    extra = beside_formula(frame, {"weights": weights, "offset": offset})
+    table = _read(formula, frame, (*formula.left_side(), *formula.right_side()), uses, extra, na=na)
+    row_weights = positive_weights(table)
     response = read_response(formula, table, outcome)
     if response.weights_used:
         row_weights = None
@@ -227,6 +234,8 @@ def build_design(
         aliases=aliases,
         variables=_summaries(formula, table),
         response_notes=response.notes,
+        reading=reading,
+        reading_notes=(*said, *table.notes),
     )
 
 
@@ -240,10 +249,21 @@ def _summaries(formula: ParsedFormula, table: Table) -> dict[str, float | pd.Ind
     }
 
 
-def _labels(formula: ParsedFormula) -> list[str]:
-    """Columns whose values are labels: grouping factors, and what stands in `factor( )` and `C( )` alone."""
-    inside = [factor.variables[0] for factor in formula.right_side() if factor.categorical and factor.code == "v0"]
-    return [*formula.groups, *inside]
+def uses_of(formula: ParsedFormula, *beside: Any) -> Uses:
+    """What a formula does with columns, and what stands beside it: a column's name among `beside` is one of numbers."""
+    factors = [*formula.left_side(), *formula.right_side()]
+    inside = [name for factor in factors for name in _compared(factor)]
+    numbers = [name for factor in factors for name in set(factor.variables) - set(_compared(factor))]
+    alone = [factor.variables[0] for factor in factors if factor.is_column]
+    named = [name for name in beside if isinstance(name, str)]
+    return Uses(frozenset([*formula.groups, *inside]), frozenset([*numbers, *named]), frozenset(alone))
+
+
+def _compared(factor: Factor) -> list[str]:
+    """The columns whose values are labels: what stands in `factor( )` and `C( )` alone, or is compared with text."""
+    if factor.categorical and factor.code == "v0":
+        return [factor.variables[0]]
+    return list(factor.beside_text)
 
 
 def _places(formula: ParsedFormula) -> dict[str, Span]:
@@ -254,13 +274,16 @@ def _places(formula: ParsedFormula) -> dict[str, Span]:
 
 
 def _read(
-    formula: ParsedFormula, frame: pd.DataFrame, factors: Iterable[Factor], extra: dict[str, np.ndarray], **options: Any
+    formula: ParsedFormula,
+    frame: pd.DataFrame,
+    factors: Iterable[Factor],
+    uses: Uses,
+    extra: dict[str, np.ndarray],
+    **options: Any,
 ) -> Table:
     """The columns of these variables and of the grouping factors."""
     variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
-    return select(
-        frame, list(variables), _labels(formula), extra, places=_places(formula), text=formula.text, **options
-    )
+    return select(frame, list(variables), uses, extra, places=_places(formula), text=formula.text, **options)
 
 
 def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula) -> None:
@@ -280,47 +303,6 @@ def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:
     if within is None or beside is None:
         return within if beside is None else np.asarray(beside)
     return within + np.asarray(beside)
-
-
-def _extra_columns(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Weights and offset as columns `(weights)` and `(offset)`, the names that R's model frames have for them."""
-    columns = {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        if isinstance(value, str):
-            value = select(frame, [value], []).columns[value] if value not in frame.columns else frame[value]
-        try:
-            found = np.asarray(value)
-            if found.dtype.kind not in "iufbO":
-                raise TypeError
-            numbers = found.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"`{name}` is not numeric", expected="the name of a numeric column, or an array of numbers"
-            ) from error
-        if numbers.shape != (len(frame),):
-            raise DataError(
-                f"`{name}` does not match the table",
-                found=f"shape {numbers.shape}",
-                expected=f"{len(frame)} numbers, one a row",
-            )
-        columns[f"({name})"] = numbers
-    return columns
-
-
-def _weights(table: Table) -> np.ndarray | None:
-    weights = table.columns.get("(weights)")
-    if weights is None:
-        return None
-    values = np.asarray(weights)
-    if (values <= 0).any():
-        raise DataError(
-            "weights must be positive",
-            found=f"{values.min():g} in the row labelled {table.index[int(values.argmin())]!r}",
-            hint="drop the rows that should not count",
-        )
-    return values
 
 
 def _unused_levels(table: Table) -> dict[str, int]:

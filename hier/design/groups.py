@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design.encode import Encoder, encode
+from hier.design.levels import match
 from hier.design.table import Table, in_use
 from hier.errors import FormulaError
 from hier.formula import ParsedFormula, RandomTerm
@@ -73,7 +74,8 @@ class RandomEffects:
     def of(self, table: Table) -> RandomEffects:
         """The same random effects in another table; `codes` are -1 where a level is new and -2 where it is missing."""
         parts = [
-            _place(table.columns[name], levels) for name, levels in zip(self.factors, self.factor_levels, strict=True)
+            _place(name, table.columns[name], levels)
+            for name, levels in zip(self.factors, self.factor_levels, strict=True)
         ]
         if len(parts) == 1:
             codes = parts[0]
@@ -213,10 +215,16 @@ def _combine(codes: list[np.ndarray], sizes: list[int]) -> np.ndarray:
     return combined
 
 
-def _place(values: np.ndarray | pd.Categorical, levels: pd.Index) -> np.ndarray:
-    """The codes of labels by levels that are known; -1 for a new one, -2 for a missing one."""
-    labels = pd.Index(values.categories if isinstance(values, pd.Categorical) else pd.unique(values))
-    own = values.codes if isinstance(values, pd.Categorical) else labels.get_indexer(values)
-    place = levels.get_indexer(labels)
-    codes = np.where(own >= 0, place[own] if len(place) else UNSEEN, UNSEEN)
-    return np.where(pd.isna(values), MISSING, codes)
+def _place(name: str, values: np.ndarray | pd.Categorical, levels: pd.Index) -> np.ndarray:
+    """The codes of the labels of factor `name` by levels that are known; -1 for a new one, -2 for a missing one.
+
+    Raises DataError where labels are of another type than the levels, and none of them is one.
+    """
+    if isinstance(values, pd.Categorical):
+        used = values.remove_unused_categories()
+        own, labels = used.codes, used.categories
+    else:
+        own, labels = pd.factorize(values)
+        labels = pd.Index(labels)
+    place = match(name, labels, levels)
+    return np.where(own >= 0, place[own] if len(place) else UNSEEN, MISSING)

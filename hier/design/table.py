@@ -1,15 +1,17 @@
-"""The data door: any table becomes the few columns that a formula uses, checked, with its losses counted."""
+"""The few columns of a table that a formula uses, checked, with what was left out counted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design.fields import Uses
+from hier.design.opening import column_of
+from hier.design.text_numbers import check_text
 from hier.errors import ColumnError, DataError, did_you_mean
 from hier.formula.tokens import Span
 
@@ -23,109 +25,25 @@ class Table:
     """The rows that enter the model.
 
     `columns`: one array or categorical a column, all of the same length. `index`: labels of the kept rows in the user's
-    table. `rows_read`: rows before any was dropped. `missing`: missing values by column, where there are any.
+    table. `rows_read`: rows before any was dropped. `missing`: missing values by column, where there are any. `notes`:
+    what there is to say of columns, a sentence each.
     """
 
     columns: dict[str, np.ndarray | pd.Categorical]
     index: pd.Index
     rows_read: int
     missing: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def nobs(self) -> int:
         return len(self.index)
 
 
-def read_frame(data: Any) -> pd.DataFrame:
-    """A pandas DataFrame of whatever table was given: pandas, polars, pyarrow, a mapping of arrays, or a CSV file's
-    path.
-
-    Raises DataError where it is none of these, has no rows, or has two columns of one name.
-    """
-    frame = _as_frame(data)
-    if not frame.columns.is_unique:
-        repeated = frame.columns[frame.columns.duplicated()]
-        raise DataError(
-            f"the table has more than one column named `{repeated[0]}`",
-            found=f"columns {', '.join(map(str, frame.columns))}",
-            expected="each column name once",
-            hint="rename or drop the repeated columns",
-        )
-    if len(frame) == 0:
-        raise DataError(
-            "the table is empty",
-            found="0 rows",
-            expected="one row for each measurement",
-            hint="check how it was read or filtered",
-        )
-    return frame
-
-
-def _as_frame(data: Any) -> pd.DataFrame:
-    if isinstance(data, pd.DataFrame):
-        return data
-    if isinstance(data, str | Path):
-        return _read_file(Path(data))
-    if hasattr(data, "to_dataframe") and hasattr(data, "data_vars"):  # an xarray Dataset, which is a Mapping too
-        return data.to_dataframe().reset_index()
-    if isinstance(data, Mapping):
-        try:
-            return pd.DataFrame(dict(data))
-        except ValueError as error:
-            lengths = ", ".join(f"`{k}`: {np.size(v)}" for k, v in data.items())
-            raise DataError(
-                "the columns of the table are not of one length", found=lengths, expected="arrays of equal length"
-            ) from error
-    import narwhals as nw
-    import narwhals.selectors
-
-    if hasattr(data, "collect") and hasattr(data, "lazy"):  # a polars LazyFrame
-        data = data.collect()
-    try:
-        table = nw.from_native(data, eager_only=True)
-        if table.implementation.is_polars():
-            # the codes of a polars Categorical stand in the order of first use in the process; only an Enum has levels
-            table = table.with_columns(nw.selectors.by_dtype(nw.Categorical).cast(nw.String))
-            enums = table.select(nw.selectors.by_dtype(nw.Enum)).columns
-            frame = table.to_pandas()
-            # an Enum's order is that of R's factor levels; an ordered factor, with polynomial contrasts, is more
-            return frame.assign(**{name: frame[name].cat.as_unordered() for name in enums})
-        return table.to_pandas()
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            "the data are not a table that hier can read",
-            found=f"an object of type {type(data).__name__}",
-            expected="a pandas, polars or pyarrow table, a dict of arrays, an xarray Dataset, or the path of a CSV or "
-            "Parquet file",
-        ) from error
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise DataError(
-            f"there is no file {path.name}",
-            where=str(path),
-            expected="the path of a CSV or Parquet file",
-            hint="check the folder and the spelling",
-        )
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    try:
-        if parquet:
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", low_memory=False)
-    except ImportError as error:
-        raise DataError(
-            f"{path.name} cannot be read: reading Parquet needs pyarrow", where=str(path), hint="pip install pyarrow"
-        ) from error
-    except (ValueError, OSError) as error:  # the parsers' errors are ValueErrors
-        kind = "Parquet" if parquet else "CSV"
-        raise DataError(f"{path.name} cannot be read as a {kind} file", where=str(path), found=str(error)) from error
-
-
 def select(
     frame: pd.DataFrame,
     variables: Sequence[str],
-    factors: Sequence[str],
+    uses: Uses,
     extra: Mapping[str, np.ndarray] | None = None,
     *,
     na: str = "drop",
@@ -137,7 +55,7 @@ def select(
 
     Parameters
     ----------
-    variables : columns of the formula. factors : those of them that are grouping factors, and so taken as labels.
+    variables : columns of the formula. uses : what it does with them.
     extra : further columns given as arrays beside the table (weights, offset). na : "drop" or "error". incomplete :
     columns that may have missing values all the same. places : where the formula `text` names each column.
 
@@ -147,9 +65,9 @@ def select(
     columns: dict[str, Any] = {}
     for name in variables:
         try:
-            columns[name] = frame[name]
+            columns[name] = column_of(frame, name)
         except KeyError:
-            found, hint = f"columns {', '.join(map(str, frame.columns))}", did_you_mean(name, frame.columns)
+            found, hint = _columns_in_words(frame), _nearest_column(frame, name)
             what = f"the table has no column `{name}`"
             if places and name in places:
                 raise ColumnError(what, text, places[name], found=found, hint=hint) from None
@@ -157,6 +75,10 @@ def select(
         if extra and name in extra:
             raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
     columns |= dict(extra or {})
+    texts = {name: pd.Categorical(columns[name]) for name in uses.alone - uses.labels if _is_text(columns[name])}
+    # before any row is left out, since the one that makes text of numbers may be among them
+    notes = [said for name, values in texts.items() for said in check_text(name, values, frame.index)]
+    columns |= texts
     masks = {name: mask for name, values in columns.items() if (mask := _missing(values)) is not None}
     missing = {name: int(mask.sum()) for name, mask in masks.items() if name not in incomplete}
     index = frame.index
@@ -177,9 +99,11 @@ def select(
             )
         columns = {name: values[keep] for name, values in columns.items()}
         index = index[keep]
+    if missing:
+        columns |= {name: columns[name].remove_unused_categories() for name in texts}
     # only now, so that whole numbers beside missing ones are still whole numbers
     columns = {
-        name: _column(name, values, as_label=name in factors, complete=name not in incomplete or name not in masks)
+        name: _column(name, values, as_label=name in uses.labels, complete=name not in incomplete or name not in masks)
         if isinstance(values, pd.Series)
         else values
         for name, values in columns.items()
@@ -187,15 +111,45 @@ def select(
     for name, values in columns.items():
         if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             _refuse_infinite(name, values, index)
-    return Table(columns, index, len(frame), missing)
+    return Table(columns, index, len(frame), missing, tuple(notes))
+
+
+def _is_text(values: pd.Series) -> bool:
+    """Whether a column is text, and not a categorical, whose levels somebody has chosen."""
+    if values.dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) == "string"
+    return pd.api.types.is_string_dtype(values.dtype) and not isinstance(values.dtype, pd.CategoricalDtype)
+
+
+def _columns_in_words(frame: pd.DataFrame) -> str:
+    levels = [f"`{name}`" for name in frame.index.names if name is not None]
+    within = f"; in the index {', '.join(levels)}" if levels else ""
+    return f"columns {', '.join(frame.columns)}{within}"
+
+
+def _nearest_column(frame: pd.DataFrame, name: str) -> str | None:
+    under = [column for column in frame.columns if column.startswith(f"({name!r}, ")]
+    if under:
+        return (
+            f"`{name}` stands above several columns: give each one name, as by "
+            'data.columns = ["_".join(map(str, names)) for names in data.columns]'
+        )
+    return did_you_mean(name, [*frame.columns, *(own for own in frame.index.names if own is not None)])
 
 
 def _missing(values: Any) -> np.ndarray | None:
     """Which values of a column are missing; None where none is."""
-    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else ""
+    dtype = values.dtype
+    kind = dtype.kind if isinstance(dtype, np.dtype) else ""
     if kind in ("i", "u"):
         return None
-    mask = np.isnan(np.asarray(values)) if kind == "f" else np.asarray(pd.isna(getattr(values, "array", values)))
+    if kind == "f":
+        mask = np.isnan(np.asarray(values))
+    elif not isinstance(dtype, np.dtype) and pd.api.types.is_float_dtype(dtype):
+        # to pandas' and Arrow's own types not a number is not a missing value
+        mask = np.isnan(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        mask = np.asarray(pd.isna(getattr(values, "array", values)))
     return mask if mask.any() else None
 
 
@@ -215,8 +169,9 @@ def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> 
     if pd.api.types.is_numeric_dtype(dtype):
         if pd.api.types.is_complex_dtype(dtype):
             raise DataError(f"column `{name}` holds complex numbers", expected="real numbers")
-        if as_label and not pd.api.types.is_float_dtype(dtype) and complete:
-            return series.to_numpy()
+        if as_label and pd.api.types.is_integer_dtype(dtype):
+            # as a float a large one would lose digits
+            return series.to_numpy(dtype=dtype.numpy_dtype) if complete else _categorical_of_integers(series)
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind in NUMBERS and not as_label:
@@ -233,6 +188,12 @@ def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> 
         return pd.Categorical(series)
     except TypeError:  # values that cannot be compared with each other, or be hashed
         return _categorical_of_text(name, series)
+
+
+def _categorical_of_integers(series: pd.Series) -> pd.Categorical:
+    """Whole numbers beside missing values, as levels."""
+    values = pd.Categorical(series)
+    return values.rename_categories(pd.Index(values.categories.to_numpy(dtype=series.dtype.numpy_dtype)))
 
 
 def _categorical_of_text(name: str, series: pd.Series) -> pd.Categorical:

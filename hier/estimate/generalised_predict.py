@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hier.design import read_frame
 from hier.errors import FitError
 from hier.estimate import predict as normal
 from hier.estimate.generalised_result import expected, expected_with_slope
@@ -51,8 +50,8 @@ def _others(estimate: GeneralisedEstimate, data: Any) -> list[np.ndarray]:
     """The linear predictors of the further parameters in the rows of a table, or of the fit."""
     if data is None:
         return estimate.predictors()[1:]
-    frame = read_frame(data)
     design = estimate.model.design
+    frame = design.read(data)
     if not any(own.has_formula for own in design.parameters):
         return [np.full(len(frame), coefficients[0]) for coefficients in estimate.further.others]
     new = design.new_data(frame)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hier.design import RandomEffects, read_frame
+from hier.design import RandomEffects, column_of, kind_of, numbers_beside
 from hier.errors import DataError, FitError, did_you_mean
 from hier.estimate.units import combinations, total_variances
 from hier.formula import RandomTerm, parse_formula
@@ -42,7 +42,7 @@ def predict(
     if data is None:
         X, offset, effects, index = design.X, design.offset, design.random_effects, design.index
     else:
-        frame = _with_groups(read_frame(data), design, included)
+        frame = _with_groups(design.read(data), design, included)
         new = design.new_data(frame)
         X, offset, effects, index = new.X, new.offset, new.random_effects, new.index
         if new_levels == "error":
@@ -165,13 +165,13 @@ def _include(term: RandomTerm, text: str, design: Design, included: list[np.ndar
 
 
 def _with_groups(frame: pd.DataFrame, design: Design, included: Sequence[np.ndarray]) -> pd.DataFrame:
-    """The table with missing values for grouping factors that it does not have and that nothing needs."""
+    """The table with missing values for grouping factors that nothing needs, be they there or not."""
     used = {
         name for own, kept in zip(design.random_effects, included, strict=True) if kept.any() for name in own.factors
     }
     fixed = {name for factor in design.formula.right_side() for name in factor.variables}
-    absent = [n for n in design.formula.groups if n not in used | fixed and n not in frame.columns]
-    return frame.assign(**dict.fromkeys(absent, np.nan)) if absent else frame
+    idle = [name for name in design.formula.groups if name not in used | fixed]
+    return frame.assign(**dict.fromkeys(idle, np.nan)) if idle else frame
 
 
 def _refuse_new_levels(effects: Sequence[RandomEffects], included: Sequence[np.ndarray], frame: pd.DataFrame) -> None:
@@ -179,16 +179,22 @@ def _refuse_new_levels(effects: Sequence[RandomEffects], included: Sequence[np.n
         new = own.codes < 0
         if not kept.any() or not new.any():
             continue
-        labels = [frame[name].to_numpy()[new] for name in own.factors]
+        labels = [column_of(frame, name).to_numpy()[new] for name in own.factors]
         found = list(dict.fromkeys(":".join(map(str, label)) for label in zip(*labels, strict=True)))
         shown = ", ".join(f"`{name}`" for name in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
         raise DataError(
             f"the grouping factor `{own.group}` has levels that the fit has not seen",
             where=f"{int(new.sum())} of {len(new)} rows",
             found=shown,
-            expected=f"the {own.n_levels} levels of the fit",
+            expected=f"the {own.n_levels} levels of the fit, {_some_levels(own)}",
             hint='new_levels="zero" gives them deviations of zero, random="none" leaves the random effects out',
         )
+
+
+def _some_levels(own: RandomEffects) -> str:
+    """A few levels, and of what type they are."""
+    kinds = " and ".join(dict.fromkeys(kind_of(levels) for levels in own.factor_levels))
+    return ", ".join(map(str, own.levels[:SHOWN])) + (", ..." if own.n_levels > SHOWN else "") + f" ({kinds})"
 
 
 def _row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
@@ -202,19 +208,10 @@ def _row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
             "the residual variance of new rows depends on their precision weights, which are not known",
             expected="weights=: a column's name or one positive number a row",
         )
-    frame = None if data is None else read_frame(data)
-    n = design.nobs if frame is None else len(frame)
-    if isinstance(weights, str):
-        if frame is None or weights not in frame.columns:
-            raise DataError(
-                f"there is no column `{weights}` for the weights",
-                hint=None if frame is None else did_you_mean(weights, frame.columns),
-            )
-        weights = frame[weights]
-    try:
-        values = np.broadcast_to(np.asarray(weights, np.float64), (n,))
-    except (TypeError, ValueError) as error:
-        raise DataError("`weights` does not match the rows", expected=f"{n} positive numbers") from error
+    frame = pd.DataFrame(index=design.index) if data is None else design.read(data, weights)
+    if np.ndim(weights) == 0 and not isinstance(weights, str):
+        weights = np.full(len(frame), weights)
+    values = numbers_beside(frame, "weights", weights)
     if not (values > 0).all():
         raise DataError("precision weights must be positive", found=f"{values.min():g}")
     return values

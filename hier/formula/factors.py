@@ -65,7 +65,8 @@ class Factor:
     it uses, in order of appearance; `is_column` is True where it is a bare column. `code` is the expression to be
     evaluated, with `v0`, `v1`, ... in the place of the columns. `categorical` is True where its values become a
     factor's levels whatever they are, `contrast` how that is coded (None: by the rule for the column's kind).
-    `labels` are the columns of an expression whose values need not be numbers: they stand only beside `==` and `!=`.
+    `labels` are the columns of an expression whose values need not be numbers: they stand only beside `==` and `!=`;
+    `beside_text` those of them that are compared with quoted text, `beside_number` with a number.
     """
 
     text: str
@@ -76,6 +77,8 @@ class Factor:
     categorical: bool = False
     contrast: Contrast | None = None
     labels: frozenset[str] = frozenset()
+    beside_text: frozenset[str] = frozenset()
+    beside_number: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -99,7 +102,8 @@ def make_factor(node: Node, text: str) -> Factor:
         )
     places = {name: f"v{k}" for k, name in enumerate(found)}
     code, labels = render(inner, names=places), frozenset(found) - _computed_with(inner, alone=True)
-    return Factor(render(node), tuple(found), False, node.span, code, categorical, contrast, labels)
+    beside = [labels & _compared_with(inner, kind) for kind in (String, Number)]
+    return Factor(render(node), tuple(found), False, node.span, code, categorical, contrast, labels, *beside)
 
 
 def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
@@ -227,6 +231,25 @@ def _computed_with(node: Node, *, alone: bool = False) -> frozenset[str]:
         case Binary():
             labels = node.op in ("==", "!=")
             return _computed_with(node.left, alone=labels) | _computed_with(node.right, alone=labels)
+        case _:
+            return frozenset()
+
+
+def _compared_with(node: Node, kind: type[String] | type[Number]) -> frozenset[str]:
+    """The columns that stand beside quoted text, or beside a number, in a comparison."""
+    match node:
+        case Paren():
+            return _compared_with(node.inner, kind)
+        case Unary():
+            return _compared_with(node.operand, kind)
+        case Call():
+            return _compared_with(node.arguments[0], kind)
+        case Binary():
+            sides = [strip(node.left), strip(node.right)]
+            own = {side.text for side in sides if isinstance(side, Name) and any(isinstance(s, kind) for s in sides)}
+            if node.op in COMPARISONS:
+                return frozenset(own)
+            return _compared_with(node.left, kind) | _compared_with(node.right, kind)
         case _:
             return frozenset()
 

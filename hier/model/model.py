@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hier.design import Design, build_design, read_frame
+from hier.design import Design, build_design, open_data, reading_of
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
 from hier.kernel.precision import float64, kept_programs
@@ -40,7 +40,11 @@ class Model:
         row's log density is multiplied by.
     offset : a column's name or n numbers, added to the linear predictor.
     na : "drop" leaves out the rows in which a variable of the model is missing, and says how many; "error" refuses
-        them.
+        them. Of a file, a list of the texts that stand for a missing value, such as `["-999"]`, with "error" among
+        them or not.
+    sep, decimal, encoding : of a file of text, the character between fields, the decimal sign, and the encoding; where
+        they are None they are found out, and `print(model)` says what was found. Labels of groups and of factors are
+        read as they stand in the file; an empty field is missing, and among numbers `NA` is too.
 
     Raises FormulaError, DataError and ModelError, each with what was found and the next step.
     """
@@ -55,13 +59,17 @@ class Model:
         priors: Mapping[str, Any] | None = None,
         weights: Any = None,
         offset: Any = None,
-        na: str = "drop",
+        na: str | Sequence[str] = "drop",
+        sep: str | None = None,
+        decimal: str | None = None,
+        encoding: str | None = None,
     ) -> None:
-        frame = read_frame(data)
-        self._formula = parse_formula(formula, frame.columns)
+        policy, reading = reading_of(sep, decimal, encoding, na)
+        opened = open_data(data, reading)
+        self._formula = parse_formula(formula, opened.columns)
         self._family = find_family(family, link)
         self._refuse_counts()
-        self._design = build_design(self._formula, frame, weights, offset, na, self._family.outcome)
+        self._design = build_design(self._formula, opened, weights, offset, policy, self._family.outcome, reading)
         if self._family.one_trial and self._design.trials is None:
             self._family = FAMILIES[self._family.one_trial]
         self._link = link or self._family.links[0]
