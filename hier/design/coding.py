@@ -22,7 +22,8 @@ class Coding:
 
     `levels`: a factor's levels in use, in order; None for a numeric variable. `contrasts` (L, L - 1) and `labels` (one
     a column of it): its coding where it is not coded in full. `state`: what its transforms learned from the data.
-    `width`: columns of a numeric variable.
+    `width`: columns of a numeric variable. `declared` (L,): the place of each level among all that the data declare,
+    those without rows too.
     """
 
     factor: Factor
@@ -31,6 +32,7 @@ class Coding:
     labels: tuple[str, ...]
     state: dict[str, Any]
     width: int
+    declared: np.ndarray | None = None
 
     def names(self, *, full: bool) -> tuple[str, ...]:
         """Names of the columns as formulaic gives them; a factor's depend on whether it is coded in full."""
@@ -75,7 +77,8 @@ def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
         )
     contrast = factor.contrast or Contrast("poly" if raw.ordered else "treatment")
     matrix, labels = _contrasts(contrast, levels, factor, text)
-    return Coding(factor, levels, matrix, labels, state, 0), codes
+    declared = raw.categories.get_indexer(levels)
+    return Coding(factor, levels, matrix, labels, state, 0, declared), codes
 
 
 def apply(coding: Coding, table: Table, text: str) -> np.ndarray:

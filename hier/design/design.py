@@ -119,6 +119,11 @@ class Design:
         """
         return [*map(shown, [*self.reading_notes, *self.response_notes]), *self.left_out()]
 
+    @property
+    def _spaced(self) -> set[str]:
+        """Factors whose levels without rows count in the distances of others."""
+        return {name for random in self.random_effects for name in random.spaced}
+
     def left_out(self) -> list[str]:
         """What was left out of the user's table, a sentence each; often empty."""
         said = []
@@ -133,7 +138,8 @@ class Design:
                 names = ", ".join(f"`{name}`" for name in parameter.dropped_columns)
                 said.append(f"columns of `{parameter.name}` dropped, because the others determine them: {names}")
         for name, count in self.unused_levels.items():
-            said.append(f"{count} unused level{'s' if count > 1 else ''} of `{name}` dropped")
+            kept = " without rows; they count as steps of ar1( )" if name in self._spaced else " dropped"
+            said.append(f"{count} unused level{'s' if count > 1 else ''} of `{name}`{kept}")
         return [shown(each) for each in said]
 
 

@@ -40,6 +40,15 @@ class Encoder:
         values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
         return _assemble(self.part, self.codings, values, self.full, table.nobs)
 
+    def declared_levels(self) -> np.ndarray | None:
+        """Where each column's level stands among those that the data declare, if the columns are a factor's levels, one
+        each, and nothing else; otherwise None.
+        """
+        if self.part.intercept or len(self.part.terms) != 1 or len(self.part.terms[0].factors) != 1:
+            return None
+        (factor,) = self.part.terms[0].factors
+        return self.codings[factor.text].declared if (0, factor.text) in self.full else None
+
     def with_part(self, part: LinearPart, codings: Mapping[str, Coding], full: frozenset[tuple[int, str]]) -> Encoder:
         """The encoder of some of the terms, each factor coded as it was."""
         return Encoder(part, codings, full, _all_names(part, codings, full), self.offsets, self.text)

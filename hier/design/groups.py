@@ -18,14 +18,26 @@ from hier.formula.tokens import Span
 UNSEEN, MISSING = -1, -2
 
 
+BY_DISTANCE = frozenset({"ar1"})  # structures in which the correlation of two columns depends on the steps between
+
+
 class Block(NamedTuple):
     """Columns whose deviations vary together: how many, the structure of their covariance (`us`, `diag`, `cs`, `ar1`),
     and whether they all have one variance. A column that varies on its own is a block of size 1, whatever its bar.
+
+    `places`: of a structure that goes by the distances of columns the step at which each stands, from 0; empty where
+    the columns follow each other.
     """
 
     size: int
     structure: str = "us"
     homogeneous: bool = False
+    places: tuple[int, ...] = ()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """The step at which each column stands."""
+        return self.places or tuple(range(self.size))
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,13 @@ class RandomEffects:
             found[at] = f"1 + {part}" if part.intercept and part.terms else str(part)
             at += len(encoder.names)
         return found
+
+    @property
+    def spaced(self) -> tuple[str, ...]:
+        """The factors whose levels stand at other steps than one after the other."""
+        spaced = any(block.places for block in self.blocks)
+        encoders = [own for own in self.encoders if spaced and own.declared_levels() is not None]
+        return tuple(own.part.terms[0].factors[0].variables[0] for own in encoders)
 
     def of(self, table: Table) -> RandomEffects:
         """The same random effects in another table; `codes` are -1 where a level is new and -2 where it is missing."""
@@ -123,7 +142,7 @@ def _of_group(
     Z = pieces[0][0] if len(pieces) == 1 else np.column_stack([Z for Z, _ in pieces])
     blocks: list[Block] = []
     for term, (_, encoder) in zip(terms, pieces, strict=True):
-        blocks += _blocks(term, len(encoder.names))
+        blocks += _blocks(term, encoder)
     return RandomEffects(
         group=first.group,
         codes=codes,
@@ -139,10 +158,25 @@ def _of_group(
     )
 
 
-def _blocks(term: RandomTerm, size: int) -> list[Block]:
+def _blocks(term: RandomTerm, encoder: Encoder) -> list[Block]:
     """The blocks of one bar's columns: one, or where nothing connects them, one for each."""
-    apart = size == 1 or (term.structure == "diag" and not term.homogeneous)
-    return [Block(1)] * size if apart else [Block(size, term.structure, term.homogeneous)]
+    size = len(encoder.names)
+    if size == 1 or (term.structure == "diag" and not term.homogeneous):
+        return [Block(1)] * size
+    places = _steps(encoder) if term.structure in BY_DISTANCE else ()
+    return [Block(size, term.structure, term.homogeneous, places)]
+
+
+def _steps(encoder: Encoder) -> tuple[int, ...]:
+    """Where a factor's levels, a column each, stand among those that the data declare, in the longest steps that reach
+    all of them; empty where they follow each other, and where the columns are no levels of one factor.
+    """
+    declared = encoder.declared_levels()
+    if declared is None:
+        return ()
+    steps = declared - declared[0]
+    steps = steps // np.gcd.reduce(steps)
+    return () if len(steps) == steps[-1] + 1 else tuple(map(int, steps))
 
 
 def _refuse_levels(term: RandomTerm, levels: pd.Index, table: Table, text: str, *, by_row: bool) -> None:

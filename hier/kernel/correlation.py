@@ -6,6 +6,7 @@ and beyond. So every angle is a correlation, and a best fit at a limit is an ord
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -74,17 +75,24 @@ def equal_factor(place: Place, size: int) -> jax.Array:
     return jnp.stack(columns, axis=1)
 
 
-def fading_factor(place: Place, size: int) -> jax.Array:
-    """The lower-triangular factor (k, k) of the matrix of correlations r^|i - j|, a first-order autoregression.
+def fading_factor(place: Place, times: Sequence[int]) -> jax.Array:
+    """The lower-triangular factor (k, k) of the matrix of correlations r^|t_i - t_j|, a first-order autoregression at
+    the ascending whole `times` t (k,).
 
-    Below the diagonal a column falls off as r^(i - j), from 1 in the first and from sqrt(1 - r^2) in the others.
+    Below the diagonal a column falls off as r^(t_i - t_j), from 1 in the first and from sqrt(1 - r^(2g)) in another, g
+    being the time since the one before: sqrt(1 - r^2) times the root of 1 + r^2 + ... + r^(2g - 2).
     """
+    t, gaps = np.asarray(times), np.diff(times)
     powers = [jnp.ones_like(place.r)]
-    for _ in range(size - 1):
+    for _ in range(t[-1] - t[0]):
         powers.append(powers[-1] * place.r)
-    lag = np.subtract.outer(np.arange(size), np.arange(size))
+    lag = np.subtract.outer(t, t)
     falling = jnp.where(lag >= 0, jnp.stack(powers)[np.maximum(lag, 0)], 0.0)
-    return falling * jnp.ones(size).at[1:].set(place.to_low * place.to_one)
+    new = jnp.full(len(gaps), place.to_low * place.to_one)
+    if (gaps > 1).any():
+        squares = jnp.cumsum(jnp.stack(powers[: gaps.max()]) ** 2)
+        new = new * jnp.sqrt(squares[gaps - 1])
+    return falling * jnp.ones(len(t)).at[1:].set(new)
 
 
 def log_volume(factor: jax.Array) -> jax.Array:

@@ -5,16 +5,18 @@ Theta is that of each block of columns in turn, and each block has its structure
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hier.design import Block
-from hier.kernel.blocks import STRUCTURES, Correlation, Structure
+from hier.kernel.blocks import STRUCTURES, Correlation, Pairs, Structure
 from hier.kernel.library import library_of
+from hier.kernel.precision import float64
 
 Blocks = tuple[Block, ...]
 Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
@@ -98,6 +100,34 @@ def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
             factor = factor.at[start:stop, start:stop].set(STRUCTURES[block.structure].factor(part, block))
         factors.append(factor)
     return tuple(factors)
+
+
+class Change(NamedTuple):
+    """A direction `matrix` (q, q) in which the covariance of one factor's deviations can go, and the `pairs` of columns
+    of the standard deviations (a, a) or correlations (a, b) that go with it.
+    """
+
+    matrix: np.ndarray
+    pairs: Pairs
+
+
+@functools.cache
+@float64
+def changes_at_large(blocks: Blocks) -> tuple[Change, ...]:
+    """The directions in which a covariance of this structure can go, one a parameter, at one that is like any other:
+    with different standard deviations and a correlation inside its range.
+    """
+    q, found = n_columns(blocks), []
+    for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
+        sd = 1.0 + 0.3 * np.arange(block.size)
+        covariance = sd[:, None] * sd * np.where(np.eye(block.size) > 0, 1.0, 0.4)
+        structure = STRUCTURES[block.structure]
+        changes = jax.jit(structure.changes, static_argnums=1)(structure.nearest(covariance, block, 0.0), block)
+        for change, pairs in zip(changes, structure.moved(block), strict=True):
+            matrix = np.zeros((q, q))
+            matrix[start:stop, start:stop] = change
+            found.append(Change(matrix, tuple((start + a, start + b) for a, b in pairs)))
+    return tuple(found)
 
 
 def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> Any:

@@ -12,14 +12,12 @@ Source: Kenward and Roger (1997), Biometrics 53, 983, section 2; Harville (1977)
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.design import Block
 from hier.kernel.blocks import STRUCTURES
 from hier.kernel.covariance import Terms, columns_of, n_columns, relative_factors
 from hier.kernel.crossproducts import CrossProducts, Level
@@ -63,28 +61,12 @@ def _directions(theta: jax.Array, factors: Factors, terms: Terms) -> Directions:
     for k, blocks in enumerate(terms):
         q = n_columns(blocks)
         for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
-            own = _of_block(next(pieces), block)
+            own = STRUCTURES[block.structure].changes(next(pieces), block)
             found += [(k, jnp.zeros((q, q)).at[start:stop, start:stop].set(change)) for change in own]
     return tuple(
         jnp.stack([change if own == k else jnp.zeros_like(factor) for own, change in found] + [factor @ factor.T])
         for k, factor in enumerate(factors)
     )
-
-
-def _of_block(theta: jax.Array, block: Block) -> Sequence[Any]:
-    """Changes (k, k) of a block's covariance: with its entries where it is linear in them, else with theta."""
-    unit = np.eye(block.size)
-    if block.structure == "us":
-        pairs = [(a, b) for a in range(block.size) for b in range(a, block.size)]
-        return [np.outer(unit[a], unit[b]) + (a != b) * np.outer(unit[b], unit[a]) for a, b in pairs]
-    if block.homogeneous and block.structure in ("diag", "cs"):
-        return [unit, 1.0 - unit][: 1 + (block.structure == "cs")]
-
-    def covariance(at: jax.Array) -> jax.Array:
-        factor = STRUCTURES[block.structure].factor(at, block)
-        return factor @ factor.T
-
-    return list(jnp.moveaxis(jax.jacfwd(covariance)(theta), -1, 0))
 
 
 def _of_crossed(factors: Factors, directions: Directions, cross: CrossProducts) -> _Derivatives:

@@ -31,7 +31,7 @@ def correlated_factor(sd: jax.Array, cor: Sequence[Any], blocks: Blocks) -> jax.
     factor = jnp.eye(n_columns(blocks))
     own = zip(correlation_blocks(blocks), correlations(blocks), cor, strict=True)
     for (start, stop), (block, correlation), value in own:
-        factor = factor.at[start:stop, start:stop].set(correlation.factor(value, block.size))
+        factor = factor.at[start:stop, start:stop].set(correlation.factor(value, block))
     return sd[:, None] * factor
 
 

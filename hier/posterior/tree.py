@@ -90,7 +90,10 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
                 name=str(name),
                 levels=levels_from(draws[by_level].to_numpy(), str(dtype)),
                 names=tuple(map(str, draws[by_coef].to_numpy())),
-                blocks=tuple(Block(int(size), str(kind), bool(one)) for size, kind, one in blocks),
+                blocks=tuple(
+                    Block(int(size), str(kind), bool(one), *(tuple(map(int, places)) for places in more))
+                    for size, kind, one, *more in blocks  # files of earlier versions have no places
+                ),
                 codes=constant[f"{stem}_codes"].to_numpy(),
             )
         )

@@ -33,6 +33,7 @@ BLOCKS = [
     Block(1),
     Block(3),
     *(Block(size, name, hom) for size in (2, 4) for name in ("cs", "ar1", "diag") for hom in (True, False)),
+    *(Block(len(places), "ar1", hom, places) for places in ((0, 2, 3), (0, 3, 6, 8)) for hom in (True, False)),
 ]
 NUMBERS = st.floats(-4.0, 4.0)
 
@@ -43,6 +44,14 @@ def equal(r, size):
 
 def fading(r, size):
     return toeplitz(r ** np.arange(size))
+
+
+def in_turn(place, size):
+    return fading_factor(place, range(size))
+
+
+def with_gaps(place, size):
+    return fading_factor(place, [0, 1, 4, 6][:size])
 
 
 def covariance(theta, block):
@@ -56,7 +65,7 @@ def test_every_structure_of_a_formula_is_in_the_table():
 
 
 @pytest.mark.parametrize("size", [2, 3, 6])
-@pytest.mark.parametrize(("factor", "matrix", "low"), [(equal_factor, equal, None), (fading_factor, fading, -1.0)])
+@pytest.mark.parametrize(("factor", "matrix", "low"), [(equal_factor, equal, None), (in_turn, fading, -1.0)])
 @float64
 def test_a_correlation_factor_is_that_of_its_matrix(size, factor, matrix, low):
     low = lowest_equal(size) if low is None else low
@@ -69,7 +78,17 @@ def test_a_correlation_factor_is_that_of_its_matrix(size, factor, matrix, low):
         np.testing.assert_allclose(np.asarray(factor(place_at(angle, low), size)), found, atol=1e-9)
 
 
-@pytest.mark.parametrize("factor", [equal_factor, fading_factor])
+@pytest.mark.parametrize("times", [(0, 2), (0, 1, 3), (0, 3, 4, 9)])
+@float64
+def test_a_fading_correlation_goes_by_the_steps_between(times):
+    for r in (-1.0, -0.9, -1e-3, 0.0, 0.4, 1.0 - 1e-6, 1.0):
+        found = np.asarray(fading_factor(place_of(r, -1.0), times))
+        np.testing.assert_array_equal(np.triu(found, 1), 0.0)
+        expected = np.float64(r) ** np.abs(np.subtract.outer(times, times))
+        np.testing.assert_allclose(found @ found.T, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [equal_factor, in_turn, with_gaps])
 @float64
 def test_a_correlation_factor_is_smooth_up_to_its_limits_and_beyond(factor):
     low = lowest_equal(4) if factor is equal_factor else -1.0
