@@ -32,7 +32,7 @@ class Approximation(Protocol):
 def satterthwaite(estimate: Estimate) -> Satterthwaite:
     """Satterthwaite's approximation for a fit by any method."""
     arrays = estimate.arrays
-    return Satterthwaite(arrays.vcov, arrays.vcov_jacobian, arrays.variance_cov)
+    return Satterthwaite(arrays.vcov, arrays.vcov_jacobian, arrays.curvature)
 
 
 BY_NAME: dict[str, Callable[[Estimate], Approximation]] = {

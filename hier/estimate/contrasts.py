@@ -77,6 +77,8 @@ def t_table(estimate: Estimate, approximation: Approximation, functions: Functio
     rows, constants, index = functions
     value = rows @ estimate.arrays.beta + constants
     std_error = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows), 0.0))
+    unknown = (rows[:, estimate.arrays.unknown] != 0.0).any(axis=1)
+    std_error = np.where(unknown, np.nan, std_error)
     df = approximation.df(rows)
     statistic, p_value = t_tests(value, std_error, df)
     values = np.column_stack([value, std_error, df, statistic, p_value])

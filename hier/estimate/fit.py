@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hier.design import one_blas_thread
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.intervals import unknown_parameters
 from hier.estimate.result import Arrays, Estimate
+from hier.estimate.unknown import curvature_at, flat_sentences
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.fit import PointFit, fit_density, fit_likelihood
 from hier.kernel.moments import start_of
@@ -63,15 +67,19 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
 
 
 def _refuse_unidentified(model: Model) -> None:
-    """As many deviations of one factor as rows fit the response exactly. Source: lme4's check `check.nobs.vs.nRE`."""
-    nobs = model.design.nobs
-    for random in model.design.random_effects:
-        n_deviations = random.n_levels * len(random.names)
-        if n_deviations >= nobs:
+    """As many deviations of one factor as rows fit the response exactly: whether their variances can be told from the
+    residual's then depends on their structure. lme4 refuses all such models, by its check `check.nobs.vs.nRE`.
+    """
+    nobs, effects = model.design.nobs, model.design.random_effects
+    counts = [random.n_levels * len(random.names) for random in effects]
+    if max(counts) < nobs:
+        return
+    for own in model.undetermined:
+        for k in sorted({k for k, _, _ in own.entries}) if own.residual else ():
             raise FitError(
-                f"the random effects of `{random.group}` cannot be told from the residuals",
-                found=f"{n_deviations} group deviations and {nobs} rows",
-                expected="more rows than deviations",
+                f"the random effects of `{effects[k].group}` cannot be told from the residuals",
+                found=f"{counts[k]} group deviations and {nobs} rows",
+                expected="more rows than deviations, or a structure that ties the columns together, such as ar1( )",
                 hint='use fewer columns inside the bar, or priors: method="map" or sample()',
             )
 
@@ -92,12 +100,13 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         beta=units.centre[back] + basis @ fit.beta,
         vcov=basis @ fit.vcov @ basis.T,
         vcov_jacobian=jacobian.transpose(1, 2, 0),
-        variance_cov=fit.x_cov,
+        curvature=curvature_at(model, fit, method),
         search=fit.x,
+        unknown=np.zeros(len(design.names), bool),
         terms=terms_in_user_units(model, units.random, fit, y=units.y, sigma=fit.sigma),
     )
     flat = flat_terms(model, units.random, fit)
-    return Estimate(
+    found = Estimate(
         model=model,
         method=method,
         objective=objective,
@@ -108,6 +117,8 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
+    lost = unknown_parameters(found)
+    return replace(found, message=message(fit, flat, flat_sentences(model, lost))) if lost else found
 
 
 def in_response_units(value: float, units: Units, n: int, *, reml: bool = False) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.linalg import block_diag
 
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.generalised_intervals import unknown_spreads
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays
+from hier.estimate.unknown import FAR, covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
 from hier.kernel.covariance import n_theta
 from hier.kernel.generalised import RowFit, fit_rows
 from hier.kernel.likelihood import natural
@@ -20,7 +24,6 @@ from hier.model.row_problem import RowProblem, likelihood_starts
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
-LIMIT = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, that says the same of it
 
 
 def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
@@ -67,7 +70,8 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
     slopes = to_user @ fit.slopes
-    covariance = slopes @ fit.x_cov @ slopes.T
+    curvature = curvature_of_rows(model, fit, method)
+    covariance = covariance_with_flat(slopes, curvature)
     if method == "reml":
         covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
     coefficients = to_user @ fit.coefficients
@@ -78,31 +82,43 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
     flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
-    return GeneralisedEstimate(
+    lost = curvature.moves(slopes) | np.concatenate([_is_far(model, others), np.zeros(n_cut + p, bool)])
+    found = GeneralisedEstimate(
         model=model,
         method=method,
         objective=objective,
         **criteria(neg2_loglik, n_parameters, design.nobs),
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=message(fit, flat, [*_at_limit(model, others), *_separated(model, fit.eta)]),
+        message=message(fit, flat, [*_at_limit(model, others, lost), *_separated(model, fit.eta)]),
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
             vcov=covariance[start:, start:],
             vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
-            variance_cov=fit.x_cov,
+            curvature=curvature,
             search=fit.x,
+            unknown=lost[start:],
             terms=terms_in_user_units(model, units.random, fit),
         ),
         further=Further(
             nagq=int(nagq),
             others=tuple(others),
             cutpoints=cutpoints,
-            covariance=covariance[:start, :start],
+            covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
             eta=fit.eta,
         ),
     )
+    open_names = unknown_spreads(found)
+    if not open_names:
+        return found
+    return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))
+
+
+def _is_far(model: Model, others: list[np.ndarray]) -> np.ndarray:
+    """Which coefficients of further parameters are such a parameter itself, at a limit of its range."""
+    both = zip(model.design.parameters, others, strict=True)
+    return np.concatenate([np.zeros(0, bool), *((np.abs(b) > FAR) & (not own.has_formula) for own, b in both)])
 
 
 def _sigma(model: Model, others: list[np.ndarray]) -> float:
@@ -113,16 +129,18 @@ def _sigma(model: Model, others: list[np.ndarray]) -> float:
     return float(natural(model.likelihood.links[1 + at], others[at])[0][0])
 
 
-def _at_limit(model: Model, others: list[np.ndarray]) -> list[str]:
+def _at_limit(model: Model, others: list[np.ndarray], lost: np.ndarray) -> list[str]:
     """Further parameters whose likelihood goes on rising towards a limit of what they can be, a sentence each."""
-    said = []
-    for own, coefficients in zip(model.design.parameters, others, strict=True):
-        if not own.has_formula and abs(coefficients[0]) > LIMIT:
-            way = "a limit of what it can be" if coefficients[0] < 0 else "no finite value"
-            said.append(
-                f"the likelihood leads `{own.name}` to {way}, so its standard error means nothing and a simpler family "
-                "fits as well"
-            )
+    said, links = [], model.likelihood.links[1:]
+    ends = np.cumsum([len(coefficients) for coefficients in others])
+    for own, coefficients, link, end in zip(model.design.parameters, others, links, ends, strict=True):
+        flat = lost[end - len(coefficients) : end]
+        if own.has_formula and flat.any():
+            names = [key for key, is_flat in zip(own.keys(), flat, strict=True) if is_flat]
+            said.append(f"the likelihood is flat along {', '.join(names)}, so that the data do not determine them")
+        elif flat.any():
+            upper = "1" if link.onto == "unit" else "infinity"
+            said.append(limit_sentence(own.name, "0" if coefficients[0] < 0 else upper))
     return said
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hier.errors import FitError, did_you_mean
 from hier.estimate.generalised_setup import set_up
-from hier.estimate.intervals import variance_parameter
+from hier.estimate.intervals import AT_LIMIT, variance_parameter, wald_note
 from hier.estimate.parameters import named_parameters
 from hier.estimate.predict import check_choice, check_level, normal_quantile
 from hier.kernel.generalised import spreads_at
@@ -41,9 +41,14 @@ def confint(
     known = {**_fixed(estimate), **_further(estimate), **_spreads(estimate)}
     names = _chosen(known, len(estimate.fixef), parameters)
     sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)
-    bounds = [np.sort(known[name].back(known[name].value + sides * known[name].se)) for name in names]
-    table = pd.DataFrame(np.reshape(bounds, (len(names), 2)), index=names, columns=["lower", "upper"])
-    note = "Wald intervals; of standard deviations and correlations on the log and Fisher's z scale"
+    bounds = np.full((len(names), 2), np.nan)
+    for bound, name in zip(bounds, names, strict=True):
+        own = known[name]
+        if np.isfinite(own.se):
+            bound[:] = np.sort(own.back(own.value + sides * own.se))
+    table = pd.DataFrame(bounds, index=names, columns=["lower", "upper"])
+    limited = [name for name in names if np.isnan(known[name].se)]
+    note = wald_note(limited, [name for name in names if np.isinf(known[name].se)])
     table.attrs = {"method": method, "level": level, "note": note}
     return table
 
@@ -70,7 +75,7 @@ def _same(values: np.ndarray) -> np.ndarray:
 
 
 def _fixed(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
-    se = np.sqrt(np.diag(estimate.arrays.vcov))
+    se = np.where(estimate.arrays.unknown, np.nan, np.sqrt(np.diag(estimate.arrays.vcov)))
     return {
         str(name): Scaled(float(value), float(own), _same)
         for name, value, own in zip(estimate.fixef.index, estimate.fixef, se, strict=True)
@@ -98,18 +103,30 @@ def _spreads(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
     asked = [own for own in named_parameters(model) if own.kind in ("sd", "cor")]
     parameters = [variance_parameter(own, p, units, order.index(own.group)) for own in asked]
     values, slopes = spreads_at(estimate.arrays.search, parameters, problem, approximation)
+    curvature = estimate.arrays.curvature
     with np.errstate(invalid="ignore"):
-        se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, estimate.arrays.variance_cov, slopes))
+        se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, curvature.covariance, slopes))
+    se = np.where(curvature.moves(slopes), np.inf, se)
     found = {}
     for own, value, spread in zip(asked, values, se, strict=True):
         if own.kind == "sd":
             length = units[order.index(own.group)].direction(own.i)[1]
             found[own.name] = _finite(value + np.log(length), spread, np.exp)
         else:
-            found[own.name] = _finite(value, spread, np.tanh)
+            inside = abs(np.tanh(value)) < 1.0 - AT_LIMIT
+            found[own.name] = _finite(value if inside else np.nan, spread, np.tanh)
     return found
 
 
+def unknown_spreads(estimate: GeneralisedEstimate) -> list[str]:
+    """The standard deviations and correlations along which the likelihood is flat; mostly none."""
+    if not estimate.arrays.curvature.flat.shape[1]:
+        return []
+    return [name for name, own in _spreads(estimate).items() if np.isinf(own.se)]
+
+
 def _finite(value: float, se: float, back: Callable[[np.ndarray], np.ndarray]) -> Scaled:
-    known = bool(np.isfinite(value) and np.isfinite(se) and se > 0)
-    return Scaled(float(value) if known else np.nan, float(se) if known else np.nan, back)
+    """Not a number for what is at a limit, of infinite standard error for what the data do not determine."""
+    if not (np.isfinite(value) and se > 0):
+        return Scaled(np.nan, np.nan, back)
+    return Scaled(float(value), float(se), back)

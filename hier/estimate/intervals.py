@@ -12,8 +12,9 @@ import pandas as pd
 
 from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
-from hier.estimate.parameters import Named, chosen_parameters, estimates_of
+from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, check_level, normal_quantile
+from hier.estimate.unknown import curvature_at
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
 from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
@@ -113,12 +114,39 @@ def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tupl
             half = stdtrit(all_df[i], 0.5 + level / 2) * np.sqrt(arrays.vcov[i, i])
             bounds[k] = arrays.beta[i] + np.array([-1.0, 1.0]) * half
     inside = [k for k, own in enumerate(asked) if own.kind != "fixed" and not _at_limit(own, estimate)]
+    flat: list[str] = []
     if inside:
         units, values, slopes = _search_values(estimate, [asked[k] for k in inside])
-        variance = np.einsum("bm,mk,bk->b", slopes, arrays.variance_cov, slopes)
-        for k, value, spread in zip(inside, values, variance, strict=True):
-            bounds[k] = to_user(asked[k], estimate, units)(value + sides * np.sqrt(spread))
-    return bounds, "Wald intervals; those of standard deviations and correlations on the log and Fisher's z scale"
+        variance = np.einsum("bm,mk,bk->b", slopes, arrays.curvature.covariance, slopes)
+        for k, value, spread, moves in zip(inside, values, variance, arrays.curvature.moves(slopes), strict=True):
+            if moves:
+                flat.append(asked[k].name)
+            else:
+                bounds[k] = to_user(asked[k], estimate, units)(value + sides * np.sqrt(spread))
+    limited = [own.name for k, own in enumerate(asked) if own.kind != "fixed" and k not in inside]
+    return bounds, wald_note(limited, flat)
+
+
+def wald_note(limited: Sequence[str], flat: Sequence[str]) -> str:
+    """What Wald intervals are, and why some parameters have none: those at a limit, and those of which nothing is
+    known.
+    """
+    said = ["Wald intervals; those of standard deviations and correlations on the log and Fisher's z scale"]
+    if limited:
+        said.append(f"none of what is estimated at a limit of its range ({', '.join(limited)})")
+    if flat:
+        said.append(f"none of what the data do not determine ({', '.join(flat)})")
+    return "; ".join(said)
+
+
+def unknown_parameters(estimate: Estimate) -> list[str]:
+    """The standard deviations, correlations and sigma along which the objective is flat; mostly none."""
+    if not estimate.arrays.curvature.flat.shape[1]:
+        return []
+    asked = [own for own in named_parameters(estimate.model) if own.kind != "fixed" and not _at_limit(own, estimate)]
+    _, _, slopes = _search_values(estimate, asked)
+    moves = estimate.arrays.curvature.moves(slopes)
+    return [own.name for own, lost in zip(asked, moves, strict=True) if lost]
 
 
 def _search_values(estimate: Estimate, asked: list[Named]) -> tuple[Units, np.ndarray, np.ndarray]:
@@ -177,7 +205,7 @@ def _bounds_of(
 ) -> tuple[float, float]:
     own = in_kernel(named, estimate, problem.units)
     found = list(LIMITS[named.kind])
-    value, se, limit = _scale(named, own, fit, terms)
+    value, se, limit = _scale(named, own, estimate, fit, terms)
     if limit == "undefined":
         return found[0], found[1]
     begin = fit.x
@@ -232,7 +260,7 @@ def _off_limits(fit: PointFit, terms: Terms) -> np.ndarray:
     return np.append(theta_of(covariances, terms), np.log(fit.sigma))
 
 
-def _scale(named: Named, own: Parameter, fit: PointFit, terms: Terms) -> tuple[float, float, str]:
+def _scale(named: Named, own: Parameter, estimate: Estimate, fit: PointFit, terms: Terms) -> tuple[float, float, str]:
     """The value of a parameter at the maximum-likelihood fit, its standard error, and where it stands in its range."""
     if named.kind == "fixed":
         return float(own.row @ fit.beta), float(np.sqrt(own.row @ fit.vcov @ own.row)), "inside"
@@ -245,8 +273,10 @@ def _scale(named: Named, own: Parameter, fit: PointFit, terms: Terms) -> tuple[f
             return value, np.nan, "undefined"
         if abs(np.tanh(value)) > 1.0 - AT_LIMIT:
             return value, np.nan, "upper" if value > 0 else "lower"
-    se = float(np.sqrt(slope @ fit.x_cov @ slope))
-    return value, min(se, LONGEST_SE) if se > 0 else LONGEST_SE, "inside"
+    curvature = curvature_at(estimate.model, fit, "ml")
+    se = float(np.sqrt(slope @ curvature.covariance @ slope))
+    known = se > 0 and not curvature.moves(slope[None])[0]
+    return value, min(se, LONGEST_SE) if known else LONGEST_SE, "inside"
 
 
 LIMITS = {"fixed": (-np.inf, np.inf), "sigma": (0.0, np.inf), "sd": (0.0, np.inf), "cor": (-1.0, 1.0)}

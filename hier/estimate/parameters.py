@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hier.errors import FitError, did_you_mean
 from hier.estimate.tables import correlated_pairs
+from hier.model.identifiability import parameter_name
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -39,9 +40,8 @@ def named_parameters(model: Model) -> list[Named]:
     effects = design.random_effects
     for k in sorted(range(len(effects)), key=lambda k: -effects[k].n_levels):
         own = effects[k]
-        found += [Named(f"sd_{own.group}[{name}]", "sd", k, i) for i, name in enumerate(own.names)]
-        for i, j in correlated_pairs(own.blocks):
-            found.append(Named(f"cor_{own.group}[{own.names[i]},{own.names[j]}]", "cor", k, i, j))
+        found += [Named(parameter_name(own, i, i), "sd", k, i) for i in range(len(own.names))]
+        found += [Named(parameter_name(own, i, j), "cor", k, i, j) for i, j in correlated_pairs(own.blocks)]
     return [*found, Named("sigma", "sigma")]
 
 

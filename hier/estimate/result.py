@@ -23,6 +23,7 @@ from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.estimate.units import Solved, mode_variances, solve
+from hier.kernel.curvature import Curvature
 from hier.model import Model
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ class TermArrays(NamedTuple):
 class Arrays(NamedTuple):
     """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
 
-    `variance_cov` (m, m) is the asymptotic covariance of the variance parameters in which `vcov_jacobian` (p, p, m)
-    differentiates `vcov`; `search` (m,) are their values, in the kernel's units.
+    `curvature` is that of the objective in the m parameters of the search, in which `vcov_jacobian` (p, p, m)
+    differentiates `vcov`; `search` (m,) are their values, in the kernel's units. `unknown` (p,): fixed effects of which
+    nothing is known, since the likelihood is flat along them.
     """
 
     beta: np.ndarray  # (p,)
     vcov: np.ndarray  # (p, p)
     vcov_jacobian: np.ndarray  # (p, p, m)
-    variance_cov: np.ndarray  # (m, m)
+    curvature: Curvature
     search: np.ndarray  # (m,)
+    unknown: np.ndarray  # (p,)
     terms: tuple[TermArrays, ...]
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hier.kernel.curvature import Curvature
+
 SAME = 1e-8  # degrees of freedom that differ by less are one number
 VANISHING = float(np.sqrt(np.finfo(float).eps))  # of the largest variance: below it a combination is none of its own
 
@@ -41,24 +43,27 @@ NO_TEST = FTest(np.nan, 0, np.nan, 1.0)
 class Satterthwaite:
     """Tests of linear functions of the fixed effects, their variances matched by multiples of chi-squared ones.
 
-    `vcov` (p, p) of the fixed effects; `jacobian` (p, p, m) its derivative in the m variance parameters;
-    `variance_cov` (m, m) their asymptotic covariance.
+    `vcov` (p, p) of the fixed effects; `jacobian` (p, p, m) its derivative in the m variance parameters; `curvature`
+    that of the objective in these.
     """
 
     vcov: np.ndarray = field(repr=False)
     jacobian: np.ndarray = field(repr=False)
-    variance_cov: np.ndarray = field(repr=False)
+    curvature: Curvature = field(repr=False)
 
     def df(self, rows: np.ndarray) -> np.ndarray:
-        """Degrees of freedom of the t-test of each row (k, p): a variance f with gradient g has 2 f^2 / (g' A g).
+        """Degrees of freedom of the t-test of each row (k, p): a variance f with gradient g has 2 f^2 / (g' A g). NaN
+        where the variance depends on what the data do not determine.
 
         Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13), section 2.3.
         """
         variance = np.einsum("ki,ij,kj->k", rows, self.vcov, rows)
         gradient = np.einsum("ki,ijm,kj->km", rows, self.jacobian, rows)
-        spread = np.einsum("km,mn,kn->k", gradient, self.variance_cov, gradient)
+        spread = np.einsum("km,mn,kn->k", gradient, self.curvature.covariance, gradient)
         with np.errstate(divide="ignore"):  # a variance that is known exactly has infinitely many
-            return 2.0 * variance**2 / spread
+            df = 2.0 * variance**2 / spread
+        changes = np.abs(gradient * self.curvature.scale).max(axis=1, initial=0.0) > SAME * variance
+        return np.where(changes & self.curvature.moves(gradient), np.nan, df)
 
     def f_test(self, rows: np.ndarray, values: np.ndarray) -> FTest:
         """The F-test that all rows (k, p) of linear functions, estimated as `values` (k,), are zero.

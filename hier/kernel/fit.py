@@ -24,7 +24,7 @@ from hier.kernel.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.optimise import Evaluate, Optimum, covariance_of, minimise
+from hier.kernel.optimise import Evaluate, Optimum, minimise
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, fetched
 
@@ -37,9 +37,8 @@ class PointFit(NamedTuple):
     `factors` (q, q) relative covariance factors, `sigma`, `value` the objective, `neg2_loglik` -2 log density of the
     response at all of the estimates, `beta` (p,) with covariance `vcov` (p, p),
     `deviations` (q, J) conditional modes.
-    `x` (m,) the variance parameters, `x_cov` (m, m) their asymptotic covariance, and `vcov_jacobian` (p, p, m), for
-    Satterthwaite's degrees of freedom.
-    `gradient` (m,), `steps`, `converged` of the search.
+    `x` (m,) the variance parameters, and `vcov_jacobian` (p, p, m), for Satterthwaite's degrees of freedom.
+    `gradient` (m,), `hessian` (m, m), `steps`, `converged` of the search.
     """
 
     factors: tuple[jax.Array, ...]
@@ -50,9 +49,9 @@ class PointFit(NamedTuple):
     vcov: jax.Array
     deviations: tuple[jax.Array, ...]
     x: jax.Array
-    x_cov: jax.Array
     vcov_jacobian: jax.Array
     gradient: jax.Array
+    hessian: jax.Array
     steps: jax.Array
     converged: jax.Array
 
@@ -76,9 +75,9 @@ def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any,
         vcov=(p, p),
         deviations=tuple((q, J) for q, _, J in own),
         x=(m,),
-        x_cov=(m, m),
         vcov_jacobian=(p, p, m),
         gradient=(m,),
+        hessian=(m, m),
         steps=(),
         converged=(),
     )
@@ -127,9 +126,9 @@ def _at_optimum(
         vcov=vcov,
         deviations=group_deviations(factors, eliminated, cross, beta),
         x=x,
-        x_cov=covariance_of(search.hessian),
         vcov_jacobian=jax.jacfwd(vcov_at)(x),
         gradient=search.gradient,
+        hessian=search.hessian,
         steps=search.steps,
         converged=search.converged,
     )
@@ -180,9 +179,13 @@ def canonical_search(objective: Callable[[jax.Array], jax.Array], search: Optimu
     """
     count = n_theta(terms)
     x = search.x.at[:count].set(canonical(search.x[:count], terms))
-    # theta may have changed direction, and the Hessian's rows with it
+    # theta may have changed direction, and gradient and Hessian with it
     sign = jnp.ones_like(x).at[:count].set(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:count]))
-    return search._replace(x=_settle(objective, x, terms), hessian=search.hessian * sign[:, None] * sign[None, :])
+    return search._replace(
+        x=_settle(objective, x, terms),
+        gradient=search.gradient * sign,
+        hessian=search.hessian * sign[:, None] * sign[None, :],
+    )
 
 
 def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:

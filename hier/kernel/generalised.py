@@ -15,7 +15,7 @@ from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
 from hier.kernel.moments import moments_of_scores
-from hier.kernel.optimise import covariance_of, minimise_with_memory
+from hier.kernel.optimise import minimise_with_memory
 from hier.kernel.precision import float64
 from hier.kernel.profile import Parameter, stacked, values_of
 from hier.kernel.programs import Program
@@ -30,7 +30,7 @@ class RowFit(NamedTuple):
     `conditional_cov` (p, p): covariance of fixed effects that were integrated out, given x; otherwise zero.
     `value`: the objective. `neg2_loglik`: -2 log-likelihood, by the same approximation.
     `deviations` (q, J): conditional modes. `eta` (n,): linear predictor of the mean.
-    `x` (m,) with asymptotic covariance `x_cov` (m, m), `gradient` (m,), `steps`, `converged` of the search.
+    `x` (m,), `gradient` (m,), `hessian` (m, m), `steps`, `converged` of the search.
     """
 
     factors: tuple[Any, ...]
@@ -42,8 +42,8 @@ class RowFit(NamedTuple):
     deviations: tuple[Any, ...]
     eta: Any
     x: Any
-    x_cov: Any
     gradient: Any
+    hessian: Any
     steps: Any
     converged: Any
 
@@ -111,8 +111,8 @@ def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation,
         deviations=model.deviations_of(outer.factors, inner.u),
         eta=eta,
         x=x,
-        x_cov=covariance_of(search.hessian),
         gradient=search.gradient,
+        hessian=search.hessian,
         steps=search.steps,
         converged=search.converged,
     )

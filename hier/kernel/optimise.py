@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
-FLAT = 1e-10  # relative to the largest curvature: a direction with less has none
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
 SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
@@ -68,16 +67,6 @@ def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array) -> 
     predicted = jnp.where(saddle, 0.5 * radius**2 * size[0], predicted)
     length = jnp.linalg.norm(step)
     return _Step(step * jnp.minimum(1.0, radius / jnp.maximum(length, 1e-300)), predicted, length)
-
-
-def covariance_of(hessian: jax.Array) -> jax.Array:
-    """Asymptotic covariance (m, m) of what -2 log density was minimised over, from its Hessian; a flat direction has
-    none. Source: Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.3.
-    """
-    curvature, directions = jnp.linalg.eigh(hessian)
-    size = jnp.abs(curvature)
-    flat = size <= FLAT * jnp.max(size, initial=0.0)
-    return (directions * jnp.where(flat, 0.0, 2.0 / jnp.where(flat, 1.0, curvature))) @ directions.T
 
 
 Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]

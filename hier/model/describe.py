@@ -6,6 +6,7 @@ from hier.design import RandomEffects
 from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, n_variance_parameters
 from hier.model.equations import as_text
+from hier.model.identifiability import sentences
 from hier.model.model import Model
 from hier.text import blocks, shown
 
@@ -30,7 +31,7 @@ def describe_model(model: Model) -> str:
     lines += [
         f"Parameters: {_n_parameters(model)}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
-        *(f"Note: {note}" for note in [*design.notes(), *dialects(model)]),
+        *(f"Note: {note}" for note in [*design.notes(), *sentences(model), *dialects(model)]),
         "Model:",
         *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",

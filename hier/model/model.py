@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hier.kernel.likelihood import Likelihood
     from hier.kernel.structure import Structure
+    from hier.model.identifiability import Undetermined
     from hier.model.priors import Priors
 
 
@@ -158,6 +159,13 @@ class Model:
         from hier.model.problem import structure_of
 
         return structure_of(self._design)
+
+    @functools.cached_property
+    def undetermined(self) -> tuple[Undetermined, ...]:
+        """The sets of variances and correlations that the rows do not tell apart, whatever the response."""
+        from hier.model.identifiability import undetermined
+
+        return undetermined(self)
 
     def latex(self) -> str:
         """The model written out in mathematics, as a LaTeX `aligned` environment."""

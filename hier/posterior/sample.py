@@ -10,6 +10,7 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.progress import progress_bar
 from hier.model import Model
 from hier.model.density import Density
+from hier.model.identifiability import sentences
 from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.dataset import further_variables
 from hier.posterior.devices import use_device
@@ -239,7 +240,7 @@ def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
         settings=Settings(run.chains, run.draws, warmup, run.seed, run.max_tree_depth),
         method=f"{METHODS[run.method]} {drawn.of}",
         priors=dict(model.priors.rows()),
-        notes=(*design.notes(), *drawn.notes),
+        notes=(*design.notes(), *sentences(model), *drawn.notes),
         draws=drawn.draws,
         stats=drawn.trace.stats(),
         observed=design.y,

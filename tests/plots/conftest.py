@@ -15,6 +15,7 @@ import pytest
 
 import hier
 from hier.estimate.result import Arrays, Estimate, TermArrays
+from hier.kernel.curvature import Curvature
 from hier.pooling.least_squares import own_least_squares
 from hier.posterior.groups import groups_of
 from hier.posterior.result import Posterior, Settings
@@ -59,7 +60,8 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
         beta=beta,
         vcov=np.linalg.inv(design.X.T @ design.X),
         vcov_jacobian=np.broadcast_to(0.1 * np.eye(p)[:, :, None], (p, p, 1)),
-        variance_cov=np.eye(1),
+        curvature=Curvature(np.eye(1), np.ones(1), np.zeros((1, 0))),
+        unknown=np.zeros(len(beta), bool),
         search=np.zeros(1),
         terms=tuple(terms),
     )
