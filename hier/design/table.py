@@ -97,10 +97,9 @@ def select(
                 found=", ".join(f"`{name}`: {count} missing" for name, count in missing.items()),
                 expected="complete rows",
             )
-        columns = {name: _labelled(values)[keep] for name, values in columns.items()}
+        # text keeps the labels of rows that are left out: they may be steps between others
+        columns = {name: values[keep] for name, values in columns.items()}
         index = index[keep]
-    if missing:
-        columns |= {name: columns[name].remove_unused_categories() for name in texts}
     # only now, so that whole numbers beside missing ones are still whole numbers
     columns = {
         name: _column(name, values, as_label=name in uses.labels, complete=name not in incomplete or name not in masks)
@@ -135,12 +134,6 @@ def _nearest_column(frame: pd.DataFrame, name: str) -> str | None:
             'data.columns = ["_".join(map(str, names)) for names in data.columns]'
         )
     return did_you_mean(name, [*frame.columns, *(own for own in frame.index.names if own is not None)])
-
-
-def _labelled(values: Any) -> Any:
-    """Text as a categorical, so that the labels of rows that are left out are known; other columns as they stand."""
-    text = isinstance(values, pd.Series) and pd.api.types.infer_dtype(values, skipna=True) == "string"
-    return values.astype("category") if text else values
 
 
 def _missing(values: Any) -> np.ndarray | None:
