@@ -64,10 +64,12 @@ def _by_label(frame: pd.DataFrame, name: str, given: Any) -> Any:
         if all(own in frame.columns for own in value.index.names):
             columns = [frame[own] for own in value.index.names]
             rows = pd.MultiIndex.from_arrays(columns) if len(columns) > 1 else pd.Index(columns[0])
-    if not isinstance(value, pd.Series) or value.index.equals(rows) or len(value) != len(rows):
+    if not isinstance(value, pd.Series) or value.index.equals(rows):
         return value
     if value.index.is_unique and rows.isin(value.index).all():
         return value.reindex(rows)
+    if len(value) != len(rows):
+        return value
     if value.index.is_unique and rows.is_unique:
         raise DataError(
             f"the labels of `{name}` are not those of the table's rows",

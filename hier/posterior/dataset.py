@@ -114,15 +114,6 @@ def coordinate(levels: pd.Index) -> np.ndarray:
 
 
 def _text(value: object) -> str:
-    """Text without the one character that netCDF has no place for; it shows as a replacement character."""
-    return str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def levels_from(values: np.ndarray, dtype: str) -> pd.Index:
-    """The levels that `coordinate` made `values` of, where their `dtype` says how to read the text: booleans, dates
-    and spans of time. Levels of other kinds stay text.
-    """
-    if dtype in ("bool", "boolean"):
-        return pd.Index(values == "True").astype(dtype)
-    read = pd.Index(values)
-    return read.astype(dtype) if dtype.startswith(("datetime64", "timedelta64", "period")) else read
+    """Text with replacement characters for what netCDF has no place for: NUL, and half of a surrogate pair."""
+    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not text.isascii() else text

@@ -10,8 +10,9 @@ import numpy as np
 
 from hier.design import Block
 from hier.errors import JobError
-from hier.posterior.dataset import dataset, dims_of, in_tree, levels_from, sample_coords, stems, variables
+from hier.posterior.dataset import dataset, dims_of, in_tree, sample_coords, stems, variables
 from hier.posterior.groups import Group
+from hier.posterior.levels import levels_of, refuse_unknown, written_if_known
 from hier.posterior.result import Posterior, Settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
     """The ArviZ tree of a posterior; variables and dimensions are named for the model's columns and levels."""
     import xarray as xr
 
-    groups = [(group.name, group.blocks, str(group.levels.dtype)) for group in posterior.groups]
+    groups = [(group.name, group.blocks, written_if_known(group.levels)) for group in posterior.groups]
     attrs = {
         "formula": posterior.formula,
         "family": posterior.family,
@@ -80,15 +81,15 @@ def from_tree(tree: xr.DataTree) -> Posterior:
 
 
 def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
-    """The grouping factors from their names, blocks and kinds of levels, and from what the tree has of them."""
+    """The grouping factors from their names, blocks and levels that are written out, and from what the tree has."""
     draws, constant = tree["posterior"].dataset, tree["constant_data"].dataset
     found = []
-    for (name, blocks, dtype), stem in zip(described, stems([name for name, *_ in described]), strict=True):
+    for (name, blocks, levels), stem in zip(described, stems([name for name, *_ in described]), strict=True):
         by_level, by_coef, _ = dims_of(stem)
         found.append(
             Group(
                 name=str(name),
-                levels=levels_from(draws[by_level].to_numpy(), str(dtype)),
+                levels=levels_of(levels, draws[by_level].to_numpy()),
                 names=tuple(map(str, draws[by_coef].to_numpy())),
                 blocks=tuple(
                     Block(int(size), str(kind), bool(one), *(tuple(map(int, places)) for places in more))
@@ -101,7 +102,12 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
 
 
 def save_tree(posterior: Posterior, path: Path) -> Path:
-    """Write the tree as netCDF 4, under a temporary name first, so that a file of that name is always whole."""
+    """Write the tree as netCDF 4, under a temporary name first, so that a file of that name is always whole.
+
+    Raises JobError for levels that would come back as text and no longer be what they were.
+    """
+    for group in posterior.groups:
+        refuse_unknown(group.name, group.levels)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     posterior.data.to_netcdf(part, engine="h5netcdf")
