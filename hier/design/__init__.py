@@ -2,6 +2,7 @@
 
 from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
+from hier.design.digest import Digest, differences, digest
 from hier.design.files import Reading, reading_of
 from hier.design.groups import Block, RandomEffects
 from hier.design.levels import kind_of
@@ -13,6 +14,7 @@ from hier.design.threads import one_blas_thread
 __all__ = [
     "Block",
     "Design",
+    "Digest",
     "NewData",
     "Outcome",
     "ParameterDesign",
@@ -20,6 +22,8 @@ __all__ = [
     "Reading",
     "build_design",
     "column_of",
+    "differences",
+    "digest",
     "has_column",
     "kind_of",
     "numbers_beside",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hier.design import differences
 from hier.errors import JobError
 from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, render
 from hier.jobs.record import estimate_record, read_json, versions, write_json
@@ -119,7 +120,24 @@ def load_comparison(path: str | Path) -> Comparison:
     except (KeyError, TypeError) as error:
         raise JobError(f"{RECORD} is damaged", where=str(path / RECORD), found=f"no {error}") from error
     model_file = dataclasses.replace(read_model_file(path / "model.toml", folder), method=method)
-    return compare(estimate_of(model_file, build(model_file)), load_posterior(path / "posterior.nc"))
+    posterior = load_posterior(path / "posterior.nc")
+    _refuse_exchanged(posterior, record, path)
+    return compare(estimate_of(model_file, build(model_file)), posterior)
+
+
+def _refuse_exchanged(posterior: Posterior, record: dict[str, Any], path: Path) -> None:
+    """Refuse draws that are not those of the run, as far as its record and theirs say."""
+    ran = {name: record["settings"].get(name) for name in ("chains", "draws", "warmup", "seed")}
+    drawn = {name: getattr(posterior.settings, name) for name in ran}
+    parts = [f"{name} {drawn[name]} instead of {ran[name]}" for name in ran if drawn[name] != ran[name]]
+    parts += differences(posterior.digest, record.get("digest") or {})
+    if parts:
+        raise JobError(
+            f"the draws in {path.name} are not those of its run",
+            where=str(path / "posterior.nc"),
+            found=", ".join(parts[:5]),
+            hint="run it again with --force",
+        )
 
 
 def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]:
@@ -129,6 +147,7 @@ def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]
         "title": model_file.name,
         "formula": str(model_file.whole_formula),
         "family": model_file.family,
+        "digest": comparison.posterior.digest,
         "model_file": None if model_file.path is None else str(model_file.path),
         "data": {
             "name": model_file.data,

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hier.design import Design, build_design, open_data, reading_of
+from hier.design import Design, Digest, build_design, digest, open_data, reading_of
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
 from hier.kernel.precision import float64, kept_programs
@@ -152,6 +152,12 @@ class Model:
         other._given = self._given | dict(priors)
         _ = other.priors
         return other
+
+    @functools.cached_property
+    def digest(self) -> Digest:
+        """What says whether a result is of this model on these data, whatever its priors; made when first asked for."""
+        own = {"the formula": str(self._formula), "the family": self._family.name, "the link": self._link}
+        return own | digest(self._design)
 
     @functools.cached_property
     def structure(self) -> Structure:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import starmap
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design import differences
 from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
-from hier.posterior.dataset import coordinate
-from hier.posterior.groups import Group, covariance_matrices, groups_of, largest_first
+from hier.posterior.groups import Group, covariance_matrices, largest_first
 from hier.text import blocks
 
+MOST_NAMED = 5  # of the parts in which two results differ
 DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
 
@@ -49,6 +50,7 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
 
     Raises ModelError where they are not of the same model on the same data.
     """
+    _refuse_others(estimate, posterior)
     _refuse_different(estimate, posterior)
     shrunk = [_shrinkage_table(estimate, posterior, k) for k in range(len(posterior.groups))]
     tables = [
@@ -75,30 +77,37 @@ def _stacked(tables: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
     return tables[0] if len(tables) == 1 else pd.concat(tables, keys=names).rename_axis(["group", "level", "term"])
 
 
-def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
-    design = estimate.model.design
-    same = (
-        str(estimate.model.formula) == posterior.formula
-        and np.array_equal(design.y, posterior.observed)
-        and all(starmap(_same_group, zip(groups_of(design), posterior.groups, strict=True)))
+def _refuse_others(estimate: Any, posterior: Any) -> None:
+    """Refuse what is not an estimate and a posterior, in this order."""
+    if isinstance(estimate, Estimate) and isinstance(posterior, Posterior):
+        return
+    swapped = isinstance(estimate, Posterior) and isinstance(posterior, Estimate)
+    raise ModelError(
+        "the two results stand in the wrong order" if swapped else "a comparison is of an estimate and a posterior",
+        found=f"{type(estimate).__name__} and {type(posterior).__name__}",
+        expected="what Model.estimate() gives, and what Model.sample() gives",
+        hint="hier.compare(estimate, posterior)"
+        + (
+            "; two estimates are compared by estimate.anova(other)"
+            if isinstance(estimate, Estimate) and isinstance(posterior, Estimate)
+            else ""
+        ),
     )
-    if not same:
+
+
+def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
+    """Refuse results that differ in anything but their priors."""
+    parts = differences(estimate.model.digest, posterior.digest)
+    if parts:
         raise ModelError(
             "the estimate and the posterior are not of the same model on the same data",
-            found=f"`{estimate.model.formula}` on {design.nobs} rows, and "
-            f"`{posterior.formula}` on {len(posterior.observed)} rows",
+            found=f"`{estimate.model.formula}` on {estimate.nobs} rows, and `{posterior.formula}` on "
+            f"{len(posterior.observed)} rows, which differ in "
+            + ", ".join(parts[:MOST_NAMED])
+            + (f" and {len(parts) - MOST_NAMED} more" if len(parts) > MOST_NAMED else ""),
             expected="two results of one model",
             hint="fit both from one Model object",
         )
-
-
-def _same_group(own: Group, other: Group) -> bool:
-    """Whether two grouping factors are one; levels are compared as a file keeps them."""
-    return (
-        own.name == other.name
-        and np.array_equal(own.codes, other.codes)
-        and np.array_equal(coordinate(own.levels), coordinate(other.levels))
-    )
 
 
 def _level_table(estimate: Estimate, posterior: Posterior, group: str, shrunk: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hier.design import Digest
 from hier.estimate.tables import coef_table, correlated_pairs, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
 
@@ -45,7 +46,7 @@ class Posterior:
     variables of `further`, which gives the labels along their last dimension, None for a number: each further parameter
     of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
     `stats`: NUTS's own record of each draw, (C, D). `priors`: in words, by parameter. `method`: how the draws were
-    made, a phrase. `data` is the same as an ArviZ tree.
+    made, a phrase. `digest`: that of the model and its data. `data` is the same as an ArviZ tree.
     """
 
     formula: str
@@ -61,6 +62,7 @@ class Posterior:
     draws: dict[str, np.ndarray] = field(repr=False)
     stats: dict[str, np.ndarray] = field(repr=False)
     observed: np.ndarray = field(repr=False)
+    digest: Digest = field(repr=False)
 
     @cached_property
     def data(self) -> xr.DataTree:

@@ -244,4 +244,5 @@ def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
         draws=drawn.draws,
         stats=drawn.trace.stats(),
         observed=design.y,
+        digest=model.digest,
     )

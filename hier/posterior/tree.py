@@ -32,6 +32,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         "method": posterior.method,
         "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
+        "digest": json.dumps(posterior.digest),
         "response": posterior.response,
         "creation_library": "hier",
         "inference_library": "numpyro",
@@ -77,6 +78,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items()},
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
         observed=observed.to_numpy(),
+        digest=json.loads(attrs["digest"]),
     )
 
 

@@ -109,6 +109,7 @@ def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: 
         draws=values,
         stats={**stats, "diverging": random.uniform(size=shape) < 0.05, "energy": random.normal(size=shape)},
         observed=design.y,
+        digest=model.digest,
     )
 
 

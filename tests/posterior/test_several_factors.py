@@ -134,6 +134,7 @@ def made_up(groups: list[Group], response: str = "y") -> Posterior:
         draws=draws,
         stats={"lp": np.zeros(shape), "diverging": np.zeros(shape, dtype=bool)},
         observed=np.arange(6.0),
+        digest={},
     )
 
 
