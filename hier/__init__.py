@@ -67,6 +67,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The public name, from the room where it lives; kept here after the first look-up."""
+    if name == "plots":  # a room whose pictures are used by its name; importing it hangs it on the package
+        return importlib.import_module("hier.plots")
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = value

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
+from hier.design.owned import owned
 from hier.errors import FitError
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.predict import Random
@@ -55,7 +56,7 @@ class GeneralisedEstimate(Estimate):
         """The points of the quadrature; 1 is Laplace's approximation."""
         return self.further.nagq
 
-    @cached_property
+    @owned
     def family_parameters(self) -> pd.DataFrame:
         """The further parameters of the response's distribution: columns `estimate, std_error`, a row each.
 
@@ -75,7 +76,7 @@ class GeneralisedEstimate(Estimate):
                 rows[own.name] = (float(value[0]), float(se[0] * abs(slope[0])))
         return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float)
 
-    @cached_property
+    @owned
     def cutpoints(self) -> pd.DataFrame:
         """The cutpoints of an ordered response between neighbouring categories: columns `estimate, std_error`, rows
         such as `1|2`; empty for other responses. P(y <= k) = F(cutpoint_k - linear predictor).
@@ -87,7 +88,7 @@ class GeneralisedEstimate(Estimate):
             index=list(self.model.design.cutpoint_names),
         )
 
-    @cached_property
+    @owned
     def varcorr(self) -> pd.DataFrame:
         """Variances and covariances (`vcov`), standard deviations and correlations (`sdcor`) of the deviations, on the
         scale of the linear predictor; a residual row only where the response has one residual standard deviation.
@@ -97,7 +98,7 @@ class GeneralisedEstimate(Estimate):
         groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
         return varcorr_table(groups, self.sigma**2 if "sigma" in self.family_parameters.index else None)
 
-    @cached_property
+    @owned
     def linear_predictor(self) -> pd.Series:
         """The linear predictor of the mean, the deviations at their conditional modes, on the data's index."""
         return pd.Series(self.further.eta, index=self.model.design.index, name="linear predictor")
@@ -137,7 +138,7 @@ class GeneralisedEstimate(Estimate):
             found.append(own.X @ coefficients + (0.0 if own.offset is None else own.offset))
         return found
 
-    @cached_property
+    @owned
     def fitted(self) -> pd.Series:
         """Expected responses, the deviations at their conditional modes, on the data's index: probabilities of a
         bernoulli response, expected shares of successes of a binomial one.
@@ -153,7 +154,7 @@ class GeneralisedEstimate(Estimate):
         others = [np.broadcast_to(own[rows], eta.shape).ravel() for own in self.predictors()[1:]]
         return expected(self, [eta.ravel(), *others]).reshape(eta.shape)
 
-    @cached_property
+    @owned
     def residuals(self) -> pd.Series:
         """Response less fitted value, on the data's index; shares of successes where there are trials."""
         design = self.model.design

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hier.design.owned import owned
 from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
 from hier.estimate.hypothesis import hypothesis
@@ -85,18 +86,18 @@ class Estimate:
     sigma: float
     arrays: Arrays = field(repr=False)
 
-    @cached_property
+    @owned
     def fixef(self) -> pd.Series:
         """Fixed effects, by column."""
         return pd.Series(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
 
-    @cached_property
+    @owned
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects."""
         names = labels(self.model.design.names)
         return pd.DataFrame(self.arrays.vcov, index=names, columns=names)
 
-    @cached_property
+    @owned
     def coefficients(self) -> pd.DataFrame:
         """Fixed effects with standard errors and t-tests on Satterthwaite's degrees of freedom.
 
@@ -110,7 +111,7 @@ class Estimate:
         k = self.n_parameters
         return self.aic + 2.0 * k * (k + 1) / (self.nobs - k - 1) if self.nobs > k + 1 else np.inf
 
-    @cached_property
+    @owned
     def varcorr(self) -> pd.DataFrame:
         """Variances and covariances (`vcov`), standard deviations and correlations (`sdcor`); the last row is the
         residual's.
@@ -121,12 +122,12 @@ class Estimate:
         groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
         return varcorr_table(groups, self.sigma**2)
 
-    @cached_property
+    @owned
     def ranef(self) -> dict[str, pd.DataFrame]:
         """Conditional modes of the group deviations: by grouping factor, levels x columns."""
         return self._by_level([own.deviations for own in self.arrays.terms])
 
-    @cached_property
+    @owned
     def ranef_se(self) -> dict[str, pd.DataFrame]:
         """Conditional standard deviations of the group deviations, given the estimates of the other parameters.
 
@@ -135,12 +136,12 @@ class Estimate:
         """
         return self._by_level([np.sqrt(variances) for variances in mode_variances(self)])
 
-    @cached_property
+    @owned
     def coef(self) -> dict[str, pd.DataFrame]:
         """Each level's own coefficients: the fixed effects plus the level's deviations."""
         return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
 
-    @cached_property
+    @owned
     def fitted(self) -> pd.Series:
         """Fitted values, the deviations at their conditional modes, on the data's index."""
         design, arrays = self.model.design, self.arrays
@@ -149,7 +150,7 @@ class Estimate:
             values = values + np.einsum("ij,ij->i", random.Z, own.deviations[random.codes])
         return pd.Series(values if design.offset is None else values + design.offset, index=design.index, name="fitted")
 
-    @cached_property
+    @owned
     def residuals(self) -> pd.Series:
         """Response less fitted value, on the data's index."""
         return pd.Series(self.model.design.y, index=self.model.design.index, name="residual") - self.fitted

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import differences
+from hier.design.owned import owned
 from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.pooling.least_squares import own_least_squares, shrinkage
@@ -37,9 +38,9 @@ class Comparison:
 
     estimate: Estimate = field(repr=False)
     posterior: Posterior = field(repr=False)
-    table: pd.DataFrame
-    shrinkage: pd.DataFrame = field(repr=False)
-    parameters: pd.DataFrame = field(repr=False)
+    table: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
+    shrinkage: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
+    parameters: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
 
     def __str__(self) -> str:
         return summarise(self)

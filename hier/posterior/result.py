@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Digest
+from hier.design.owned import owned
 from hier.estimate.tables import coef_table, correlated_pairs, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
 
@@ -90,7 +91,7 @@ class Posterior:
         """Posterior mean of the residual standard deviation; 1 where the response has none, as in an estimate."""
         return float(self.draws["sigma"].mean()) if "sigma" in self.draws else 1.0
 
-    @cached_property
+    @owned
     def varcorr(self) -> pd.DataFrame:
         """Posterior means in the layout of an estimate's `varcorr`, the factor with the most levels first: `vcov` of
         variances and covariances, `sdcor` of sds and correlations.
@@ -147,17 +148,17 @@ class Posterior:
         flat = self.draws["cutpoints"].reshape(-1, len(labels)) if labels else np.zeros((2, 0))
         return pd.DataFrame({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
 
-    @cached_property
+    @owned
     def ranef(self) -> dict[str, pd.DataFrame]:
         """Posterior means of the group deviations: by grouping factor, levels x columns."""
         return self._by_level(lambda draws: draws.mean(axis=(0, 1)))
 
-    @cached_property
+    @owned
     def ranef_se(self) -> dict[str, pd.DataFrame]:
         """Posterior standard deviations of the group deviations."""
         return self._by_level(lambda draws: draws.std(axis=(0, 1), ddof=1))
 
-    @cached_property
+    @owned
     def coef(self) -> dict[str, pd.DataFrame]:
         """Posterior means of each level's own coefficients: the fixed effects plus the level's deviations."""
         return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
