@@ -40,6 +40,7 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
     """
     if method is None:
         method = "reml" if model.has_normal_rows else "ml"
+    method = method.lower() if isinstance(method, str) else method  # "REML" is how it is usually written
     if method not in METHODS:
         raise FitError(
             f"there is no method `{method}`",

@@ -8,6 +8,7 @@ import numpy as np
 
 from hier.estimate.summary import (
     align,
+    coefficient,
     correlation_lines,
     groups_line,
     p_value,
@@ -62,13 +63,13 @@ def summarise(estimate: GeneralisedEstimate) -> str:
 
 
 def _two_columns(table: pd.DataFrame) -> list[str]:
-    rows = [[str(name), f"{value:.5f}", significant(se)] for name, value, se in table.itertuples()]
+    rows = [[str(name), coefficient(value), significant(se)] for name, value, se in table.itertuples()]
     return align([["", "Estimate", "Std. Error"], *rows], left=1)
 
 
 def _fixed_effects(table: pd.DataFrame) -> list[str]:
     rows = [
-        [str(name), f"{b:.5f}" if abs(b) < 1e5 else f"{b:.6g}", significant(se), f"{z:.3f}", p_value(p)]
+        [str(name), coefficient(b), significant(se), f"{z:.3f}", p_value(p)]
         for name, b, se, z, p in table[["estimate", "std_error", "statistic", "p_value"]].itertuples()
         if np.isfinite(b)
     ]

@@ -90,10 +90,17 @@ def _correlation(value: float) -> str:
 def fixed_effects_lines(table: pd.DataFrame) -> list[str]:
     """The table of coefficients, with lmerTest's heads."""
     rows = [
-        [str(name), f"{b:.5f}" if abs(b) < 1e5 else f"{b:.6g}", significant(se), f"{df:.2f}", f"{t:.3f}", p_value(p)]
+        [str(name), coefficient(b), significant(se), f"{df:.2f}", f"{t:.3f}", p_value(p)]
         for name, b, se, df, t, p in table.itertuples()
     ]
     return align([["", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"], *rows], left=1)
+
+
+def coefficient(value: float) -> str:
+    """An estimate with five decimals; with significant digits where these would show fewer, or more than there are."""
+    if 0 < abs(value) < 0.1:
+        return significant(value)
+    return f"{value:.5f}" if abs(value) < 1e5 else f"{value:.6g}"
 
 
 def correlation_lines(vcov: pd.DataFrame) -> list[str]:
