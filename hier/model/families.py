@@ -247,6 +247,10 @@ def register_family(family: Family) -> Family:
     return family
 
 
+# what families are called in other programs, where that is not near in spelling
+ELSEWHERE = {"ordinal": "cumulative", "clmm": "cumulative", "polr": "cumulative", "logistic": "bernoulli"}
+
+
 def find_family(name: str | Family, link: str | None = None) -> Family:
     """The family of that name, or the record itself; ModelError for a family or a link that hier does not have."""
     family = name if isinstance(name, Family) else FAMILIES.get(str(name)) or _by_any_name().get(str(name))
@@ -254,7 +258,7 @@ def find_family(name: str | Family, link: str | None = None) -> Family:
         raise ModelError(
             f"there is no family `{name}`",
             expected=", ".join(f"`{each}`" for each in FAMILIES),
-            hint=did_you_mean(str(name), _by_any_name()),
+            hint=did_you_mean(ELSEWHERE.get(str(name).lower(), str(name)), _by_any_name()),
         )
     if link is not None and link not in family.links:
         raise ModelError(

@@ -119,3 +119,8 @@ def test_what_is_no_record() -> None:
         hier.register_family("poisson")  # type: ignore[arg-type]
     with pytest.raises(hier.ModelError, match=r"no link `logt`[\s\S]*mean `logit`"):
         hier.Model("yes ~ 1 + (1 | g)", table(), family="bernoulli", link="logt")
+
+
+def test_a_family_by_its_name_elsewhere_is_named() -> None:
+    with pytest.raises(hier.ModelError, match="did you mean `cumulative`"):
+        find_family("ordinal")
