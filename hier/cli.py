@@ -40,6 +40,13 @@ DATA = Annotated[
 ]
 FAMILY = Annotated[str | None, typer.Option("--family", metavar="FAMILY", help="The response's distribution.")]
 LINK = Annotated[str | None, typer.Option("--link", metavar="LINK", help="The link of its mean.")]
+SEP = Annotated[str | None, typer.Option("--sep", metavar="CHAR", help="The character between fields of the file.")]
+DECIMAL = Annotated[str | None, typer.Option("--decimal", metavar="CHAR", help="The decimal sign of the file.")]
+ENCODING = Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="The encoding of the file.")]
+NA = Annotated[
+    list[str] | None,
+    typer.Option("--na", metavar="TEXT", help="drop or error; or a text for a missing value; can be repeated."),
+]
 METHOD = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="reml, ml or map.")]
 CHAINS = Annotated[int | None, typer.Option("--chains", help="Number of chains.")]
 DRAWS = Annotated[int | None, typer.Option("--draws", help="Draws kept of each chain.")]
@@ -96,7 +103,8 @@ def _model_file(model: str, data: str | None, method: str | None = None, **setti
         raise JobError("a model file names its data itself", where="--data", hint="change `data` in the model file")
     else:
         found = read_model_file(Path(model).expanduser())
-    return with_settings(found, method, **settings)
+    na = settings.pop("na", None)  # one word of hier's, or texts of the file
+    return with_settings(found, method, na=na[0] if na in (["drop"], ["error"]) else na or None, **settings)
 
 
 def _refuse_taken(out: Path, force: bool) -> None:
@@ -121,6 +129,10 @@ def run(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to make.")],
     data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
     family: FAMILY = None,
     link: LINK = None,
     force: FORCE = False,
@@ -142,6 +154,10 @@ def run(
         model,
         data,
         method,
+        sep=sep,
+        decimal=decimal,
+        encoding=encoding,
+        na=na,
         family=family,
         link=link,
         chains=chains,
@@ -156,11 +172,23 @@ def run(
 
 @app.command()
 @refusals_on_stderr
-def estimate(model: MODEL, data: DATA = None, family: FAMILY = None, link: LINK = None, method: METHOD = None) -> None:
+def estimate(
+    model: MODEL,
+    data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
+    family: FAMILY = None,
+    link: LINK = None,
+    method: METHOD = None,
+) -> None:
     """Print the point estimates: REML of a Normal response, otherwise maximum likelihood."""
     from hier.jobs import build, estimate_of
 
-    model_file = _model_file(model, data, method, family=family, link=link)
+    model_file = _model_file(
+        model, data, method, sep=sep, decimal=decimal, encoding=encoding, na=na, family=family, link=link
+    )
     typer.echo(estimate_of(model_file, build(model_file)).summary())
 
 
@@ -170,6 +198,10 @@ def sample(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.nc", help="The netCDF file to write, for ArviZ.")],
     data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
     family: FAMILY = None,
     link: LINK = None,
     force: FORCE = False,
@@ -186,7 +218,19 @@ def sample(
     from hier.jobs import build, sample_of
 
     model_file = _model_file(
-        model, data, family=family, link=link, chains=chains, draws=draws, warmup=warmup, seed=seed, device=device
+        model,
+        data,
+        sep=sep,
+        decimal=decimal,
+        encoding=encoding,
+        na=na,
+        family=family,
+        link=link,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        device=device,
     )
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
@@ -198,6 +242,10 @@ def sample(
 def compare(
     model: MODEL,
     data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
     family: FAMILY = None,
     link: LINK = None,
     method: METHOD = None,
@@ -214,6 +262,10 @@ def compare(
         model,
         data,
         method,
+        sep=sep,
+        decimal=decimal,
+        encoding=encoding,
+        na=na,
         family=family,
         link=link,
         chains=chains,
@@ -233,6 +285,10 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE.html", help="Default: the run's or file's name, here.")
     ] = None,
     data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
     family: FAMILY = None,
     link: LINK = None,
     force: FORCE = False,
@@ -251,6 +307,10 @@ def report(
     from hier.jobs import compare_of, load_comparison, report_of
 
     settings = {
+        "sep": sep,
+        "decimal": decimal,
+        "encoding": encoding,
+        "na": na,
         "family": family,
         "link": link,
         "chains": chains,
@@ -278,6 +338,10 @@ def report(
 def show(
     model: MODEL,
     data: DATA = None,
+    sep: SEP = None,
+    decimal: DECIMAL = None,
+    encoding: ENCODING = None,
+    na: NA = None,
     family: FAMILY = None,
     link: LINK = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
@@ -288,7 +352,8 @@ def show(
     """
     from hier.jobs import build
 
-    built = build(_model_file(model, data, family=family, link=link))
+    options = {"sep": sep, "decimal": decimal, "encoding": encoding, "na": na}
+    built = build(_model_file(model, data, **options, family=family, link=link))
     typer.echo(built.latex() if latex else repr(built))
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from hier.design import differences
 from hier.errors import JobError
-from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, render
+from hier.jobs.keys import READING
+from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, reading_of, render
 from hier.jobs.record import estimate_record, read_json, versions, write_json
 from hier.jobs.runfolder import RECORD, check_run, finish, new_run_folder
 
@@ -117,9 +118,10 @@ def load_comparison(path: str | Path) -> Comparison:
     record = read_json(path / RECORD)
     try:
         folder, method = Path(record["data"]["folder"]), str(record["settings"]["method"])
+        reading = {name: record["data"][name] for name in READING if name in record["data"]}
     except (KeyError, TypeError) as error:
         raise JobError(f"{RECORD} is damaged", where=str(path / RECORD), found=f"no {error}") from error
-    model_file = dataclasses.replace(read_model_file(path / "model.toml", folder), method=method)
+    model_file = dataclasses.replace(read_model_file(path / "model.toml", folder), method=method, **reading)
     posterior = load_posterior(path / "posterior.nc")
     _refuse_exchanged(posterior, record, path)
     return compare(estimate_of(model_file, build(model_file)), posterior)
@@ -154,6 +156,7 @@ def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]
             "folder": str(model_file.folder.resolve()),
             "sha256": None if csv is None else hashlib.sha256(csv.read_bytes()).hexdigest(),
             "rows": len(comparison.posterior.observed),
+            **reading_of(model_file),
         },
         "settings": {
             **dataclasses.asdict(model_file.sampling),

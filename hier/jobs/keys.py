@@ -24,6 +24,16 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _text_or_space(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _na(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("drop", "error")
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
 def _whole(least: int, most: int = 2**31 - 1) -> Key:
     words = f"a whole number, {least} or more" if most == 2**31 - 1 else f"a whole number from {least} to {most}"
     return Key(words, lambda value: type(value) is int and least <= value <= most)
@@ -45,8 +55,12 @@ TOP = {
     "link": Key('text, such as "log"', _text),
     "weights": Key("the name of a column", _text),
     "offset": Key("the name of a column", _text),
-    "na": _choice("drop", "error"),
+    "na": Key('"drop", "error", or a list of the texts that stand for a missing value, such as ["-999"]', _na),
+    "sep": Key('the character between the fields of the data file, such as ";"', _text_or_space),
+    "decimal": _choice(".", ","),
+    "encoding": Key('the encoding of the data file, such as "latin-1"', _text),
 }
+READING = ("na", "sep", "decimal", "encoding")  # of these, how the data file is read
 SAMPLE = {
     "chains": _whole(1),
     "draws": _whole(4),

@@ -3,6 +3,7 @@
 title = "Pig growth"
 formula = "weight ~ week + (week | id)"
 data = "pigs"            # a packaged data set, or the path of a CSV or Parquet file, relative to this file
+sep = ";"                # of a CSV file that is not read right without: also decimal, encoding, and na = ["-999"]
 family = "gaussian"      # and link = "..." where it is not the family's default
 
 [formulas]               # of further parameters of the response's distribution
@@ -21,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from hier.formula import Formula
 from hier.jobs.keys import (
     ESTIMATE,
     FORMULA,
+    READING,
     SAMPLE,
     TABLES,
     TOP,
@@ -80,7 +82,10 @@ class ModelFile:
     link: str | None = None
     weights: str | None = None
     offset: str | None = None
-    na: str = "drop"
+    na: str | Sequence[str] = "drop"
+    sep: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
     formulas: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = Sampling()
@@ -134,10 +139,15 @@ def with_settings(
     link: str | None = None,
     **sampling: Any,
 ) -> ModelFile:
-    """The same formula and data with other settings; None leaves one as it is. Raises JobError for a value that cannot
-    be.
+    """The same formula and data with other settings, those of reading the data among them; None leaves one as it is.
+
+    Raises JobError for a value that cannot be.
     """
-    given = {name: value for name, value in sampling.items() if value is not None}
+    reading = {name: sampling.pop(name) for name in READING if sampling.get(name) is not None}
+    for name, value in reading.items():
+        check_value(name, value, TOP[name], Source(None))
+    model_file = dataclasses.replace(model_file, **reading)
+    given = {name: value for name, value in sampling.items() if value is not None and name not in READING}
     for name, value in given.items():
         check_value(name, value, SAMPLE[name], Source(None))
     if method is not None:
@@ -155,12 +165,16 @@ def data_path(model_file: ModelFile) -> Path | None:
     if model_file.data in list_datasets():
         return None
     path = model_file.folder / model_file.data
-    if not path.is_file():
-        beside = [each.name for each in path.parent.glob("*.csv")] if path.parent.is_dir() else []
+    try:
+        is_file, is_there = path.is_file(), path.parent.is_dir()
+    except (OSError, ValueError):  # no name that a file can have
+        is_file = is_there = False
+    if not is_file:
+        beside = [each.name for each in path.parent.glob("*.csv")] if is_there else []
         raise JobError(
-            f"there is no data set or file `{model_file.data}`",
+            f"there is no data set or file `{model_file.data[:120]}`",
             where=Source(model_file.path, model_file.text or "").where("data"),
-            found=f"no file {path}",
+            found=f"no file {str(path)[:200]}",
             expected="the path of a CSV file, relative to the model file, or one of "
             + ", ".join(f"`{name}`" for name in list_datasets()),
             hint=did_you_mean(model_file.data, [*list_datasets(), *beside]),
@@ -183,8 +197,13 @@ def build(model_file: ModelFile) -> Model:
         priors={name: read_prior(text) for name, text in model_file.priors.items()},
         weights=model_file.weights,
         offset=model_file.offset,
-        na=model_file.na,
+        **reading_of(model_file),
     )
+
+
+def reading_of(model_file: ModelFile) -> dict[str, Any]:
+    """How the data file is read, by option."""
+    return {name: getattr(model_file, name) for name in READING}
 
 
 def render(model_file: ModelFile) -> str:
@@ -198,7 +217,7 @@ def render(model_file: ModelFile) -> str:
         "link": model_file.link,
         "weights": model_file.weights,
         "offset": model_file.offset,
-        "na": model_file.na,
+        **reading_of(model_file),
     }
     settings = dataclasses.asdict(model_file.sampling)
     tables = {
@@ -217,6 +236,8 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 
 def _quoted(value: Any, *, bare: bool = False) -> str:
     """A value, or with `bare` a key, as TOML; JSON's escapes are TOML's, but for the character DEL."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_quoted, value))}]"
     if not isinstance(value, str):
         return str(value)
     if bare and value.isascii() and value.replace("_", "").replace("-", "").isalnum():

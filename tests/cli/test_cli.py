@@ -261,3 +261,18 @@ def test_what_the_operating_system_refuses_is_no_defect(monkeypatch: pytest.Monk
     done = failing(monkeypatch, PermissionError(13, "Permission denied", "p.nc"))
     assert done.exit_code == 2
     assert "Permission denied: 'p.nc'" in done.stderr
+
+
+def test_how_a_data_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.txt"
+    rows = [f"{k},5|{k * k % 7}|{'ab'[k % 2]}" for k in range(8)]
+    path.write_text("\n".join(["y|x|g", *rows, "-999|1|a", ""]), encoding="utf-16-be")
+    options = ["--sep", "|", "--decimal", ",", "--encoding", "utf-16-be"]
+    done = hier("show", "y ~ x + (1 | g)", "--data", path, *options, "--na", "-999")
+    assert done.exit_code == 0, done.output
+    assert "1 of 9 rows dropped for missing values (`y` 1)" in done.stdout
+    refused = hier("show", "y ~ x + (1 | g)", "--data", path, *options, "--na", "-999", "--na", "error")
+    assert refused.exit_code == 2
+    assert "`y`: 1 missing" in refused.output
+    for command in ("run", "estimate", "sample", "compare", "report", "show"):
+        assert all(word in hier(command, "--help").stdout for word in ("--sep", "--decimal", "--encoding", "--na"))

@@ -205,3 +205,42 @@ def test_the_method_goes_with_the_family_unless_the_file_says_one(tmp_path: Path
     pigs = from_formula("weight ~ week + (week | id)", "pigs")
     assert estimate_of(pigs, build(pigs)).method == "reml"
     assert "method" not in render(pigs)
+
+
+EUROPEAN = "y;x;g\n" + "".join(f"{k},5;{k * k % 7};{'ab'[k % 2]}\n" for k in range(8)) + "-999;1;a\n"
+
+
+def test_how_the_data_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "d.txt").write_bytes(EUROPEAN.encode("utf-16-le"))
+    top = 'formula = "y ~ x + (1 | g)"\ndata = "d.txt"\nsep = ";"\ndecimal = ","\nencoding = "utf-16-le"\n'
+    first = read_model_file(written(tmp_path, top + 'na = ["-999"]\n'))
+    for found in (first, read_model_file(written(tmp_path, render(first)))):
+        design = build(found).design
+        assert design.y.tolist() == [k + 0.5 for k in range(8)]
+        assert design.missing == {"y": 1}
+    plain = read_model_file(written(tmp_path, top.partition("sep")[0]))
+    told = with_settings(plain, sep=";", decimal=",", encoding="utf-16-le", na=["-999", "error"])
+    with pytest.raises(HierError, match="`y`: 1 missing"):
+        build(told)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('decimal = ";"', '".", ","'),
+        ('na = "-999"', "list of the texts"),
+        ("na = [-999]", "list of the texts"),
+        ('sep = ""', "the character between the fields"),
+    ],
+)
+def test_how_no_data_file_can_be_read(line: str, said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f'formula = "y ~ 1 + (1 | g)"\ndata = "d.csv"\n{line}\n')
+    with pytest.raises(JobError, match="line 3") as caught:
+        read_model_file(path)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "y,x,g\n1,2,a\n"])
+def test_what_is_no_data_file(name: str) -> None:
+    with pytest.raises(JobError, match="no data set or file"):
+        build(from_formula("y ~ x + (1 | g)", name))
