@@ -41,15 +41,22 @@ def _qr(block: np.ndarray) -> np.ndarray:
     return np.triu(packed[: min(n, k)])
 
 
-def independent_columns(R: np.ndarray) -> np.ndarray:
-    """Mask of the columns kept when, from left to right, each that the earlier ones determine is dropped; `R` is their
-    triangular factor.
+def column_lengths(columns: np.ndarray) -> np.ndarray:
+    """The length of each column, whatever their units: those of numbers whose squares are no numbers too."""
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    scale = np.where(size > 0.0, size, 1.0)
+    return size * np.sqrt(np.sum((columns / scale) ** 2, axis=0))
+
+
+def independent_columns(R: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Mask of the columns kept when, from left to right, each that the earlier ones determine but for a `tolerance` of
+    its length is dropped; `R` is their triangular factor.
 
     Source: R's `qr` (LINPACK dqrdc2, limited pivoting, tol = 1e-7), which lme4 applies to the fixed effects.
     """
-    lengths = np.sqrt(np.sum(R * R, axis=0))
+    lengths = column_lengths(R)
     diagonal = np.abs(R.diagonal())
-    if len(diagonal) == len(lengths) and (diagonal >= TOLERANCE * lengths).all() and lengths.all():
+    if len(diagonal) == len(lengths) and (diagonal >= tolerance * lengths).all() and lengths.all():
         return np.ones(len(lengths), bool)
     rest = R / np.where(lengths > 0, lengths, 1.0)
     kept = lengths > 0
@@ -57,7 +64,7 @@ def independent_columns(R: np.ndarray) -> np.ndarray:
         where = np.flatnonzero(kept)
         own = rest if kept.all() else np.linalg.qr(rest[:, where], mode="r")
         diagonal = np.abs(np.diag(own)) if len(where) else np.ones(0)
-        dependent = np.flatnonzero(diagonal < TOLERANCE)
+        dependent = np.flatnonzero(diagonal < tolerance)
         # more columns than rows: those beyond the rows have no diagonal entry at all
         if len(dependent) == 0 and len(diagonal) == len(where):
             return kept
@@ -68,4 +75,7 @@ def dependence(R: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """The columns that were not kept as combinations (p, d) of those that were, from their triangular factor."""
     if kept.all():
         return np.zeros((len(kept), 0))
-    return np.linalg.lstsq(R[:, kept], R[:, ~kept], rcond=None)[0]
+    lengths = column_lengths(R)
+    lengths[lengths == 0.0] = 1.0
+    own = np.linalg.lstsq(R[:, kept] / lengths[kept], R[:, ~kept] / lengths[~kept], rcond=None)[0]
+    return own * lengths[~kept] / lengths[kept, None]

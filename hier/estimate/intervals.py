@@ -15,12 +15,13 @@ from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, check_level, normal_quantile
 from hier.estimate.unknown import curvature_at
+from hier.estimate.units import relative_factors
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
 from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
 from hier.kernel.moments import start_of
 from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
-from hier.kernel.units import ColumnUnits, Units
+from hier.kernel.units import ColumnUnits, Units, direction
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 KINDS = {"fixed": profile.FIXED, "sigma": profile.LOG_SIGMA, "sd": profile.LOG_SD, "cor": profile.ATANH_COR}
 AT_LIMIT = 1e-7  # of a correlation's distance from -1 or 1
+NOTHING = 1e-10  # of a factor: a combination with less does not vary
 NUDGE = 0.05  # a relative standard deviation, where columns have root mean square 1
 LONGEST_STEP = 1.0  # on the logarithm of a standard deviation and Fisher's z
 LONGEST_SE = 1.0  # on these scales: near a limit the curvature may say nothing
@@ -67,7 +69,7 @@ def in_kernel(own: Named, estimate: Estimate, units: Units) -> Parameter:
     """A parameter for the kernel, in its units."""
     sizes = [columns.size for columns in units.random]
     if own.kind == "fixed":
-        return profile.fixed_parameter(units.basis[own.i], sizes)
+        return profile.fixed_parameter(direction(units.basis[own.i])[0], sizes)
     at = estimate.model.structure.order.index(own.group)
     return variance_parameter(own, len(units.centre), units.random, at)
 
@@ -83,7 +85,7 @@ def variance_parameter(own: Named, p: int, units: Sequence[ColumnUnits], at: int
 def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any]:
     """The way from a parameter's value in the kernel to the user's parameter."""
     if own.kind == "fixed":
-        return lambda value: units.centre[own.i] + value
+        return lambda value: units.centre[own.i] + direction(units.basis[own.i])[1] * value
     if own.kind == "cor":
         return np.tanh
     scale = units.y
@@ -169,9 +171,27 @@ def _at_limit(own: Named, estimate: Estimate) -> bool:
     """Whether a standard deviation is estimated as zero, or a correlation as -1 or 1 or not at all."""
     (value,) = estimates_of(estimate, [own])
     if own.kind == "sd":
-        own_units = estimate.solved.units.random[estimate.model.structure.order.index(own.group)]
-        return bool(value < BOUNDARY * estimate.sigma * own_units.direction(own.i)[1])
-    return own.kind == "cor" and not abs(value) < 1.0 - AT_LIMIT
+        columns = estimate.solved.units.random[estimate.model.structure.order.index(own.group)]
+        return bool(value < BOUNDARY * estimate.sigma * columns.direction(own.i)[1])
+    if own.kind == "cor":
+        at, units = estimate.model.structure.order.index(own.group), estimate.solved.units
+        of = np.stack([units.random[at].direction(k)[0] for k in (own.i, own.j)])
+        return _is_limit(of, relative_factors(estimate, units)[at])
+    return False
+
+
+def _is_limit(of: np.ndarray, factor: np.ndarray) -> bool:
+    """Whether the correlation of two combinations `of` (2, q) of the kernel's deviations with this factor is at its
+    limit, or not known: whether that of two is which combine the same columns, but share none.
+
+    Far from the origin of a covariate intercept and slope have a correlation near a limit and may yet be anything.
+    """
+    shared, _ = np.linalg.qr(of[::-1].T)
+    halves = shared.T @ factor
+    lengths = np.linalg.norm(halves, axis=1)
+    if (lengths <= NOTHING * np.linalg.norm(factor)).any():
+        return True
+    return not abs(halves[0] @ halves[1]) < (1.0 - AT_LIMIT) * lengths.prod()
 
 
 def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
@@ -271,12 +291,19 @@ def _scale(named: Named, own: Parameter, estimate: Estimate, fit: PointFit, term
     if named.kind == "cor":
         if np.isnan(value):
             return value, np.nan, "undefined"
-        if abs(np.tanh(value)) > 1.0 - AT_LIMIT:
+        if _is_limit(*_of_factor(own, fit.factors)):
             return value, np.nan, "upper" if value > 0 else "lower"
     curvature = curvature_at(estimate.model, fit, "ml")
     se = float(np.sqrt(slope @ curvature.covariance @ slope))
     known = se > 0 and not curvature.moves(slope[None])[0]
     return value, min(se, LONGEST_SE) if known else LONGEST_SE, "inside"
+
+
+def _of_factor(own: Parameter, factors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of the one factor that a parameter is of, and the factor."""
+    ends = np.cumsum([0, *(len(factor) for factor in factors)])
+    (at,) = {int(np.searchsorted(ends, k, "right")) - 1 for k in np.flatnonzero(own.of.any(axis=0))}
+    return own.of[:, ends[at] : ends[at + 1]], factors[at]
 
 
 LIMITS = {"fixed": (-np.inf, np.inf), "sigma": (0.0, np.inf), "sd": (0.0, np.inf), "cor": (-1.0, 1.0)}

@@ -41,6 +41,12 @@ def sd_columns(blocks: Blocks) -> list[tuple[int, int]]:
     return found
 
 
+def unstructured_columns(blocks: Blocks) -> tuple[tuple[int, int], ...]:
+    """Half-open column ranges of the blocks of several columns whose covariance may be any."""
+    both = zip(blocks, columns_of(blocks), strict=True)
+    return tuple(columns for block, columns in both if block == Block(block.size) and block.size > 1)
+
+
 def correlation_of(block: Block) -> Correlation | None:
     """How the columns of a block are correlated; None where they are not."""
     return STRUCTURES[block.structure].correlation if block.size > 1 else None

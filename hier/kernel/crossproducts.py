@@ -14,12 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
+from hier.design.rank import column_lengths, independent_columns, triangular_factor
 from hier.errors import DataError
 from hier.kernel.coupling import Coupling, couple
 from hier.kernel.ladder import dense_ladder, ladder
 from hier.kernel.structure import Structure
 from hier.kernel.units import ColumnUnits, Units
 
+LEAST_OWN = 1e-12  # of a random-effects column's length: what less is left of it by the others is rounding
+SMALLEST_SQUARE = 1e-280  # below it a square has lost digits
 EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
 ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where there are more groups than that
 
@@ -27,13 +30,15 @@ ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where t
 class Term(NamedTuple):
     """The random effects of one grouping factor as arrays: `Z` (n, q), `codes` (n,) in [0, J), and J.
 
-    `together`: half-open ranges of columns that have one unit, because they share a standard deviation.
+    Half-open ranges of columns: `together` have one unit, because they share a standard deviation; `unstructured` may
+    be replaced by any other basis of them, because their covariance may be any.
     """
 
     Z: np.ndarray
     codes: np.ndarray
     n_levels: int
     together: tuple[tuple[int, int], ...] = ()
+    unstructured: tuple[tuple[int, int], ...] = ()
 
 
 class Level(NamedTuple):
@@ -136,7 +141,7 @@ def cross_products(
     """
     n, p = X.shape
     terms = [terms[k] for k in structure.order]
-    basis = _basis(R, n, terms, weights)
+    basis = _basis(X, R, terms, weights)
     chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
     step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
 
@@ -166,16 +171,16 @@ def cross_products(
     return cross, _units(basis)
 
 
-def _basis(R: np.ndarray, n: int, terms: Sequence[Term], weights: np.ndarray | None) -> Basis:
-    p = R.shape[1] - 1
-    if abs(R[p, p]) <= EXACT_FIT * np.sqrt(R[:, p] @ R[:, p]):
+def _basis(X: np.ndarray, R: np.ndarray, terms: Sequence[Term], weights: np.ndarray | None) -> Basis:
+    n, p = X.shape
+    if abs(R[p, p]) <= EXACT_FIT * column_lengths(R[:, p:])[0]:
         raise DataError(
             "the fixed effects fit the response exactly, so nothing is left to vary",
             found=f"residuals of {abs(R[p, p]) / np.sqrt(n):.1g} in {n} rows",
             expected="a response with variation of its own",
             hint="check that the response is not computed from the other columns",
         )
-    return Basis(orthogonal_basis(R, n), tuple(column_units(term, n, weights) for term in terms))
+    return Basis(orthogonal_basis(R, n), tuple(column_units(term, X, R[:p, :p], weights) for term in terms))
 
 
 def orthogonal_basis(R: np.ndarray, n: int) -> np.ndarray:
@@ -188,19 +193,65 @@ def orthogonal_basis(R: np.ndarray, n: int) -> np.ndarray:
     return inverse * (np.sqrt(n) * np.sign(R.diagonal()))
 
 
-def column_units(term: Term, n: int, weights: np.ndarray | None = None) -> ColumnUnits:
-    """The basis in which the kernel takes a factor's columns, the n rows weighted."""
-    scale = _column_scales(term, n, weights)
-    return ColumnUnits(np.diag(1.0 / scale), np.diag(scale))
+def column_units(term: Term, X: np.ndarray, R: np.ndarray, weights: np.ndarray | None = None) -> ColumnUnits:
+    """The basis in which the kernel takes a factor's columns, the rows weighted: unstructured ones orthogonal, as far
+    as the others do not determine them, and all with mean square 1.
+
+    `R`: the triangular factor of `X` (n, p), which need not be computed anew where the columns are some of these.
+    """
+    to_user, to_kernel = _scaled(term, weights)
+    for start, stop in term.unstructured:
+        Z = term.Z[:, start:stop]
+        place = _place_in(Z, X)
+        own = triangular_factor(Z, weights=weights) if place is None else triangular_factor(R[:, place])
+        to_user[start:stop, start:stop], to_kernel[start:stop, start:stop] = orthogonal_columns(own, len(Z))
+    return ColumnUnits(to_user, to_kernel)
 
 
-def _column_scales(term: Term, n: int, weights: np.ndarray | None) -> np.ndarray:
-    """The root mean square of each column (q,), over all of those that have one unit; 1 for a column of zeros."""
-    scale = np.sqrt([np.dot(z, z if weights is None else z * weights) / n for z in term.Z.T])
+def orthogonal_columns(R: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The basis of n rows of columns with the triangular factor `R`, and its inverse; a column that those before it
+    determine is only scaled.
+    """
+    kept = independent_columns(R, LEAST_OWN)
+    lengths = column_lengths(R)
+    to_kernel = np.diag(np.where(lengths > 0.0, lengths / np.sqrt(n), 1.0))
+    own = R if kept.all() else triangular_factor(R[:, kept])
+    own = own[: own.shape[1]]
+    to_kernel[np.ix_(kept, kept)] = own * (np.sign(own.diagonal()) / np.sqrt(n))[:, None]
+    inverse, _ = dtrtri(to_kernel)
+    return inverse, to_kernel
+
+
+def _place_in(Z: np.ndarray, X: np.ndarray) -> slice | None:
+    """Where the columns stand in X, if they are a view of some of its columns."""
+    if Z.strides != X.strides or Z.shape[0] != X.shape[0]:
+        return None
+    offset = Z.__array_interface__["data"][0] - X.__array_interface__["data"][0]
+    first, rest = divmod(offset, X.strides[1])
+    return slice(first, first + Z.shape[1]) if rest == 0 and 0 <= first <= X.shape[1] - Z.shape[1] else None
+
+
+def _scaled(term: Term, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The diagonal bases of the root mean square of each column, over all of those that have one unit; 1 for a column
+    of zeros; those of unstructured columns are left at 1.
+    """
+    scale = np.ones(term.Z.shape[1])
+    free = [k for start, stop in term.unstructured for k in range(start, stop)]
+    for k in np.delete(np.arange(len(scale)), free):
+        scale[k] = root_mean_square(term.Z[:, k], weights)
     for start, stop in term.together:
-        scale[start:stop] = np.sqrt(np.mean(scale[start:stop] ** 2))
+        scale[start:stop] = root_mean_square(scale[start:stop])
     scale[scale == 0.0] = 1.0
-    return scale
+    return np.diag(1.0 / scale), np.diag(scale)
+
+
+def root_mean_square(z: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The root of the (weighted) mean square of a column (n,), whatever its unit."""
+    square = np.dot(z, z if weights is None else z * weights) / len(z)
+    if SMALLEST_SQUARE < square < np.inf:
+        return float(np.sqrt(square))
+    size = float(np.abs(z).max(initial=0.0))
+    return size * root_mean_square(z / size, weights) if size > 0.0 else 0.0
 
 
 def _units(basis: Basis) -> Units:

@@ -35,6 +35,7 @@ from hier.kernel.programs import Program
 FIXED, LOG_SIGMA, LOG_SD, ATANH_COR = range(4)
 MAX_STEPS = 60
 CLOSE = 1e-9  # of the signed root of the deviance
+CLOSED = 1e-13  # of a value and its standard error: bounds this close leave nothing between them
 ROUNDING = 1e-13  # of the deviance, relative to -2 log likelihood
 FAR = 9.0  # a standard deviation exp(-9) of the residual's, or a correlation of tanh(9), is as good as at its limit
 STIFFNESS = 10.0  # of the penalty, relative to the profile's own curvature at the estimate
@@ -244,7 +245,7 @@ def _bound(own: Parameter, search: Search, cross: CrossProducts, *, terms: Terms
 
     def goes_on(point: _Point) -> jax.Array:
         there = jnp.abs(point.root - search.root) < CLOSE + ROUNDING * jnp.abs(search.lowest)
-        closed = point.high - point.low < 1e-13 * (1.0 + jnp.abs(point.high))
+        closed = point.high - point.low < CLOSED * (search.se + jnp.abs(point.high))
         return ~(there | closed | point.flat) & (point.steps < MAX_STEPS) & ~jnp.isnan(point.root)
 
     begin = _Point(

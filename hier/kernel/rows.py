@@ -246,9 +246,10 @@ def rows_of(
     `parameters`: the columns of the mean, and of each further parameter. `terms`: the random effects of the mean, in
     the model's order.
     """
-    bases = [orthogonal_basis(triangular_factor(own.X), len(y)) for own in parameters]
+    triangles = [triangular_factor(own.X) for own in parameters]
+    bases = [orthogonal_basis(triangle, len(y)) for triangle in triangles]
     ordered = [terms[k] for k in structure.order]
-    random = [column_units(term, len(y)) for term in ordered]
+    random = [column_units(term, parameters[0].X, triangles[0]) for term in ordered]
     columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
     rows = Rows(
         y=y,

@@ -49,10 +49,7 @@ class ColumnUnits(NamedTuple):
         """The combination (q,) of the kernel's deviations, of length 1, that the user's deviations of column i are a
         multiple of, and the multiple.
         """
-        row = self.to_user[i]
-        length = np.abs(row).max()
-        length = float(length * np.linalg.norm(row / length))
-        return row / length, length
+        return direction(self.to_user[i])
 
     def factor(self, own: Any, scale: Any = 1.0) -> Any:
         """A factor (..., q, q) of the covariance of the user's deviations, from the kernel's factor relative to
@@ -73,6 +70,13 @@ class Units(NamedTuple):
     random: tuple[ColumnUnits, ...]  # one a factor, in the kernel's order
     y: np.ndarray  # ()           sigma is y times that in the kernel's units
     log_det_basis: np.ndarray  # () log of the determinant of `basis`
+
+
+def direction(row: np.ndarray) -> tuple[np.ndarray, float]:
+    """A row (q,) as one of length 1 and its length, whatever its unit."""
+    size = np.abs(row).max()
+    length = float(size * np.linalg.norm(row / size))
+    return row / length, length
 
 
 def product(left: Any, right: Any) -> Any:

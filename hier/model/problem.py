@@ -8,7 +8,7 @@ import numpy as np
 
 from hier.design import Design, one_blas_thread
 from hier.design.rank import triangular_factor
-from hier.kernel.covariance import Terms, sd_columns
+from hier.kernel.covariance import Terms, sd_columns, unstructured_columns
 from hier.kernel.crossproducts import CrossProducts, Term, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
 from hier.kernel.moments import Moments, moments
@@ -110,7 +110,8 @@ def term_arrays(design: Design) -> list[Term]:
     terms = []
     for random in design.random_effects:
         together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
-        terms.append(Term(random.Z, random.codes, random.n_levels, together))
+        unstructured = unstructured_columns(random.blocks)
+        terms.append(Term(random.Z, random.codes, random.n_levels, together, unstructured))
     return terms
 
 
