@@ -58,6 +58,8 @@ class Likelihood:
             return self(x, (fixed.i, value) if fixed is not None and fixed.kind == "fixed" else None)
 
         found = optimize.minimize(objective, np.array(start)[free], method="BFGS", options={"gtol": 1e-6})
+        if np.abs(found.x).max() > 5.0:  # on the way to a limit the slope is too small before the fall has ended
+            found = optimize.minimize(objective, found.x, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
         return found.fun
 
 

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from hier.design import Block
 from hier.design.rank import triangular_factor
-from hier.kernel.covariance import Terms, n_columns, n_variance_parameters, relative_factors
+from hier.kernel.covariance import (
+    Terms,
+    n_columns,
+    n_variance_parameters,
+    relative_factors,
+    unstructured_columns,
+)
 from hier.kernel.crossproducts import Term, cross_products
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.expansion import evaluator
@@ -81,7 +87,12 @@ def data(seed: int, blocks: Terms, arrangement: str = "one", *, p: int = 3, weig
     X = np.column_stack([np.ones(n), 50.0 + 10.0 * rng.normal(size=(n, p - 1))])[:, :p]
     slopes = 3.0 * rng.normal(size=(n, 3))
     terms = [
-        Term(np.column_stack([np.ones(n), slopes])[:, : n_columns(own)], c, int(c.max()) + 1)
+        Term(
+            np.column_stack([np.ones(n), 20.0 + slopes])[:, : n_columns(own)],
+            c,
+            int(c.max()) + 1,
+            unstructured=unstructured_columns(own),
+        )
         for own, c in zip(blocks, codes, strict=True)
     ]
     structure = choose_structure(codes, [t.n_levels for t in terms], [t.Z.shape[1] for t in terms])
