@@ -14,8 +14,8 @@ from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, check_level, normal_quantile
-from hier.estimate.unknown import curvature_at
 from hier.estimate.units import relative_factors
+from hier.estimate.unknown import curvature_at
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
 from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
