@@ -18,9 +18,10 @@ from hier.design.files import AS_IT_IS, Reading
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.opening import as_used, open_data
 from hier.design.parameters import ParameterDesign, parameter_designs
-from hier.design.rank import dependence, independent_columns, triangular_factor
+from hier.design.rank import Determined, determined, triangular_factor
 from hier.design.response import Outcome, read_response
 from hier.design.table import Table, in_use, select
+from hier.design.variables import Variables, variables_of
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
 from hier.formula.tokens import Span
@@ -39,10 +40,9 @@ class Design:
     1, ... stand for, of an ordered response and of one with two labels; otherwise None. An ordered response has no
     column `Intercept`: its cutpoints stand for it. `parameters`: the columns of each further parameter of the
     response's distribution. `outcome`: what the family asked for. `rows_read`, `missing` (by column) and
-    `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; of those, the ones
-    that are in X are True in `kept`. `offset_given`: what stood beside the formula as the offset, a column's name or
-    numbers, or None. `aliases` (p, d): the d columns that are not in X as combinations of those that are. `variables`:
-    of each variable of the fixed effects the mean, or a factor's levels; `(offset)` is the one beside the formula.
+    `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; `determined` says
+    which of them are in X, and what the data determine of the others. `offset_given`: what stood beside the formula as
+    the offset, a column's name or numbers, or None. `variables`: what the values of the fixed effects' variables are.
     `reading`: how files of text are read; `reading_notes`: what there was to say of the data, a sentence each.
     """
 
@@ -64,10 +64,9 @@ class Design:
     missing: dict[str, int]
     unused_levels: dict[str, int]
     fixed: Encoder
-    kept: np.ndarray
+    determined: Determined
     offset_given: Any
-    aliases: np.ndarray
-    variables: dict[str, float | pd.Index]
+    variables: Variables
     response_notes: tuple[str, ...] = ()
     reading: Reading = AS_IT_IS
     reading_notes: tuple[str, ...] = ()
@@ -76,6 +75,11 @@ class Design:
     def dropped_columns(self) -> tuple[str, ...]:
         """Fixed-effects columns that are not in X because the others determine them."""
         return tuple(name for name, keep in zip(self.fixed.names, self.kept, strict=True) if not keep)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Which of the columns of the fixed effects are in X (P,)."""
+        return self.determined.kept
 
     @property
     def nobs(self) -> int:
@@ -147,11 +151,13 @@ class Design:
 class NewData:
     """Another table's columns, coded as those of the fit, row for row with `index`.
 
-    `X` (n, p) with the fit's columns; `offset` (n,) or None; `random_effects`, one a grouping factor, with `codes` -1
-    for a level that the fit has not seen and -2 for a missing one; `parameters` as in the design.
+    `X` (n, p) with the fit's columns; `estimable` (n,): whether the data of the fit determine the fixed part there;
+    `offset` (n,) or None; `random_effects`, one a grouping factor, with `codes` -1 for a level that the fit has not
+    seen and -2 for a missing one; `parameters` as in the design.
     """
 
     X: np.ndarray
+    estimable: np.ndarray
     offset: np.ndarray | None
     random_effects: tuple[RandomEffects, ...]
     parameters: tuple[ParameterDesign, ...]
@@ -167,6 +173,7 @@ def new_data(design: Design, data: Any) -> NewData:
     X = design.fixed.columns(table)
     return NewData(
         X=X if design.kept.all() else X[:, design.kept],
+        estimable=design.determined.estimable(X),
         offset=_offset(design.fixed, table),
         random_effects=tuple(random.of(table) for random in design.random_effects),
         parameters=tuple(parameter.of(table) for parameter in design.parameters),
@@ -205,11 +212,11 @@ def build_design(
     within = _offset(fixed, table)
     y = response.y if within is None else response.y - within
     R = triangular_factor(X, y)
-    kept = independent_columns(R[:, :-1])
-    aliases = dependence(R[:, :-1], kept)
+    known = determined(R[:, :-1], [width for _, width in fixed.runs()], table.nobs)
     if outcome.has_cutpoints:
         fixed = fixed.with_part(replace(part, intercept=False), fixed.codings, fixed.full)
-        X, R, kept, aliases = X[:, 1:], R[:, 1:], kept[1:], aliases[1:]
+        X, R, known = X[:, 1:], R[:, 1:], known.without_intercept()
+    kept = known.kept
     _refuse_too_few_rows(table.nobs, int(kept.sum()))
     X = X if kept.all() else X[:, kept]
     if row_weights is not None:
@@ -235,24 +242,13 @@ def build_design(
         missing=table.missing,
         unused_levels=_unused_levels(table),
         fixed=fixed,
-        kept=kept,
+        determined=known,
         offset_given=offset,
-        aliases=aliases,
-        variables=_summaries(formula, table),
+        variables=variables_of(formula.fixed, fixed, table),
         response_notes=response.notes,
         reading=reading,
         reading_notes=(*said, *table.notes),
     )
-
-
-def _summaries(formula: ParsedFormula, table: Table) -> dict[str, float | pd.Index]:
-    """The mean, or the levels in use, of each variable of the fixed effects."""
-    names = [*formula.fixed.variables, *(name for name in ("(offset)",) if name in table.columns)]
-    found = {name: table.columns[name] for name in names}
-    return {
-        name: in_use(values)[1] if isinstance(values, pd.Categorical) else float(values.mean())
-        for name, values in found.items()
-    }
 
 
 def uses_of(formula: ParsedFormula, *beside: Any) -> Uses:

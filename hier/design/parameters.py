@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hier.design.encode import Encoder, encode
-from hier.design.rank import independent_columns, triangular_factor
+from hier.design.rank import Determined, determined, triangular_factor
 from hier.design.response import Outcome
 from hier.design.table import Table
 from hier.errors import FormulaError, did_you_mean
@@ -16,6 +16,7 @@ from hier.formula import LinearPart, ParsedFormula
 
 # how the one column of a parameter without a formula is made
 CONSTANT = Encoder(LinearPart(True, (), (0, 0)), {}, frozenset(), ("Intercept",), (), "")
+OF_CONSTANT = Determined(np.ones(1, bool), np.zeros((1, 0)), np.zeros(0), np.zeros(0), np.ones(1))
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,25 @@ class ParameterDesign:
     has_formula: bool
     offset: np.ndarray | None
     encoder: Encoder
-    kept: np.ndarray
+    determined: Determined
 
     @property
     def dropped_columns(self) -> tuple[str, ...]:
-        return tuple(name for name, keep in zip(self.encoder.names, self.kept, strict=True) if not keep)
+        return tuple(name for name, keep in zip(self.encoder.names, self.determined.kept, strict=True) if not keep)
 
     def keys(self) -> tuple[str, ...]:
         """Names of the coefficients as they are reported: `sigma` alone, or `sigma_Intercept`, `sigma_x`."""
         return tuple(f"{self.name}_{column}" for column in self.names) if self.has_formula else (self.name,)
 
     def of(self, table: Table) -> ParameterDesign:
-        """The same parameter in the rows of another table, without the offset of weights."""
-        X = _ones(table.nobs) if not self.has_formula else self.encoder.columns(table)[:, self.kept]
-        return replace(self, X=X, offset=None)
+        """The same parameter in the rows of another table, without the offset of weights; NaN in rows where the data of
+        the fit do not determine its predictor.
+        """
+        if not self.has_formula:
+            return replace(self, X=_ones(table.nobs), offset=None)
+        X = self.encoder.columns(table)
+        known = self.determined.estimable(X)[:, None]
+        return replace(self, X=np.where(known, X[:, self.determined.kept], np.nan), offset=None)
 
 
 def parameter_designs(
@@ -76,11 +82,11 @@ def _parameter(
     name: str, part: LinearPart | None, formula: ParsedFormula, table: Table, offset: np.ndarray | None
 ) -> ParameterDesign:
     if part is None:
-        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, CONSTANT, np.ones(1, bool))
+        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, CONSTANT, OF_CONSTANT)
     X, encoder = encode(part, table, formula.text)
-    kept = independent_columns(triangular_factor(X))
-    names = tuple(column for column, keep in zip(encoder.names, kept, strict=True) if keep)
-    return ParameterDesign(name, X[:, kept], names, True, offset, encoder, kept)
+    known = determined(triangular_factor(X), [width for _, width in encoder.runs()], table.nobs)
+    names = tuple(column for column, keep in zip(encoder.names, known.kept, strict=True) if keep)
+    return ParameterDesign(name, X[:, known.kept], names, True, offset, encoder, known)
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dgeqrf
@@ -11,8 +14,57 @@ from hier.design.threads import one_blas_thread
 
 TOLERANCE = 1e-7  # of a column's own length, as R's qr() and so lme4 have it
 SHARED_OUT = 9216  # numbers; OpenBLAS multiplies a smaller matrix with a vector on one thread (interface/gemv.c)
+ESTIMABLE = 1e-8  # of columns of size 1: how far a row may lie outside the space of the rows of the fit
 WORK_PER_COLUMN = 64  # LAPACK's largest block (ilaenv)
 ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
+
+
+class Determined(NamedTuple):
+    """What the data determine of P columns: those `kept` (P,), and the others as combinations of these.
+
+    `aliases` (p, d): the d columns that were not kept, by those that were; `constants` (d,): what else they hold of an
+    intercept that is none of the columns; `slack` (d,): by how much a row of the fit may differ. `sizes` (P,): the
+    columns' root mean squares, of a column of zeros that of the largest column of its term.
+    """
+
+    kept: np.ndarray
+    aliases: np.ndarray
+    constants: np.ndarray
+    slack: np.ndarray
+    sizes: np.ndarray
+
+    def without_intercept(self) -> Determined:
+        """The same without the first column, which is an intercept."""
+        constants = self.constants + self.aliases[0]
+        return self._replace(kept=self.kept[1:], aliases=self.aliases[1:], constants=constants, sizes=self.sizes[1:])
+
+    def estimable(self, X: np.ndarray) -> np.ndarray:
+        """Whether the data determine the linear function of each row (k, P) of all columns, in whatever coding: whether
+        it is a combination of the rows of the fit.
+
+        Source: Searle (1971), Linear Models, section 5.4.
+        """
+        if self.kept.all():
+            return np.ones(len(X), bool)
+        Z, own, other = X / self.sizes, self.sizes[self.kept], self.sizes[~self.kept]
+        expected = Z[:, self.kept] @ (self.aliases * own[:, None] / other) + self.constants / other
+        near = np.maximum(ESTIMABLE, self.slack / other) * np.maximum(np.abs(Z).max(axis=1), 1.0)[:, None]
+        return (np.abs(Z[:, ~self.kept] - expected) <= near).all(axis=1)
+
+
+def determined(R: np.ndarray, widths: Sequence[int], n: int) -> Determined:
+    """What the data determine of columns with the triangular factor `R`, of n rows; `widths`: of the terms that they
+    belong to, one after another.
+    """
+    kept = independent_columns(R)
+    sizes = np.sqrt(np.sum(R * R, axis=0) / n)
+    if not kept.all():
+        starts = np.cumsum([0, *widths])
+        largest = [sizes[a:b].max(initial=0.0) or 1.0 for a, b in itertools.pairwise(starts)]
+        sizes = np.where(sizes > 0, sizes, np.repeat(largest, widths))
+    aliases = dependence(R, kept)
+    slack = np.linalg.norm(R[:, ~kept] - R[:, kept] @ aliases, axis=0)
+    return Determined(kept, aliases, np.zeros(len(slack)), slack, sizes)
 
 
 def triangular_factor(*columns: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError, ModelError
-from hier.estimate.approximations import TITLES, find_approximation
+from hier.estimate.approximations import find_approximation, title
 from hier.estimate.term_hypotheses import TYPES
 
 if TYPE_CHECKING:
@@ -35,24 +35,20 @@ def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
     table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
     table = table.astype(dict.fromkeys(columns, np.float64) | {"num_df": np.int64})
-    table.attrs["note"] = f"type {ROMAN[type]} tests with {TITLES[ddf]}"
+    table.attrs["note"] = f"type {ROMAN[type]} tests with {title(estimate, ddf)}"
     return table
 
 
 def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.DataFrame:
     """The table of likelihood-ratio tests that `Estimate.anova` describes."""
-    from hier.estimate.fit import estimate as fit
-
     _refuse_incomparable(estimates)
     note = "log-likelihoods at the maximum-likelihood estimates"
-    if any(each.method == "reml" for each in estimates):
-        if refit:
-            count = sum(each.method == "reml" for each in estimates)
-            estimates = [fit(each.model, "ml") if each.method == "reml" else each for each in estimates]
-            note = (
-                f"{count} of {len(estimates)} models were fitted by REML and have been refitted by maximum likelihood"
-            )
-        else:
+    restricted = any(each.method == "reml" for each in estimates)
+    if refit and (restricted or _several_approximations(estimates)):
+        estimates, note = _refitted(estimates)
+    elif not refit:
+        _refuse_approximations(estimates)
+        if restricted:
             _refuse_restricted(estimates)
             note = "restricted log-likelihoods, of models with the same fixed effects"
     stray = [str(each.model.formula) for each in estimates if not each.converged]
@@ -76,6 +72,39 @@ def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.
     table = table.assign(chisq=chisq, df=df, p_value=chi_squared_p(chisq, df))
     table.attrs["note"] = note
     return table
+
+
+def _several_approximations(estimates: Sequence[Estimate]) -> bool:
+    """Whether the likelihoods of some are integrals by other numbers of points than those of others."""
+    return len({each.nagq for each in estimates if each.nagq is not None}) > 1
+
+
+def _refitted(estimates: Sequence[Estimate]) -> tuple[list[Estimate], str]:
+    """The estimates by maximum likelihood, all by the finest approximation that each of the models can have, and a note
+    on which were refitted.
+    """
+    from hier.estimate.fit import estimate as fit
+    from hier.estimate.generalised import allows_quadrature
+
+    approximate = [each for each in estimates if each.nagq is not None]
+    all_allow = all(allows_quadrature(each.model) for each in approximate)
+    nagq = max((each.nagq or 1 for each in approximate), default=1) if all_allow else 1
+    found, by_reml, by_other = [], 0, 0
+    for each in estimates:
+        other = each.nagq not in (None, nagq)
+        by_reml, by_other = by_reml + (each.method == "reml"), by_other + other
+        found.append(fit(each.model, "ml", nagq) if other or each.method == "reml" else each)
+    said = []
+    if by_reml:
+        said.append(
+            f"{by_reml} of {len(found)} models were fitted by REML and have been refitted by maximum likelihood"
+        )
+    if by_other:
+        how = "Laplace's approximation" if nagq == 1 else f"nagq={nagq}"
+        said.append(
+            f"{by_other} of {len(found)} models were fitted by another approximation and have been refitted by {how}"
+        )
+    return found, "; ".join(said)
 
 
 def chi_squared_p(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
@@ -114,7 +143,11 @@ def _difference(one: Design, other: Design) -> str | None:
         return f"{one.nobs} rows and {other.nobs} rows"
     if not np.array_equal(one.y, other.y):
         return "other values of the response, or in another order"
-    parts = (("weights", one.weights, other.weights, 1.0), ("offsets", one.offset, other.offset, 0.0))
+    parts = (
+        ("weights", one.weights, other.weights, 1.0),
+        ("trials", one.trials, other.trials, 1.0),
+        ("offsets", one.offset, other.offset, 0.0),
+    )
     for name, left, right, default in parts:
         left = np.full(one.nobs, default) if left is None else left
         right = np.full(one.nobs, default) if right is None else right
@@ -135,6 +168,20 @@ def _refuse_restricted(estimates: Sequence[Estimate]) -> None:
                 found="fits by REML and by ML" if len(methods) > 1 else "other fixed effects",
                 hint="leave refit=True, which refits by maximum likelihood",
             )
+
+
+def _refuse_approximations(estimates: Sequence[Estimate]) -> None:
+    """Likelihoods compare where the same approximation stands for their integrals."""
+    if not _several_approximations(estimates):
+        return
+    points = sorted({each.nagq for each in estimates if each.nagq is not None})
+    names = ", ".join("Laplace's approximation" if nagq == 1 else f"nagq={nagq}" for nagq in points)
+    raise ModelError(
+        "these log-likelihoods are different approximations, so they do not compare",
+        found=names,
+        expected="the same `nagq` in every fit",
+        hint="leave refit=True, which refits with one of them",
+    )
 
 
 def _refuse_not_nested(smaller: Estimate, larger: Estimate) -> None:

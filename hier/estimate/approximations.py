@@ -40,6 +40,12 @@ BY_NAME: dict[str, Callable[[Estimate], Approximation]] = {
     "kenward-roger": lambda estimate: estimate.kenward_roger,
 }
 TITLES = {"satterthwaite": "Satterthwaite's method", "kenward-roger": "Kenward and Roger's method"}
+ASYMPTOTIC = "infinitely many degrees of freedom"
+
+
+def title(estimate: Estimate, ddf: str) -> str:
+    """By which method tests have their degrees of freedom, which only exact Normal models have."""
+    return TITLES[ddf] if estimate.model.is_linear_normal else ASYMPTOTIC
 
 
 def find_approximation(estimate: Estimate, ddf: str) -> Approximation:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError, did_you_mean
-from hier.estimate.approximations import TITLES, Approximation, find_approximation
+from hier.estimate.approximations import Approximation, find_approximation, title
 from hier.estimate.expressions import read_linear, written
 from hier.estimate.satterthwaite import t_tests
 from hier.estimate.tables import labels
@@ -23,11 +23,15 @@ T_TABLE = ("estimate", "std_error", "df", "statistic", "p_value")
 
 
 class Functions(NamedTuple):
-    """Linear functions of the fixed effects: `rows` (k, p), `constants` (k,) that are added, and their `labels`."""
+    """Linear functions of the fixed effects: `rows` (k, p), `constants` (k,) that are added, and their `labels`.
+
+    `less_cutpoints`: whether the mean cutpoint of an ordered response is taken off each.
+    """
 
     rows: np.ndarray
     constants: np.ndarray
     labels: Sequence[str] | pd.Index
+    less_cutpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,19 @@ class Contrasts:
 
     `table`: a row a function, with columns `estimate, std_error, df, statistic, p_value, conf_low, conf_high`; the
     p-values are two-sided. `joint`: the F-test that all of them are zero, `num_df, den_df, statistic, p_value`.
-    `ddf`: the method of the degrees of freedom.
+    `ddf`: the method of the degrees of freedom, `method` in words.
     """
 
     table: pd.DataFrame
     joint: pd.Series
     ddf: str
+    method: str
 
     def __repr__(self) -> str:
         f = self.joint
         return shown_lines(
             f"{self.table}\n\nAll zero: F = {f['statistic']:.4f} on {f['num_df']:g} and {f['den_df']:.2f} df, "
-            f"p = {f['p_value']:.4g} ({TITLES[self.ddf]})"
+            f"p = {f['p_value']:.4g} ({self.method})"
         )
 
 
@@ -61,7 +66,7 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
         {"num_df": test.num_df, "den_df": test.den_df, "statistic": test.statistic, "p_value": test.p_value},
         name="joint",
     )
-    return Contrasts(table, joint, ddf)
+    return Contrasts(table, joint, ddf, title(estimate, ddf))
 
 
 def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
@@ -74,12 +79,16 @@ def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
 
 def t_table(estimate: Estimate, approximation: Approximation, functions: Functions) -> pd.DataFrame:
     """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
-    rows, constants, index = functions
+    rows, constants, index, less_cutpoints = functions
     value = rows @ estimate.arrays.beta + constants
-    std_error = np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows), 0.0))
+    variance = np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows)
+    if less_cutpoints:
+        mean, own_variance, with_fixed = estimate.mean_cutpoint
+        value, variance = value - mean, variance + own_variance - 2.0 * rows @ with_fixed
+    std_error = np.sqrt(np.maximum(variance, 0.0))
     unknown = (rows[:, estimate.arrays.unknown] != 0.0).any(axis=1)
     std_error = np.where(unknown, np.nan, std_error)
-    df = approximation.df(rows)
+    df = np.full(len(rows), np.inf) if less_cutpoints else approximation.df(rows)
     statistic, p_value = t_tests(value, std_error, df)
     values = np.column_stack([value, std_error, df, statistic, p_value])
     return pd.DataFrame(values, index=index, columns=labels(T_TABLE))

@@ -47,10 +47,8 @@ def _check_quadrature(model: Model, method: str, nagq: int) -> None:
         raise FitError(f"`nagq` cannot be {nagq}", expected="a whole number of quadrature points, 1 or more")
     if nagq == 1:
         return
-    effects = model.design.random_effects
-    sizes = ", ".join(f"`{own.group}` with {len(own.names)} columns" for own in effects)
-    columns = max(len(own.names) for own in effects)
-    if len(effects) > 1 or columns > MOST_COLUMNS:
+    if not allows_quadrature(model):
+        sizes = ", ".join(f"`{own.group}` with {len(own.names)} columns" for own in model.design.random_effects)
         raise FitError(
             "quadrature needs one grouping factor with few columns",
             found=sizes,
@@ -65,6 +63,12 @@ def _check_quadrature(model: Model, method: str, nagq: int) -> None:
         )
 
 
+def allows_quadrature(model: Model) -> bool:
+    """Whether the levels' deviations are independent, and few enough in each for a grid of points."""
+    effects = model.design.random_effects
+    return len(effects) == 1 and len(effects[0].names) <= MOST_COLUMNS
+
+
 def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> GeneralisedEstimate:
     design, units = model.design, problem.units
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
@@ -72,7 +76,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     slopes = to_user @ fit.slopes
     curvature = curvature_of_rows(model, fit, method)
     covariance = covariance_with_flat(slopes, curvature)
-    if method == "reml":
+    if method == "reml" and p:
         covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
     coefficients = to_user @ fit.coefficients
     sizes = [len(own.names) for own in design.parameters]
@@ -106,6 +110,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             others=tuple(others),
             cutpoints=cutpoints,
             covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
+            with_fixed=np.where(lost[:start, None] | lost[start:], np.nan, covariance[:start, start:]),
             eta=fit.eta,
         ),
     )

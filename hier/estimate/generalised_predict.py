@@ -37,12 +37,15 @@ def predict(
         return found
     others = _others(estimate, data)
     if isinstance(found, pd.Series):
-        return pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
+        mean = pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
+        mean.attrs |= found.attrs
+        return mean
     mean, slope = expected_with_slope(estimate, [found["fit"].to_numpy(), *others])
     table = pd.DataFrame({"fit": mean, "se": np.abs(slope) * found["se"]}, index=found.index)
     if interval is not None:
         ends = np.stack([expected(estimate, [found[end].to_numpy(), *others]) for end in ("lower", "upper")])
         table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)
+    table.attrs |= found.attrs
     return table
 
 

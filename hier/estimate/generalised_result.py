@@ -29,14 +29,15 @@ class Further(NamedTuple):
     """What a response that is not Normal has beside fixed effects and deviations, in the user's units.
 
     `nagq`: quadrature points. `others`: coefficients (k,) of each further parameter, on the scale of its predictor.
-    `cutpoints` (c,) of an ordered response. `covariance`: of all of these, in this order. `eta` (n,): the linear
-    predictor of the mean, the deviations at their modes.
+    `cutpoints` (c,) of an ordered response. `covariance`: of all of these, in this order, and `with_fixed` (., p) with
+    the fixed effects. `eta` (n,): the linear predictor of the mean, the deviations at their modes.
     """
 
     nagq: int
     others: tuple[np.ndarray, ...]
     cutpoints: np.ndarray
     covariance: np.ndarray
+    with_fixed: np.ndarray
     eta: np.ndarray
 
 
@@ -87,6 +88,13 @@ class GeneralisedEstimate(Estimate):
             {"estimate": self.further.cutpoints, "std_error": sd[len(sd) - count :]},
             index=list(self.model.design.cutpoint_names),
         )
+
+    @property
+    def mean_cutpoint(self) -> tuple[float, float, np.ndarray]:
+        """The mean of the cutpoints, its variance, and its covariances (p,) with the fixed effects."""
+        own = slice(len(self.further.covariance) - len(self.further.cutpoints), None)
+        variance = float(self.further.covariance[own, own].mean())
+        return float(self.further.cutpoints.mean()), variance, self.further.with_fixed[own].mean(axis=0)
 
     @owned
     def varcorr(self) -> pd.DataFrame:

@@ -15,6 +15,6 @@ def set_up(model: Model, method: str, nagq: int) -> tuple[RowProblem, Approximat
     if method == "map":
         density = row_density(model, with_volume=False)
         return row_problem(model, row_priors(model)), Approximation(Conditional(model.likelihood), density, nagq)
-    with_fixed = method == "reml"
+    with_fixed = method == "reml" and bool(model.design.names)  # with none, REML is maximum likelihood
     parameters = Theta(terms_of(model.design, model.structure), model.likelihood.n_cutpoints, with_fixed)
     return row_problem(model), Approximation(Conditional(model.likelihood, with_fixed), parameters, nagq)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hier.estimate.summary import (
+    TITLES,
     align,
     coefficient,
     correlation_lines,
@@ -32,11 +33,9 @@ FITTED_BY = {
 def summarise(estimate: GeneralisedEstimate) -> str:
     """Title, family and link, criteria, random effects, further parameters, cutpoints, fixed effects."""
     model, design = estimate.model, estimate.model.design
-    points = estimate.nagq
-    by = "Laplace approximation" if points == 1 else f"adaptive Gauss-Hermite quadrature, nAGQ = {points}"
     parts = [
         [
-            f"Generalized linear mixed model fit by {FITTED_BY[estimate.method]} ({by})",
+            _title(estimate),
             f"Family: {model.family.name} ({model.link})",
             f"Formula: {model.formula}",
         ],
@@ -60,6 +59,15 @@ def summarise(estimate: GeneralisedEstimate) -> str:
         parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
     return blocks(parts)
+
+
+def _title(estimate: GeneralisedEstimate) -> str:
+    """How the model was fitted; with several residual variances it is linear still, and its likelihood exact."""
+    if estimate.model.has_normal_rows:
+        return f"{TITLES[estimate.method]}, sigma with a formula of its own; z-tests"
+    points = estimate.nagq
+    by = "Laplace approximation" if points == 1 else f"adaptive Gauss-Hermite quadrature, nAGQ = {points}"
+    return f"Generalized linear mixed model fit by {FITTED_BY[estimate.method]} ({by})"
 
 
 def _two_columns(table: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +11,15 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Design
-from hier.design.table import Table
-from hier.errors import FitError, did_you_mean
-from hier.estimate.approximations import TITLES, Approximation, find_approximation
+from hier.errors import FitError
+from hier.estimate.approximations import Approximation, find_approximation, title
 from hier.estimate.contrasts import Functions, check_level, function_table, t_table
+from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
-from hier.text import shown_lines
+from hier.text import shown, shown_lines
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
-
-MOST_ROWS = 100_000  # of a grid
-ESTIMABLE = 1e-8  # relative: how far a function may lie outside what the data determine
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,9 @@ class MarginalMeans:
     """Estimated marginal means, a row a combination of the values of the variables that were asked for.
 
     `table`: columns `estimate, std_error, df, conf_low, conf_high`, indexed by the values; NaN where the data do not
-    determine a mean. `rows` (k, p): the means as linear functions of the fixed effects. `ddf`, `level`: the method of
-    the degrees of freedom and the intervals' confidence level.
+    determine a mean. `rows` (k, p): the means as linear functions of the fixed effects, to which `constants` (k,) are
+    added. `ddf`, `level`: the method of the degrees of freedom and the intervals' confidence level. `notes`: what the
+    means are over, and at which offset.
     """
 
     table: pd.DataFrame
@@ -39,10 +37,12 @@ class MarginalMeans:
     constants: np.ndarray = field(repr=False)
     ddf: str
     level: float
+    notes: tuple[str, ...]
     estimate: Estimate = field(repr=False)
 
     def __repr__(self) -> str:
-        return shown_lines(f"{self.table}\n\n{100 * self.level:g} percent intervals, {TITLES[self.ddf]}")
+        interval = f"{100 * self.level:g} percent intervals, {title(self.estimate, self.ddf)}"
+        return "\n".join([shown_lines(str(self.table)), "", *map(shown, [interval, *self.notes])])
 
     def pairs(self, adjust: str = "tukey", level: float | None = None) -> pd.DataFrame:
         """All differences between two means, each minus a later one, with t-tests.
@@ -74,116 +74,76 @@ class MarginalMeans:
 
 
 def emmeans(
-    estimate: Estimate, specs: str | Sequence[str], *, at: Mapping[str, Any] | None, ddf: str, level: float
+    estimate: Estimate,
+    specs: str | Sequence[str],
+    *,
+    at: Mapping[str, Any] | None,
+    offset: float | None,
+    ddf: str,
+    level: float,
 ) -> MarginalMeans:
     """The means that `Estimate.emmeans` describes."""
     design = estimate.model.design
     approximation: Approximation = find_approximation(estimate, ddf)
-    wanted = [specs] if isinstance(specs, str) else list(specs)
-    values = _grid_values(design, wanted, dict(at or {}))
-    others = [name for name in values if name not in wanted]
-    size = int(np.prod([len(own) for own in values.values()]))
-    if size > MOST_ROWS:
-        raise FitError(
-            "the grid of the fixed effects' variables is too large",
-            found=f"{size} combinations of {', '.join(f'`{name}` ({len(own)})' for name, own in values.items())}",
-            expected=f"at most {MOST_ROWS}",
-            hint="fix some of the variables with `at`",
-        )
-    order = [*wanted, *others]
-    table = _table([(name, values[name]) for name in order], size)
-    X, offset = design.fixed.columns(table), _offset(design, table)
-    count = int(np.prod([len(values[name]) for name in wanted]))
-    X, offset = (part.reshape(count, -1, *part.shape[1:]).mean(axis=1) for part in (X, offset))
-    rows = np.where(_estimable(design, X)[:, None], X[:, design.kept], np.nan)
-    index = pd.MultiIndex.from_product([values[name] for name in wanted], names=wanted)
-    functions = Functions(rows, offset, list(range(count)))
+    grid = make_grid(design, [specs] if isinstance(specs, str) else list(specs), dict(at or {}))
+    X = grid.averaged(design.fixed.columns(grid.table))
+    known = design.determined.estimable(X)
+    rows = np.where(known[:, None], X[:, design.kept], np.nan)
+    offsets = _offsets(design, grid, offset)
+    constants = np.where(known, grid.averaged(offsets), np.nan)
+    functions = Functions(rows, constants, list(range(len(rows))), less_cutpoints=design.n_cutpoints > 0)
     found = function_table(estimate, approximation, functions, level).drop(columns=["statistic", "p_value"])
-    found.index = index if len(wanted) > 1 else pd.Index(list(values[wanted[0]]), name=wanted[0])
-    return MarginalMeans(found, rows, offset, ddf, level, estimate)
+    found.index = grid.index
+    notes = tuple(_notes(estimate, grid, offsets, offset, known))
+    found.attrs["note"] = "; ".join(notes)
+    return MarginalMeans(found, rows, constants, ddf, level, notes, estimate)
 
 
-def _levels(design: Design) -> dict[str, pd.Index]:
-    """The levels of each variable that is a factor, by its own kind or because the formula makes it one."""
-    found = {name: own for name, own in design.variables.items() if isinstance(own, pd.Index)}
-    for coding in design.fixed.codings.values():
-        factor = coding.factor
-        if factor.categorical and factor.code == "v0" and coding.levels is not None:
-            found[factor.variables[0]] = coding.levels
-    return found
+def _offsets(design: Design, grid: Grid, offset: float | None) -> np.ndarray:
+    """The offset in each row of the grid: what was asked for, or those of the formula there and the mean of the one
+    beside it.
+    """
+    if offset is not None:
+        return np.full(grid.table.nobs, _number(offset))
+    within = design.fixed.offset(grid.table)
+    beside = float(design.variables.values.get("(offset)", 0.0))  # type: ignore[arg-type]
+    return np.full(grid.table.nobs, beside) + (0.0 if within is None else within)
 
 
-def _grid_values(design: Design, wanted: list[str], at: dict[str, Any]) -> dict[str, Any]:
-    """The values in the grid of each variable of the fixed effects. Raises FitError for one that is not there."""
-    levels, names = _levels(design), [name for name in design.variables if name != "(offset)"]
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise FitError("marginal means are of one or more different variables", found=f"{wanted}")
-    for name in [*wanted, *at]:
-        if name not in names:
-            raise FitError(
-                f"the fixed effects have no variable `{name}`",
-                expected="a variable of the formula, not a column of the design",
-                hint=did_you_mean(str(name), names),
-            )
-    values: dict[str, Any] = {}
-    for name in names:
-        given = at.get(name)
-        if given is None:
-            values[name] = levels[name] if name in levels else np.array([design.variables[name]])
-            continue
-        several = isinstance(given, Iterable) and not isinstance(given, str)
-        chosen = list(given) if several else [given]
-        values[name] = _chosen(name, chosen, levels.get(name))
-    return values
+def _number(offset: float) -> float:
+    if isinstance(offset, int | float | np.number) and np.isfinite(offset):
+        return float(offset)
+    raise FitError("the offset of marginal means is one number", found=repr(offset), hint="offset=0 leaves it out")
 
 
-def _chosen(name: str, chosen: list[Any], levels: pd.Index | None) -> Any:
-    """Values of a variable that were asked for."""
-    if not chosen:
-        raise FitError(f"there is no value of `{name}` in `at`", expected="one or more")
-    if levels is None:
-        try:
-            numbers = np.array([float(value) for value in chosen])
-        except (TypeError, ValueError) as error:
-            raise FitError(f"`{name}` is numeric", found=f"{chosen} in `at`", expected="numbers") from error
-        if not np.isfinite(numbers).all():
-            raise FitError(f"`{name}` is not finite in `at`", found=f"{chosen}")
-        return numbers
-    for value in chosen:
-        if value not in levels:
-            raise FitError(
-                f"the factor `{name}` has no level {value!r}",
-                expected=f"one of {', '.join(map(str, levels[:10]))}",
-                hint=did_you_mean(str(value), levels.astype(str)),
-            )
-    return levels[levels.get_indexer(chosen)]
+def _notes(estimate: Estimate, grid: Grid, offsets: np.ndarray, offset: float | None, known: np.ndarray) -> list[str]:
+    """What the means are over, of which scale, and at which offset, a sentence each."""
+    design, said = estimate.model.design, []
+    over = [name for name in grid.others if grid.at(name) is None]
+    if over:
+        said.append(f"averaged over {', '.join(f'`{name}`' for name in over)}")
+    said += [f"`{name}` is nested in {' and '.join(f'`{o}`' for o in outers)}" for name, outers in grid.nesting.items()]
+    if design.n_cutpoints:
+        said.append(f"of the latent variable, less the mean of the cutpoints ({estimate.model.link} link)")
+    elif estimate.model.link != "identity":
+        said.append(f"on the scale of the linear predictor ({estimate.model.link} link)")
+    if design.offset is not None:
+        said.append(_offset_in_words(design, grid, offsets, offset))
+    if not known.all():
+        said.append(f"NaN: the data do not determine {'this mean' if len(known) == 1 else 'such a mean'}")
+    return said
 
 
-def _table(values: list[tuple[str, Any]], size: int) -> Table:
-    """Every combination of the values, the last variable changing fastest."""
-    columns: dict[str, Any] = {}
-    inner = size
-    for name, own in values:
-        inner //= len(own)
-        codes = np.tile(np.repeat(np.arange(len(own)), inner), size // (inner * len(own)))
-        if isinstance(own, pd.Index) and own.dtype.kind not in "iuf":
-            columns[name] = pd.Categorical.from_codes(codes, categories=own)
-        else:
-            columns[name] = np.asarray(own, dtype=np.float64)[codes]
-    return Table(columns, pd.RangeIndex(size), size, {})
-
-
-def _offset(design: Design, table: Table) -> np.ndarray:
-    """The offsets of the formula on the grid, and the mean of the one beside it."""
-    within = design.fixed.offset(table)
-    beside = float(design.variables.get("(offset)", 0.0))  # type: ignore[arg-type]
-    return np.full(table.nobs, beside) + (0.0 if within is None else within)
-
-
-def _estimable(design: Design, X: np.ndarray) -> np.ndarray:
-    """Whether the data determine each function (k, c) of all columns, those that are not in X included."""
-    if design.kept.all():
-        return np.ones(len(X), bool)
-    expected = X[:, design.kept] @ design.aliases
-    scale = np.maximum(np.abs(X).max(axis=1), 1.0)
-    return (np.abs(X[:, ~design.kept] - expected) <= ESTIMABLE * scale[:, None]).all(axis=1)
+def _offset_in_words(design: Design, grid: Grid, offsets: np.ndarray, offset: float | None) -> str:
+    low, high = float(offsets.min()), float(offsets.max())
+    value = f"{low:.5g}" if high - low <= 1e-12 * max(abs(low), abs(high)) else f"{low:.5g} to {high:.5g}"
+    if offset is not None:
+        return f"offset: {value}, as asked for"
+    names = [f"offset({coding.factor.text})" for coding in design.fixed.offsets]
+    at = [
+        (name, grid.at(name)) for name in dict.fromkeys(v for own in design.fixed.offsets for v in own.factor.variables)
+    ]
+    places = [f"`{name}` = {number:.5g}" for name, number in at if number is not None]
+    beside = ["the mean of the offset beside the formula"] if "(offset)" in design.variables.values else []
+    where = f" at {', '.join(places)}" if places else ""
+    return f"offset: {value}, {' and '.join([*([', '.join(names) + where] if names else []), *beside])}"

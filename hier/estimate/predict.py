@@ -41,10 +41,12 @@ def predict(
     included = included_columns(design, random)
     if data is None:
         X, offset, effects, index = design.X, design.offset, design.random_effects, design.index
+        known = np.ones(len(X), bool)
     else:
         frame = _with_groups(design.read(data), design, included)
         new = design.new_data(frame)
         X, offset, effects, index = new.X, new.offset, new.random_effects, new.index
+        known = new.estimable
         if new_levels == "error":
             _refuse_new_levels(effects, included, frame)
     fit = X @ estimate.arrays.beta + (0.0 if offset is None else offset)
@@ -52,16 +54,27 @@ def predict(
         if kept.any():
             deviations = np.where((own.codes >= 0)[:, None], term.deviations[own.codes], 0.0)
             fit = fit + np.einsum("ij,ij->i", own.Z * kept, deviations)
+    fit = np.where(known, fit, np.nan)
     if not se and interval is None:
-        return pd.Series(fit, index=index, name="fit")
-    variance = _variances(estimate, X, effects, included)
+        return _with_note(pd.Series(fit, index=index, name="fit"), known)
+    variance = np.where(known, _variances(estimate, X, effects, included), np.nan)
     table = pd.DataFrame({"fit": fit, "se": np.sqrt(variance)}, index=index)
     if interval is not None:
         if interval == "prediction":
             variance = variance + estimate.sigma**2 / _row_weights(design, data, weights)
         half = normal_quantile(0.5 + level / 2) * np.sqrt(variance)
         table["lower"], table["upper"] = fit - half, fit + half
-    return table
+    return _with_note(table, known)
+
+
+def _with_note[Found: (pd.Series, pd.DataFrame)](found: Found, known: np.ndarray) -> Found:
+    """Predictions with a note in `attrs`, where the data of the fit do not determine all of them."""
+    if not known.all():
+        found.attrs["note"] = (
+            f"NaN in {int((~known).sum())} of {len(known)} rows, where the data of the fit do not determine the fixed "
+            "part"
+        )
+    return found
 
 
 def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:

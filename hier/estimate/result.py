@@ -106,6 +106,11 @@ class Estimate:
         return self.tests()
 
     @property
+    def nagq(self) -> int | None:
+        """The points of the quadrature that stands for the likelihood's integral; None where it is exact."""
+        return None
+
+    @property
     def aicc(self) -> float:
         """AIC with its correction for few rows. Source: Hurvich and Tsai (1989), Biometrika 76, 297."""
         k = self.n_parameters
@@ -200,17 +205,25 @@ class Estimate:
         specs: str | Sequence[str],
         *,
         at: Mapping[str, Any] | None = None,
+        offset: float | None = None,
         ddf: str = "satterthwaite",
         level: float = 0.95,
     ) -> MarginalMeans:
         """Estimated marginal means by one or several variables of the fixed effects; `.pairs()` compares them.
 
         The model's predictions without group deviations on the grid of all factor levels, numeric variables at their
-        means or at the values in `at`, averaged with equal weights over the variables that are not in `specs`.
-        Transforms in the formula are applied to the values of the grid. Raises FitError for what is no such variable.
-        Source: Searle, Speed and Milliken (1980), Am. Stat. 34, 216.
+        means or at the values in `at`, averaged with equal weights over the variables that are not in `specs`. A
+        numeric variable with two values is kept at both, as a factor is. Transforms in the formula are applied to the
+        values of the grid: `log(x)` and `offset(log(x))` are those of the mean of x. `offset` takes the place of all
+        offsets; 0 leaves them out.
+        A factor whose levels each stand in one level of another, or that the formula has within that other only, is
+        nested in it: means over it are over the levels that there are, and means of it are by both.
+        Means of an ordered response are those of the latent variable less the mean of the cutpoints, those of another
+        response on the scale of the linear predictor. NaN stands where the data do not determine a mean.
+        Raises FitError for what is no such variable. Source: Searle, Speed and Milliken (1980), Am. Stat. 34, 216;
+        emmeans 1.8.4, whose rules these are.
         """
-        return emmeans(self, specs, at=at, ddf=ddf, level=level)
+        return emmeans(self, specs, at=at, offset=offset, ddf=ddf, level=level)
 
     def anova(self, *others: Estimate, type: int = 3, ddf: str = "satterthwaite", refit: bool = True) -> pd.DataFrame:
         """Without `others`, F-tests of the terms of the fixed effects; with them, likelihood-ratio tests of nested
@@ -220,8 +233,10 @@ class Estimate:
         in the model, whatever the coding of the factors; `ddf` as in `tests`. Columns `sum_sq, mean_sq, num_df, den_df,
         statistic, p_value`, a row a term.
         Likelihood-ratio tests: each model against the next smaller one. REML fits are refitted by maximum likelihood,
-        unless `refit` is False, where all have the same fixed effects. Columns `npar, aic, bic, loglik, deviance,
-        chisq, df, p_value`, a row a model. `attrs["note"]` says what was done.
+        unless `refit` is False, where all have the same fixed effects. Where some log-likelihoods are Laplace's
+        approximation and others are by quadrature, all are refitted by the finest that every model allows, and refused
+        if `refit` is False. Columns `npar, aic, bic, loglik, deviance, chisq, df, p_value`, a row a model.
+        `attrs["note"]` says what was done.
 
         Raises FitError for another type or method, ModelError for models that cannot be compared.
         Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).

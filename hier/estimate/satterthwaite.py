@@ -60,7 +60,8 @@ class Satterthwaite:
         variance = np.einsum("ki,ij,kj->k", rows, self.vcov, rows)
         gradient = np.einsum("ki,ijm,kj->km", rows, self.jacobian, rows)
         spread = np.einsum("km,mn,kn->k", gradient, self.curvature.covariance, gradient)
-        with np.errstate(divide="ignore"):  # a variance that is known exactly has infinitely many
+        # a variance that is known exactly has infinitely many, and one of zero none
+        with np.errstate(divide="ignore", invalid="ignore"):
             df = 2.0 * variance**2 / spread
         changes = np.abs(gradient * self.curvature.scale).max(axis=1, initial=0.0) > SAME * variance
         return np.where(changes & self.curvature.moves(gradient), np.nan, df)

@@ -26,8 +26,9 @@ def summarise(estimate: Estimate, ddf: str) -> str:
     """Title, objective, scaled residuals, random effects, fixed effects and their correlations."""
     design = estimate.model.design
     table = estimate.tests(ddf)
+    tests = f"; t-tests use {approximations.TITLES[ddf]}" if design.names else ""
     parts = [
-        [f"{TITLES[estimate.method]}; t-tests use {approximations.TITLES[ddf]}", f"Formula: {estimate.model.formula}"],
+        [f"{TITLES[estimate.method]}{tests}", f"Formula: {estimate.model.formula}"],
         [
             f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"

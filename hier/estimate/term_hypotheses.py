@@ -131,8 +131,9 @@ def _in_full(design: Design, columns: _Columns) -> tuple[np.ndarray, np.ndarray,
         for plain in (False, True)
     )
     spans = _span(terms, encoder)
-    null = np.zeros((len(design.kept), design.aliases.shape[1]))
-    null[design.kept], null[~design.kept] = design.aliases, -np.eye(null.shape[1])
+    aliases = design.determined.aliases
+    null = np.zeros((len(design.kept), aliases.shape[1]))
+    null[design.kept], null[~design.kept] = aliases, -np.eye(null.shape[1])
     spans, hidden = _row_space(spans), _row_space((coding @ null).T)
     estimable = _combinations(spans @ hidden.T) @ spans
     return coding, plain, estimable, np.repeat(np.arange(first, first + len(terms)), widths)

@@ -80,7 +80,7 @@ def test_a_column_that_the_cutpoints_determine_is_left_out() -> None:
     design = hier.Model("rating ~ 0 + f + one + (1 | g)", DATA.assign(one=1.0), family="cumulative").design
     assert design.names == ("f[T.b]", "f[T.c]")
     assert design.dropped_columns == ("one",)
-    assert design.aliases.shape == (2, 1)
+    assert design.determined.aliases.shape == (2, 1)
     new = design.new_data(DATA.assign(one=1.0)[:5])
     assert np.array_equal(new.X, design.X[:5])
 

@@ -189,3 +189,43 @@ def test_terms_are_tested_by_chi_squared_and_models_by_their_likelihoods():
     lrt = fit.anova(smaller)
     assert lrt["chisq"].iloc[1] == pytest.approx(2 * (fit.loglik - smaller.loglik), rel=1e-9)
     assert fit.hypothesis("x > 0")["p_value"].iloc[0] < 0.001
+
+
+@functools.cache
+def by_quadrature(formula: str, nagq: int) -> hier.Estimate:
+    return hier.Model(formula, table(), family="poisson").estimate(nagq=nagq)
+
+
+def test_likelihoods_by_different_approximations_are_made_alike():
+    """What the comparison says is what fits with one number of points say."""
+    large, small = "count ~ x + (1 | g)", "count ~ 1 + (1 | g)"
+    mixed = by_quadrature(large, 7).anova(by_quadrature(small, 1))
+    alike = by_quadrature(large, 7).anova(by_quadrature(small, 7))
+    np.testing.assert_allclose(mixed, alike, rtol=1e-9)
+    assert "1 of 2 models were fitted by another approximation and have been refitted by nagq=7" in mixed.attrs["note"]
+    assert "refitted" not in alike.attrs["note"]
+    # not what the two as they stand would have said
+    assert abs(2 * (by_quadrature(large, 7).loglik - by_quadrature(small, 1).loglik) - mixed["chisq"].iloc[1]) > 1e-4
+    with pytest.raises(hier.ModelError, match="different approximations"):
+        by_quadrature(large, 7).anova(by_quadrature(small, 1), refit=False)
+
+
+def test_laplace_stands_for_all_where_one_model_allows_no_quadrature():
+    crossed = by_quadrature("count ~ x + (1 | g) + (1 | apart)", 1)
+    table_of_fits = crossed.anova(by_quadrature("count ~ x + (1 | g)", 7))
+    assert (
+        "1 of 2 models were fitted by another approximation and have been refitted by Laplace's approximation"
+        in (table_of_fits.attrs["note"])
+    )
+    assert table_of_fits["loglik"].iloc[0] == pytest.approx(by_quadrature("count ~ x + (1 | g)", 1).loglik, abs=1e-9)
+
+
+def test_models_of_other_trials_do_not_compare():
+    data = table().assign(s=lambda d: np.minimum(d["count"], 5), n=5, m=9)
+    one, other = (
+        hier.Model(f"s | trials({n}) ~ {right} + (1 | g)", data, family="binomial").estimate()
+        for n, right in (("n", "x"), ("m", "1"))
+    )
+    with pytest.raises(hier.ModelError, match="not of the same data") as refused:
+        one.anova(other)
+    assert "trials" in str(refused.value)
