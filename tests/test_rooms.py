@@ -21,6 +21,7 @@ OUTERMOST = "hier"  # hier/__init__.py, which may look into every room
 ORDER = (
     "text",
     "errors",
+    "printed",
     "datasets",
     "formula",
     "design",

@@ -41,7 +41,7 @@ class Further(NamedTuple):
     eta: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeneralisedEstimate(Estimate):
     """Point estimates of a hierarchical model whose response is not Normal around its linear predictor.
 

@@ -26,6 +26,7 @@ from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.estimate.units import Solved, mode_variances, solve
 from hier.kernel.curvature import Curvature
 from hier.model import Model
+from hier.printed import Printed
 
 if TYPE_CHECKING:
     from hier.estimate.bootstrap import Bootstrap
@@ -60,8 +61,8 @@ class Arrays(NamedTuple):
     terms: tuple[TermArrays, ...]
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Printed):
     """Point estimates of a hierarchical model.
 
     `method`: "reml", "ml" or "map". `objective`: the REML criterion, -2 log-likelihood, or -2 log posterior density.
@@ -159,6 +160,9 @@ class Estimate:
     def residuals(self) -> pd.Series:
         """Response less fitted value, on the data's index."""
         return pd.Series(self.model.design.y, index=self.model.design.index, name="residual") - self.fitted
+
+    def _text(self) -> str:
+        return self.summary()
 
     def summary(self, ddf: str = "satterthwaite") -> str:
         """The block that lme4 and lmerTest print; `ddf` as in `tests`."""

@@ -74,6 +74,17 @@ CATEGORICAL = frozenset({"C", "as.factor", "as.ordered", "factor", "ordered"})
 
 COVARIANCE_TAGS = frozenset({"us", "cs", "diag", "ar1", "ou", "toep", "hetar1", "homcs", "mat", "gau", "rr", "propto"})
 
+# structures as other programs write them -> what stands for them here
+ELSEWHERE = {
+    "cosy": "cs(0 + f | g)",
+    "corCompSymm": "cs(0 + f | g)",
+    "unstr": "us(0 + f | g)",
+    "corSymm": "us(0 + f | g)",
+    "ar": "ar1(0 + f | g)",
+    "corAR1": "ar1(0 + f | g)",
+    "arma": "ar1(0 + f | g)",
+}
+
 _TRANSFORMS = frozenset({"cc", "cut", "interaction", "lag", "relevel"})
 
 NOT_YET = (
@@ -156,8 +167,14 @@ def check_function(name: Name, text: str) -> None:
         name.span,
         found=f"`{name.text}`",
         expected="one of " + ", ".join(f"`{f}`" for f in ALLOWED),
-        hint=did_you_mean(last, ALLOWED) if last else None,
+        hint=covariance_hint(name.text) or (did_you_mean(last, ALLOWED) if last else None),
     )
+
+
+def covariance_hint(name: str) -> str | None:
+    """What to write for another program's covariance structure; None for any other name."""
+    found = ELSEWHERE.get(name)
+    return None if found is None else f"write `{found}`, where f is the factor of visits, for a structure of deviations"
 
 
 def check_name(name: Name, text: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name
+from hier.formula.allowlist import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name, covariance_hint
 from hier.formula.factors import quote
 from hier.formula.syntax import Bar, Binary, Call, Name, Named, Node, Paren, Unary, addends, source, strip
 from hier.formula.terms import LinearPart, expand
@@ -129,6 +129,7 @@ def _tagged(node: Call, text: str) -> list[RandomTerm]:
             text,
             node.function.span,
             expected="one of us, diag, cs and ar1 around a bar, or the bar alone",
+            hint=covariance_hint(name),
         )
     bar, *options = [strip(argument) for argument in node.arguments]
     if not isinstance(bar, Bar):

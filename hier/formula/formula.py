@@ -30,6 +30,11 @@ __all__ = [
     "parse_formula",
 ]
 
+# programs whose calls are pasted in place of a formula, after an assignment or the package's name or neither
+CALL = re.compile(
+    r"\s*(?:[\w.]+\s*(?:<-|=)\s*)?(?:[\w.]+(?:::|\.))?"
+    r"(?P<function>lmer|glmer|nlmer|glmmTMB|brm|bf|brmsformula|lme|gls|lm|glm|clmm|gam|gamm4?|stan_g?lmer|Model|mixedlm)\s*\("
+)
 CBIND, RATIO, TRIALS = "cbind({}, {})", "{} / {}", "{} | trials({})"
 
 
@@ -149,6 +154,15 @@ def parse_formula(formula: str | Formula, columns: Iterable[Hashable] | None = N
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise FormulaError("a formula is text", "", (0, 0), found=type(text).__name__)
+    call = CALL.match(text)
+    if call:
+        raise FormulaError(
+            f"this is a call of R's or Bambi's `{call['function']}`, not a formula",
+            text,
+            call.span("function"),
+            expected="its first argument alone, such as `y ~ x + (1 | g)`",
+            hint="the data, the family and the weights are arguments of hier.Model",
+        )
 
 
 @lru_cache(maxsize=512)

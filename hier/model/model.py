@@ -11,7 +11,9 @@ from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
 from hier.kernel.precision import float64, kept_programs
 from hier.kernel.responses import mean_mu
+from hier.model.arguments import refuse_arguments, refuse_swapped
 from hier.model.families import FAMILIES, Family, find_family, is_built_in, likelihood_of
+from hier.printed import Printed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from hier.model.priors import Priors
 
 
-class Model:
+class Model(Printed):
     """A hierarchical model: a formula on a table, with its family and its priors.
 
     Parameters
@@ -64,7 +66,10 @@ class Model:
         sep: str | None = None,
         decimal: str | None = None,
         encoding: str | None = None,
+        **others: Any,
     ) -> None:
+        refuse_arguments(others)
+        refuse_swapped(formula, data)
         policy, reading = reading_of(sep, decimal, encoding, na)
         opened = open_data(data, reading)
         self._formula = parse_formula(formula, opened.columns)
@@ -179,7 +184,7 @@ class Model:
 
         return as_latex(self)
 
-    def __repr__(self) -> str:
+    def _text(self) -> str:
         from hier.model.describe import describe_model
 
         return describe_model(self)

@@ -15,14 +15,15 @@ from hier.estimate import Estimate
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
 from hier.posterior.groups import Group, covariance_matrices, largest_first
+from hier.printed import Printed
 from hier.text import blocks
 
 MOST_NAMED = 5  # of the parts in which two results differ
 DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Printed):
     """An estimate and a posterior of one model, side by side.
 
     `table`: a row for each level and coefficient: the level's own least squares, the conditional mode of its
@@ -42,7 +43,7 @@ class Comparison:
     shrinkage: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
     parameters: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return summarise(self)
 
 

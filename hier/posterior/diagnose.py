@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.posterior.diagnostics import bfmi, ess_bulk, ess_tail, rhat
+from hier.printed import Printed
 from hier.text import shown
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ SMALLEST_BFMI = 0.3
 LARGEST_PARETO_K = 0.7  # Vehtari et al. (2024), section 3.2.4
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Printed):
     """The checks of a posterior.
 
     `table`: a row a variable, with its largest R-hat and smallest bulk and tail ESS over all of its entries.
@@ -42,7 +43,7 @@ class Diagnosis:
     def ok(self) -> bool:
         return not self.problems
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         facts = [
             f"R-hat: at most {self.table['rhat'].max():.4f}",
             f"bulk ESS: at least {self.table['ess_bulk'].min():.0f}",

@@ -15,6 +15,7 @@ from hier.design import Digest
 from hier.design.owned import owned
 from hier.estimate.tables import coef_table, correlated_pairs, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
+from hier.printed import Printed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,8 +38,8 @@ class Settings(NamedTuple):
     max_tree_depth: int
 
 
-@dataclass(frozen=True)
-class Posterior:
+@dataclass(frozen=True, repr=False)
+class Posterior(Printed):
     """Draws from the posterior of a hierarchical model.
 
     `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
@@ -162,6 +163,9 @@ class Posterior:
     def coef(self) -> dict[str, pd.DataFrame]:
         """Posterior means of each level's own coefficients: the fixed effects plus the level's deviations."""
         return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
+
+    def _text(self) -> str:
+        return self.summary()
 
     def summary(self) -> str:
         """The block that brms prints: means, sds, 95 percent intervals, R-hat, bulk and tail ESS."""
