@@ -46,7 +46,8 @@ def test_a_copied_normal_model_is_fitted_by_reml(pigs_model, pigs_reml) -> None:
     for copied in COPIERS.values():
         found = copied(pigs_model).estimate()
         assert found.method == "reml"
-        assert found.objective == pigs_reml.objective
+        # to rounding: a copied array may lie otherwise in memory, and BLAS then adds in another order
+        assert found.objective == pytest.approx(pigs_reml.objective, rel=1e-12)
 
 
 IN_ANOTHER_PROCESS = """

@@ -118,4 +118,4 @@ def test_another_table_is_refused(crossed, change):
 def test_one_factor_is_indexed_by_its_own_name(pigs_reml, pigs_posterior):
     both = hier.compare(pigs_reml, pigs_posterior)
     assert both.table.index.names == both.shrinkage.index.names == ["id", "term"]
-    assert of_group(both.table, "id") is both.table
+    pd.testing.assert_frame_equal(of_group(both.table, "id"), both.table)
