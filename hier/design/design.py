@@ -209,6 +209,9 @@ def build_design(
     X, fixed = encode(part, table, formula.text)
     _refuse_repeated(fixed.names, formula)
     random = random_effects(formula, table, X, fixed, by_row=not outcome.is_continuous)
+    for own in random:
+        _refuse_repeated(own.names, formula, own.span)
+    _refuse_second_intercept(formula, has_cutpoints=outcome.has_cutpoints)
     within = _offset(fixed, table)
     y = response.y if within is None else response.y - within
     R = triangular_factor(X, y)
@@ -288,15 +291,32 @@ def _read(
     return select(frame, list(variables), uses, extra, places=_places(formula), text=formula.text, **options)
 
 
-def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula) -> None:
+def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula, span: Span | None = None) -> None:
     repeated = [name for k, name in enumerate(names) if name in names[:k]]
     if repeated:
         raise FormulaError(
             f"two columns of the design are named `{repeated[0]}`",
             formula.text,
-            formula.fixed.span,
+            span or formula.fixed.span,
             hint="rename the column in the data",
         )
+
+
+def _refuse_second_intercept(formula: ParsedFormula, *, has_cutpoints: bool) -> None:
+    """Refuse a variable called `Intercept` beside an intercept, whose coefficient it would be taken for."""
+    parts = [formula.fixed, *(term.columns for term in formula.random)]
+    if not has_cutpoints and not any(part.intercept for part in parts):
+        return
+    for part in parts:
+        for term in part.terms:
+            if term.label == "Intercept":
+                raise FormulaError(
+                    "a variable called `Intercept` cannot be told from the intercept",
+                    formula.text,
+                    term.span,
+                    expected="another name, or no intercept in the formula and its bars",
+                    hint="rename the column in the data",
+                )
 
 
 def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:

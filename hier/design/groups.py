@@ -235,10 +235,21 @@ def _interaction(codes: list[np.ndarray], levels: tuple[pd.Index, ...]) -> tuple
     _, first, own = np.unique(combined, return_index=True, return_inverse=True)
     combinations = np.column_stack([part[first] for part in codes])
     labels = [part.astype(str)[column] for part, column in zip(levels, combinations.T, strict=True)]
+    joined = _joined(labels)
+    if not joined.is_unique:  # `x:y` with `z`, and `x` with `y:z`
+        joined = _joined([part.where(~part.str.contains("[:`]"), "`" + part + "`") for part in labels])
+    if not joined.is_unique:  # the number 1 and the text "1"
+        whole = [part.map(repr)[column] for part, column in zip(levels, combinations.T, strict=True)]
+        joined = _joined([pd.Index(part, dtype=object) for part in whole])
+    return own, joined, combinations
+
+
+def _joined(labels: list[pd.Index]) -> pd.Index:
+    """Labels side by side, with colons between them."""
     joined = labels[0]
     for more in labels[1:]:
         joined = joined + ":" + more
-    return own, pd.Index(joined), combinations
+    return pd.Index(joined)
 
 
 def _combine(codes: list[np.ndarray], sizes: list[int]) -> np.ndarray:

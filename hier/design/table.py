@@ -17,6 +17,7 @@ from hier.formula.tokens import Span
 
 # as pandas infers them from the values
 NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+RESERVED = ("(weights)", "(offset)")  # what stands beside the formula, by the names of R's model frames
 TIMES = frozenset({"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"})
 
 
@@ -72,7 +73,7 @@ def select(
             if places and name in places:
                 raise ColumnError(what, text, places[name], found=found, hint=hint) from None
             raise DataError(what, found=found, hint=hint) from None
-        if extra and name in extra:
+        if name in RESERVED:
             raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
     columns |= dict(extra or {})
     texts = {name: pd.Categorical(columns[name]) for name in uses.alone - uses.labels if _is_text(columns[name])}

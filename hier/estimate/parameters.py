@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hier.errors import FitError, did_you_mean
 from hier.estimate.tables import correlated_pairs
 from hier.model.identifiability import parameter_name
+from hier.model.names import COLUMN, find, told_apart
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -33,38 +34,50 @@ class Named(NamedTuple):
 def named_parameters(model: Model) -> list[Named]:
     """All parameters: the fixed effects, then the rows of `varcorr` in its order.
 
-    Names are those of the columns, `sd_GROUP[column]`, `cor_GROUP[column,column]` and `sigma`.
+    Names are those of the columns, `sd_GROUP[column]`, `cor_GROUP[column,column]` and `sigma`; a column that is called
+    as another parameter is, is `beta[sigma]`.
     """
     design = model.design
-    found = [Named(name, "fixed", i=k) for k, name in enumerate(design.names)]
+    found: list[Named] = []
     effects = design.random_effects
     for k in sorted(range(len(effects)), key=lambda k: -effects[k].n_levels):
         own = effects[k]
         found += [Named(parameter_name(own, i, i), "sd", k, i) for i in range(len(own.names))]
         found += [Named(parameter_name(own, i, j), "cor", k, i, j) for i, j in correlated_pairs(own.blocks)]
-    return [*found, Named("sigma", "sigma")]
+    found.append(Named("sigma", "sigma"))
+    columns = told_apart(design.names, {own.name for own in found})
+    return [*[Named(name, "fixed", i=k) for k, name in enumerate(columns)], *found]
 
 
 def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[Named]:
     """The parameters that `asked` names: all (None), "fixed", "random" (the others), a name, or a list of names.
 
-    Raises FitError for a name that is not there.
+    Names are compared as terms, `I(week^2)` with `I(week ** 2)`. Raises FitError for a name that is not there, and for
+    one that a column and another parameter share.
     """
     known = named_parameters(model)
     if asked is None:
         return known
     by_name = {own.name: own for own in known}
+    by_name |= {COLUMN.format(model.design.names[own.i]): own for own in known if own.kind == "fixed"}
     if isinstance(asked, str) and asked not in by_name and asked in (FIXED, RANDOM):
         return [own for own in known if (own.kind == "fixed") == (asked == FIXED)]
     found = []
     for name in [asked] if isinstance(asked, str) else asked:
-        if name not in by_name:
+        there = find(str(name), list(by_name))
+        if there in model.design.names and by_name[there].kind != "fixed":
+            raise FitError(
+                f"`{there}` is the name of a column and of another parameter",
+                expected=f"`{COLUMN.format(there)}` for the column's coefficient",
+                hint=f'"{RANDOM}" for the other parameters',
+            )
+        if there is None:
             raise FitError(
                 f"there is no parameter `{name}`",
                 expected=f'"{FIXED}", "{RANDOM}", or names of parameters',
                 hint=did_you_mean(str(name), by_name),
             )
-        found.append(by_name[name])
+        found.append(by_name[there])
     return found
 
 

@@ -105,7 +105,10 @@ class Priors:
     def rows(self) -> list[tuple[str, str]]:
         """Pairs of a parameter's name and its prior in words, in the order in which they are printed."""
         at_means = {"Intercept", *self.cutpoints} if self.centred_intercept and self.n_columns > 1 else set[str]()
-        own = _rows({**self.beta, **self.cutpoints}, at_means)
+        from hier.model.prior_names import column_names
+
+        words = [said for _, said in _rows(self.beta, at_means)]
+        own = [*zip(column_names(self), words, strict=True), *_rows(self.cutpoints, at_means)]
         return [*own, *(row for each in (*self.groups, *self.parameters) for row in each.rows())]
 
     @property

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hier.design import Block
-from hier.errors import ModelError, did_you_mean
+from hier.errors import ModelError
 from hier.kernel.links import LINKS
 from hier.model.families import Family
+from hier.model.prior_names import Target, target_of
 from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, describe
 
 if TYPE_CHECKING:
@@ -33,39 +34,36 @@ def replace_priors(priors: Priors, family: Family, given: Mapping[str, Any]) -> 
     its name has what stands before the bar, as in `sd_GROUP[0 + machine]`; so have correlations where several bars on
     one factor have some, `cor_GROUP[1 + week]`, and `cor_GROUP` is then all of them. A prior given for `Intercept` is
     that of the intercept as it is reported, where every column is zero; of an ordered response, that of all cutpoints,
-    or as `Intercept[1]` of one. Raises ModelError for a name that the model does not have, and for a prior whose
-    support does not fit.
+    or as `Intercept[1]` of one. Names are compared as terms, `I(week^2)` with `I(week ** 2)`; where a column has a
+    parameter's name, `beta[sigma]` is the column's and `parameter[sigma]` the parameter's. Raises ModelError for a name
+    that the model does not have, and for a prior whose support does not fit.
     """
     import numpyro.distributions as dist
 
-    general, own = _names(priors)
-    known = list(dict.fromkeys([*general, *own]))
+    targets = {name: target_of(priors, name) for name in given}
     # general names first, so that a prior for one column wins over one for all of them
-    for name, prior in sorted(given.items(), key=lambda item: item[0] not in general):
-        if name not in known:
-            raise ModelError(
-                f"the model has no parameter `{name}` to give a prior to",
-                expected=", ".join(f"`{k}`" for k in known),
-                hint=did_you_mean(str(name), known),
-            )
+    for name, target in sorted(targets.items(), key=lambda item: not item[1].is_general):
+        prior = given[name]
         if not isinstance(prior, dist.Distribution):
             raise ModelError(
                 f"the prior of `{name}` is not a distribution",
                 found=repr(prior)[:80],
                 expected="an object of numpyro.distributions, such as dist.Normal(0, 10)",
             )
-        priors = _with(priors, family, name, prior)
-    return replace(priors, replaced=priors.replaced | set(given))
+        priors = _of_target(priors, family, target, prior)
+    return replace(priors, replaced=priors.replaced | {own.name for own in targets.values()})
 
 
-def _names(priors: Priors) -> tuple[list[str], list[str]]:
-    """The names that stand for several priors, and those of one."""
-    general = ["beta", *(["Intercept"] if priors.cutpoints else [])]
-    general += [f"{kind}_{group.group}" for group in priors.groups for kind in ("sd", *(["cor"] if group.cor else []))]
-    general += [own.name for own in priors.parameters if own.has_formula]
-    single = [*priors.beta, *priors.cutpoints]
-    single += [key for group in priors.groups for key in (*group.sd_keys(), *group.cor_keys())]
-    return general, [*single, *(key for own in priors.parameters for key in own.priors)]
+def _of_target(priors: Priors, family: Family, target: Target, prior: Distribution) -> Priors:
+    """The priors with those of a target replaced; a column that has a parameter's name is not the parameter."""
+    if target.is_column:
+        return _with(priors, family, target.name, prior)
+    if target.name == "beta":
+        for name in priors.beta:
+            priors = priors if name == "Intercept" else _with(priors, family, name, prior)
+        return priors
+    found = _with(replace(priors, beta={}), family, target.name, prior)
+    return replace(found, beta=priors.beta)
 
 
 def _with(priors: Priors, family: Family, name: str, prior: Distribution) -> Priors:
@@ -73,9 +71,6 @@ def _with(priors: Priors, family: Family, name: str, prior: Distribution) -> Pri
     if name in priors.beta:
         beta = {**priors.beta, name: _scalar(name, prior)}
         return replace(priors, beta=beta, centred_intercept=priors.centred_intercept and name != "Intercept")
-    if name == "beta":
-        slopes = {key: _scalar(name, prior) for key in priors.beta if key != "Intercept"}
-        return replace(priors, beta={**priors.beta, **slopes})
     if name in priors.cutpoints or (name == "Intercept" and priors.cutpoints):
         own = {key: _scalar(name, prior) for key in priors.cutpoints if name in (key, "Intercept")}
         return replace(priors, cutpoints={**priors.cutpoints, **own}, centred_intercept=False)
