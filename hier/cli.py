@@ -17,6 +17,7 @@ import typer
 
 from hier import __version__
 from hier.errors import HierError, JobError
+from hier.files import is_folder, is_there, place, refuse_unwritable
 from hier.text import shown
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _model_file(model: str, data: str | None, method: str | None = None, **setti
     """The model file at a path, or the one that formula and data stand for; the options given go before it."""
     from hier.jobs import from_formula, read_model_file, with_settings
 
-    if "~" in model and not model.endswith(".toml") and not Path(model).exists():
+    if "~" in model and not model.endswith(".toml") and not is_there(model):
         if data is None:
             raise JobError(
                 "a formula needs data",
@@ -102,17 +103,19 @@ def _model_file(model: str, data: str | None, method: str | None = None, **setti
     elif data is not None:
         raise JobError("a model file names its data itself", where="--data", hint="change `data` in the model file")
     else:
-        found = read_model_file(Path(model).expanduser())
+        found = read_model_file(model)
     na = settings.pop("na", None)  # one word of hier's, or texts of the file
     return with_settings(found, method, na=na[0] if na in (["drop"], ["error"]) else na or None, **settings)
 
 
 def _refuse_taken(out: Path, force: bool) -> None:
-    if out.is_dir() or (out.exists() and not force):
+    """Refuse a name for a file before the long work begins."""
+    out = refuse_unwritable(out, "the file")
+    if is_there(out) and not force:
         raise JobError(
-            f"{out.name} is a folder" if out.is_dir() else f"the file {out.name} exists already",
+            f"the file {out.name} exists already",
             where=str(out),
-            hint="choose another name with --out" + ("" if out.is_dir() else ", or replace it with --force"),
+            hint="choose another name with --out, or replace it with --force",
         )
 
 
@@ -319,7 +322,7 @@ def report(
         "seed": seed,
         "device": device,
     }
-    stored = Path(source).is_dir()
+    stored = is_folder(place(source, "a run folder"))
     if stored and (data or method or any(value is not None for value in settings.values())):
         raise JobError(
             "a run folder has its data and settings already", hint="leave the options out, or give a model file"

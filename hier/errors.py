@@ -102,7 +102,7 @@ class FitError(HierError):
 
 
 class JobError(HierError):
-    """A model file, a run folder or a device cannot be used."""
+    """A file, a model file, a run folder or a device cannot be used."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +132,8 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
     )
 
 
-def report(comparison: Comparison, path: str | Path) -> Path:
+def report(comparison: Comparison, path: str | PathLike[str]) -> Path:
     """Write a comparison as one self-contained HTML file with pictures, and return its path."""
     from hier.report import write_report
 
-    return write_report(comparison, Path(path))
+    return write_report(comparison, path)

@@ -22,6 +22,7 @@ ORDER = (
     "text",
     "errors",
     "printed",
+    "files",
     "datasets",
     "formula",
     "design",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hier.design import differences
 from hier.errors import JobError
+from hier.files import Given, named, place, write
 from hier.jobs.keys import READING
 from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, reading_of, render
 from hier.jobs.record import estimate_record, read_json, versions, write_json
@@ -61,7 +62,7 @@ def report_of(comparison: Comparison, path: Path) -> Path:
 
 def run(
     model_file: ModelFile,
-    out: str | Path,
+    out: Given,
     *,
     force: bool = False,
     progress: bool = False,
@@ -81,7 +82,7 @@ def run(
         on_block(block)
 
     with new_run_folder(out, force=force) as folder:
-        _write_text(folder / "model.toml", render(model_file) if model_file.text is None else model_file.text)
+        _write(folder / "model.toml", render(model_file) if model_file.text is None else model_file.text)
         model = build(model_file)
         with _timed(seconds, "estimate"):
             estimate = estimate_of(model_file, model)
@@ -93,17 +94,17 @@ def run(
         tell(posterior.summary())
         tell(str(posterior.diagnose()))
         comparison = compare(estimate, posterior)
-        comparison.table.to_csv(folder / "comparison.csv", encoding="utf-8")
+        _write(folder / "comparison.csv", comparison.table.to_csv())
         tell(str(comparison))
-        _write_text(folder / "summary.txt", "\n\n".join(blocks) + "\n")
+        _write(folder / "summary.txt", "\n\n".join(blocks) + "\n")
         with _timed(seconds, "report"):
             report_of(comparison, folder / "report.html")
         times = {"started": started, "ended": _now(), "seconds": seconds}
         finish(folder, {**times, **_provenance(model_file, comparison), "versions": versions()})
-    return Path(out)
+    return place(out, "a run folder")
 
 
-def load_comparison(path: str | Path) -> Comparison:
+def load_comparison(path: Given) -> Comparison:
     """The comparison of a run folder: the stored draws, beside the estimate, which is made again from the data.
 
     Raises JobError where the folder is not complete or its data are gone, and ModelError where the data have changed.
@@ -111,10 +112,12 @@ def load_comparison(path: str | Path) -> Comparison:
     from hier.pooling import compare
     from hier.posterior import load_posterior
 
-    path = Path(path)
+    path = place(path, "a run folder")
     check = check_run(path)
     if not check.complete:
-        raise JobError(f"{path.name} is not a complete run folder", where=str(path), found="; ".join(check.problems))
+        raise JobError(
+            f"{named(path.name)} is not a complete run folder", where=named(path), found="; ".join(check.problems)
+        )
     record = read_json(path / RECORD)
     try:
         folder, method = Path(record["data"]["folder"]), str(record["settings"]["method"])
@@ -166,8 +169,8 @@ def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]
     }
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")  # no translation: the copy of a model file is faithful
+def _write(path: Path, text: str) -> None:
+    write(path, text, f"the file {path.name}")
 
 
 def _now() -> str:

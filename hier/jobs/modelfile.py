@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from hier.datasets import list_datasets, load_dataset
 from hier.errors import JobError, did_you_mean
+from hier.files import Given, existing, is_folder, is_there, named, place
 from hier.formula import Formula
 from hier.jobs.keys import (
     ESTIMATE,
@@ -104,12 +105,12 @@ class ModelFile:
         return Formula(self.formula, **self.formulas)
 
 
-def read_model_file(path: str | Path, folder: Path | None = None) -> ModelFile:
+def read_model_file(path: Given, folder: Path | None = None) -> ModelFile:
     """Read and check a model file; the path of its data begins in `folder`, by default the file's own.
 
     Raises JobError with file and line for what is not TOML, and for unknown, missing and misused keys.
     """
-    path = Path(path)
+    path = place(path, "a model file")
     source = Source(path, _read_text(path))
     try:
         content = tomllib.loads(source.text)
@@ -246,15 +247,19 @@ def _quoted(value: Any, *, bare: bool = False) -> str:
 
 
 def _read_text(path: Path) -> str:
-    if not path.is_file():
-        beside = sorted(map(str, path.parent.glob("*.toml"))) if path.parent.is_dir() else []
+    if is_folder(path) or not is_there(path):
+        beside = sorted(map(str, path.parent.glob("*.toml"))) if is_folder(path.parent) else []
         held = path / "model.toml"
+        short = named(path)
         raise JobError(
-            f"{path} is a folder, not a model file" if path.is_dir() else f"there is no model file {path.name}",
-            where=str(path),
+            f"{short} is a folder, not a model file"
+            if is_folder(path)
+            else f"there is no model file {named(path.name)}",
+            where=short,
             expected="the path of a TOML file, or a formula (which contains `~`) with its data",
-            hint=f"use {held}" if held.is_file() else did_you_mean(str(path), beside),
+            hint=f"use {held}" if is_there(held) else did_you_mean(short, beside),
         )
+    path = existing(path, "a model file")
     try:
         raw = path.read_bytes() if path.stat().st_size <= LARGEST else None
         text = None if raw is None else raw.decode("utf-8-sig")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from hier import __version__
 from hier.errors import JobError
+from hier.files import existing, is_folder, place, write
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -56,8 +57,8 @@ def read_estimate(path: str | Path) -> dict[str, Any]:
     `ranef` and `ranef_se` are dicts of DataFrames by grouping factor, as on an Estimate. Raises JobError where there is
     no such file, or it is not one that hier wrote.
     """
-    path = Path(path)
-    path = path / "estimate.json" if path.is_dir() else path
+    path = place(path, "the record of an estimate")
+    path = path / "estimate.json" if is_folder(path) else path
     record = read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise JobError(
@@ -95,17 +96,14 @@ def plain(value: Any) -> Any:
 
 def write_json(content: Any, path: Path) -> None:
     """Write strict JSON, readable by people too."""
-    path.write_text(json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write(path, json.dumps(content, allow_nan=False, ensure_ascii=False, indent=1) + "\n", f"the record {path.name}")
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises JobError where it is not there or is not JSON."""
+    path = existing(path, "the record", hint="check the folder and the spelling")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise JobError(
-            f"there is no file {path.name}", where=str(path), hint="check the folder and the spelling"
-        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise JobError(
             f"{path.name} cannot be read", where=str(path), found=str(error), expected="JSON in UTF-8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -201,11 +202,13 @@ class Posterior(Printed):
 
         return hypothesis(self, hypotheses, level)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read."""
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read, with checksums of all
+        that is in it. Raises JobError where the file cannot be written.
+        """
         from hier.posterior.tree import save_tree
 
-        return save_tree(self, Path(path))
+        return save_tree(self, path)
 
     def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
         """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import numpy as np
 
 from hier.design import Block
 from hier.errors import JobError
+from hier.files import LONGEST, Given, existing, named, refusal, refuse_unwritable, write
+from hier.posterior.checksums import Damaged, add_checksums, has_checksums
 from hier.posterior.dataset import dataset, dims_of, in_tree, sample_coords, stems, variables
 from hier.posterior.groups import Group
 from hier.posterior.levels import levels_of, refuse_unknown, written_if_known
@@ -17,6 +20,9 @@ from hier.posterior.result import Posterior, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+
+WHAT = "the posterior"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def to_tree(posterior: Posterior) -> xr.DataTree:
@@ -75,7 +81,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),
-        draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items()},
+        draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items() if name in names},
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
         observed=observed.to_numpy(),
         digest=json.loads(attrs["digest"]),
@@ -103,34 +109,63 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
     return tuple(found)
 
 
-def save_tree(posterior: Posterior, path: Path) -> Path:
-    """Write the tree as netCDF 4, under a temporary name first, so that a file of that name is always whole.
+def save_tree(posterior: Posterior, path: Given) -> Path:
+    """Write the tree as netCDF 4 with its checksums; a file of that name is replaced, and is always whole.
 
-    Raises JobError for levels that would come back as text and no longer be what they were.
+    Raises JobError where the file cannot be written, and for levels that would come back as text and no longer be what
+    they were.
     """
     for group in posterior.groups:
         refuse_unknown(group.name, group.levels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    posterior.data.to_netcdf(part, engine="h5netcdf")
-    part.replace(path)
-    return path
+    path = refuse_unwritable(path, WHAT)
+    content = io.BytesIO()  # HDF5 ends the whole process some time after a disk was full
+    posterior.data.to_netcdf(content, engine="h5netcdf")
+    add_checksums(content)
+    return write(path, content.getvalue(), WHAT)
 
 
-def load_posterior(path: str | Path) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote. Raises JobError where the file is not there or is not one."""
+def load_posterior(path: Given) -> Posterior:
+    """Read a posterior that `Posterior.save` wrote.
+
+    Raises JobError where the file is not there or is not one, and where anything in it is not as it was saved: draws
+    that were changed, thinned or lost.
+    """
     import xarray as xr
 
-    path = Path(path)
-    if not path.is_file():
-        raise JobError(f"there is no file {path.name}", where=str(path), hint="check the folder, or sample again")
+    path = existing(path, WHAT, hint="check the folder, or sample again")
     try:
+        with path.open("rb") as file:
+            begins = file.read(len(HDF5))
+    except OSError as error:
+        raise refusal(f"{WHAT} cannot be read", path, error) from error
+    if begins and begins != HDF5:
+        raise _foreign(path, "a file that is not netCDF 4")
+    try:
+        if not has_checksums(path):
+            raise _foreign(path, "a netCDF file of another program, or one without hier's checksums")
         with xr.open_datatree(path, engine="h5netcdf") as tree:
             return from_tree(tree.load())
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise JobError(
-            f"{path.name} is not a posterior that hier wrote",
-            where=str(path),
-            found=str(error),
-            expected="a file of Posterior.save()",
-        ) from error
+    except Damaged as error:
+        raise _damaged(path, str(error)) from error
+    except JobError:
+        raise
+    except Exception as error:  # whatever xarray says of a file whose arrays are whole, and their frame is not
+        raise _damaged(path, f"its structure cannot be read: {error}") from error
+
+
+def _foreign(path: Path, found: str) -> JobError:
+    return JobError(
+        f"{named(path.name)} is not a posterior that hier wrote",
+        where=named(path),
+        found=found,
+        expected="a file of Posterior.save()",
+    )
+
+
+def _damaged(path: Path, found: str) -> JobError:
+    return JobError(
+        f"{named(path.name)} is damaged: it is not as Posterior.save() wrote it",
+        where=named(path),
+        found=found[:LONGEST],
+        hint="take a copy from before, or sample again",
+    )
