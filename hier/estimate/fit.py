@@ -9,11 +9,12 @@ import numpy as np
 from hier.design import one_blas_thread
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.exact_fit import SUSPICIOUS, refuse_exact_fit
 from hier.estimate.intervals import unknown_parameters
 from hier.estimate.result import Arrays, Estimate
 from hier.estimate.unknown import curvature_at, flat_sentences
 from hier.kernel.covariance import n_variance_parameters
-from hier.kernel.fit import PointFit, fit_density, fit_likelihood
+from hier.kernel.fit import PointFit, fit_best, fit_density
 from hier.kernel.moments import start_of
 from hier.kernel.units import Units
 from hier.model import Model
@@ -59,12 +60,11 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure, once=True)
-    return _in_user_units(
-        model,
-        method,
-        problem,
-        fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml"),
-    )
+    fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml")
+    if fit.sigma < SUSPICIOUS or not fit.converged:
+        design = model.design
+        refuse_exact_fit(model, design.y if design.offset is None else design.y - design.offset)
+    return _in_user_units(model, method, problem, fit)
 
 
 def _refuse_unidentified(model: Model) -> None:
@@ -118,7 +118,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         sigma=float(fit.sigma * units.y),
         arrays=arrays,
     )
-    lost = unknown_parameters(found)
+    lost = unknown_parameters(found) if found.converged else []
     return replace(found, message=message(fit, flat, flat_sentences(model, lost))) if lost else found
 
 

@@ -114,7 +114,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             eta=fit.eta,
         ),
     )
-    open_names = unknown_spreads(found)
+    open_names = unknown_spreads(found) if found.converged else []
     if not open_names:
         return found
     return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))

@@ -18,7 +18,7 @@ from hier.estimate.units import relative_factors
 from hier.estimate.unknown import curvature_at
 from hier.kernel import profile
 from hier.kernel.covariance import Terms, theta_of
-from hier.kernel.fit import BOUNDARY, PointFit, fit_likelihood
+from hier.kernel.fit import BOUNDARY, PointFit, fit_best
 from hier.kernel.moments import start_of
 from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
 from hier.kernel.units import ColumnUnits, Units, direction
@@ -205,7 +205,7 @@ def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> t
     model = estimate.model
     problem = likelihood_problem(model.design, model.structure)
     terms = terms_of(model.design, model.structure)
-    fit = fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=False)
+    fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=False)
     root = normal_quantile(0.5 + level / 2)
     bounds = np.array([_bounds_of(own, estimate, problem, terms, fit, root) for own in asked]).reshape(-1, 2)
     note = "profile likelihood" + (", of the model refitted by maximum likelihood" * (estimate.method == "reml"))

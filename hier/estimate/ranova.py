@@ -14,7 +14,7 @@ from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
 from hier.estimate.fit import in_response_units
 from hier.kernel.covariance import n_variance_parameters
-from hier.kernel.fit import fit_likelihood
+from hier.kernel.fit import fit_best
 from hier.kernel.marginal import LOG_2PI
 from hier.kernel.moments import start_of
 from hier.model.problem import likelihood_problem, structure_of, terms_of
@@ -80,7 +80,7 @@ def _fit(design: Design, *, reml: bool) -> _Fit:
     structure = structure_of(design)
     terms = terms_of(design, structure)
     problem = likelihood_problem(design, structure)
-    fit = fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=reml)
+    fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=reml)
     objective = in_response_units(float(fit.value), problem.units, design.nobs, reml=reml)
     return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))
 

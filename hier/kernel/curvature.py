@@ -62,8 +62,8 @@ def _own_steps(hessian: np.ndarray) -> np.ndarray:
 
 
 def decrease_left(gradient: np.ndarray, hessian: np.ndarray) -> float:
-    """By how much a Newton step would still lower an objective with this gradient (m,) and Hessian (m, m); infinite
-    where it falls away. Directions in which there is neither slope nor curvature count for nothing.
+    """By how much a Newton step would still lower an objective with this gradient (m,) and Hessian (m, m).
+    Directions in which there is neither slope nor curvature count for nothing.
     """
     scale = _own_steps(hessian)
     values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)

@@ -13,6 +13,15 @@ import numpy as np
 from hier.kernel.covariance import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import eliminate, group_deviations
+from hier.kernel.doubt import (
+    BOUNDARY,
+    SAME,
+    best_of,
+    further_starts,
+    is_at_minimum,
+    is_doubtful,
+    neg2_without_deviations,
+)
 from hier.kernel.expansion import Objective, evaluator, local_schur
 from hier.kernel.integrate import Factors, integrate_groups
 from hier.kernel.marginal import (
@@ -27,8 +36,6 @@ from hier.kernel.marginal import (
 from hier.kernel.optimise import Evaluate, Optimum, minimise
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, fetched
-
-BOUNDARY = 1e-4  # a diagonal entry of the factor below this is a variance on the boundary, as in lme4's isSingular
 
 
 class PointFit(NamedTuple):
@@ -169,7 +176,8 @@ def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, r
     def value(x: jax.Array) -> jax.Array:
         return _likelihood(x, lambda factors: integrate_groups(factors, cross), cross, terms, reml=reml)
 
-    search = minimise(likelihood_evaluator(cross, terms, reml=reml), start, left_behind(cross))
+    evaluate = likelihood_evaluator(cross, terms, reml=reml)
+    search = minimise(evaluate, start, left_behind(cross), n_theta(terms))
     return canonical_search(value, search, terms)
 
 
@@ -226,8 +234,22 @@ def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool
     of zero and a correlation at its limit are interior minima.
     """
     program, m = _likelihood_program(terms, reml), n_variance_parameters(terms)
-    fits = [_unpack(program(x, cross)[0], cross, m) for x in np.atleast_2d(start)]
-    return min(fits, key=lambda fit: float(fit.value))
+    return best_of([_unpack(program(x, cross)[0], cross, m) for x in np.atleast_2d(start)])
+
+
+def fit_best(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
+    """REML or maximum-likelihood estimates as `fit_likelihood` finds them, searched from other starts too where `doubt`
+    says so; `converged` only where the best of all ended at a minimum, no worse than the model without deviations.
+    """
+    found = fit_likelihood(start, cross, terms, reml=reml)
+    alone = neg2_without_deviations(cross, reml=reml)
+    if not is_doubtful(found, alone):
+        return found
+    found = best_of([found, fit_likelihood(further_starts(cross, terms), cross, terms, reml=reml)])
+    if found.value > alone + SAME or not np.isfinite(found.value):
+        nothing = np.zeros(n_variance_parameters(terms))
+        found = best_of([found, fit_likelihood(nothing, cross, terms, reml=reml)])
+    return found._replace(converged=np.bool_(is_at_minimum(found)))
 
 
 def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:

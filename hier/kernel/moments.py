@@ -97,16 +97,20 @@ def moments(cross: CrossProducts, terms: Terms) -> Moments:
     its precision: T_j = (I + Z_j'WZ_j Sigma)^-1. Where the moments contradict each other, and where a few steps more
     cost less than the moments and lead to the same maximum, all relative covariances are the identity.
     """
-    columns = [columns_of(blocks) for blocks in terms]
     if _is_quick(cross) and not has_several_maxima(terms):
         return _plain(terms)
+    return any_moments(cross, terms, LEAST_SIGMA) or _plain(terms)
+
+
+def any_moments(cross: CrossProducts, terms: Terms, least_sigma: float = 0.0) -> Moments | None:
+    """The same however long they take; None where sigma would not be above `least_sigma`."""
+    columns = [columns_of(blocks) for blocks in terms]
     factors = _factors(cross, None)
     meetings = [[_meetings(cross, factors, k, m) for m in range(k + 1)] for k in range(len(factors))]
-    first = _solved(cross, columns, factors, meetings)
-    if first is None:
-        return _plain(terms)
-    second = _solved(cross, columns, _factors(cross, first), meetings) if cross.dense else None
-    return first if second is None else second
+    first = _solved(cross, columns, factors, meetings, least_sigma)
+    if first is None or not cross.dense:
+        return first
+    return _solved(cross, columns, _factors(cross, first), meetings, least_sigma) or first
 
 
 def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> jax.Array:
@@ -140,8 +144,9 @@ def _solved(
     columns: Sequence[Sequence[tuple[int, int]]],
     factors: list[_Factor],
     meetings: list[list[_Meetings]],
+    least_sigma: float,
 ) -> Moments | None:
-    """The estimates from sums of squares with these weights; None where the moments contradict each other."""
+    """The estimates from sums of squares with these weights; None where sigma would not be above `least_sigma`."""
     p, n = cross.xx.shape[0] - 1, float(cross.nobs)
     blocks = [(k, start, stop) for k, own in enumerate(columns) for start, stop in own]
     entries = [(k, a, b) for k, start, stop in blocks for a in range(start, stop) for b in range(start, a + 1)]
@@ -165,7 +170,7 @@ def _solved(
             tensor = expected[k, m]
             system[i, j] = tensor[a, b, c, d] if c == d else tensor[a, b, c, d] + tensor[a, b, d, c]
     solved = np.linalg.lstsq(system, right, rcond=1e-10)[0]
-    if not solved[size] > LEAST_SIGMA**2:
+    if not solved[size] > least_sigma**2:
         return None
     covariances = [np.zeros(factor.total.shape) for factor in factors]
     for value, (k, a, b) in zip(solved, entries, strict=False):

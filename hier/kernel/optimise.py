@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
 ROUNDING = 1e-13  # relative to the value: a difference below it is noise
 SMALLEST_RADIUS = 1e-10  # a trust region this small means that no step improves on rounding errors
-SMALL_SLOPE = 1e-6  # relative to the value: a larger slope where no step improves is no minimum
+LEFT = 1e-5  # on the same scale: where no step improves, and a Newton step promises more, there is no minimum
 
 
 class Optimum(NamedTuple):
@@ -30,11 +31,14 @@ class Optimum(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A step (m,), the decrease of the function that it predicts, and its length before it was cut."""
+    """A step (m,), the decrease of the function that it predicts, its length before it was cut, and what is left to
+    gain, infinite at a saddle.
+    """
 
     by: jax.Array
     predicted: jax.Array
     length: jax.Array
+    left: jax.Array
 
 
 class _State(NamedTuple):
@@ -50,23 +54,25 @@ class _State(NamedTuple):
     memory: Any
 
 
-def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array) -> _Step:
-    """Newton's step with every curvature taken as positive, cut to the trust region.
+def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array, size: jax.Array) -> _Step:
+    """Newton's step with every curvature taken as positive, cut to the trust region; lengths and curvatures are those
+    in units of the parameters' sizes (m,).
 
     At a stationary point with a direction of negative curvature the gradient gives no way out: the step then follows
     that direction.
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 4.1.
     """
-    curvature, directions = jnp.linalg.eigh(hessian)
-    size = jnp.maximum(jnp.abs(curvature), 1e-9 * jnp.max(jnp.abs(curvature)) + 1e-300)
-    along = jnp.sum(directions * gradient[:, None], axis=0)
-    step = -jnp.sum(directions * (along / size), axis=1)
-    predicted = 0.5 * jnp.sum(along**2 / size)
-    saddle = (curvature[0] < -1e-6 * jnp.max(size)) & (predicted < PREDICTED_DECREASE)
+    curvature, directions = jnp.linalg.eigh(size[:, None] * hessian * size)
+    steep = jnp.maximum(jnp.abs(curvature), 1e-9 * jnp.max(jnp.abs(curvature)) + 1e-300)
+    along = jnp.sum(directions * (size * gradient)[:, None], axis=0)
+    step = -jnp.sum(directions * (along / steep), axis=1)
+    left = 0.5 * jnp.sum(along**2 / steep)
+    saddle = (curvature[0] < -1e-6 * jnp.max(steep)) & (left < PREDICTED_DECREASE)
     step = jnp.where(saddle, radius * directions[:, 0], step)
-    predicted = jnp.where(saddle, 0.5 * radius**2 * size[0], predicted)
+    predicted = jnp.where(saddle, 0.5 * radius**2 * steep[0], left)
+    left = jnp.where(saddle, jnp.inf, left)
     length = jnp.linalg.norm(step)
-    return _Step(step * jnp.minimum(1.0, radius / jnp.maximum(length, 1e-300)), predicted, length)
+    return _Step(size * step * jnp.minimum(1.0, radius / jnp.maximum(length, 1e-300)), predicted, length, left)
 
 
 Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
@@ -87,25 +93,31 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
     return evaluate
 
 
-def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0) -> Optimum:
+def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
     The search stops where a Newton step predicts a decrease below 1e-9, and takes that step without looking back; it
     stops earlier where the gain of the last steps shows that one more leaves less than `left_behind`. It is
-    deterministic, and `vmap` runs a batch of searches as one program.
+    deterministic, and `vmap` runs a batch of searches as one program. The first `n_spreads` parameters are standard
+    deviations or the like, whose own size is their unit where it is above 1: a search then finds its way to very large
+    ones, and does not take a curvature that is small in such a unit for none.
     """
-    return minimise_with_memory(lambda x, memory: (*evaluate(x), memory), start, (), left_behind)
+    return minimise_with_memory(lambda x, memory: (*evaluate(x), memory), start, (), left_behind, n_spreads)
 
 
-def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, left_behind: float = 0.0) -> Optimum:
+def minimise_with_memory(
+    evaluate: Remembering, start: jax.Array, memory: Any, left_behind: float = 0.0, n_spreads: int = 0
+) -> Optimum:
     """As `minimise`; `evaluate` is also given what it returned as its memory where the search stands: where an inner
     search may begin.
     """
 
+    grows = np.arange(start.shape[0]) < n_spreads
+
     def advance(state: _State) -> _State:
         # the first pass only evaluates the start, so that the function is compiled once and not twice
         first = state.steps == 0
-        step, before, length = state.step
+        step, before, length, _ = state.step
         value, gradient, hessian, memory = evaluate(state.x + step, state.memory)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
         better = first | (finite & (value <= state.value + ROUNDING * (1.0 + jnp.abs(state.value))))
@@ -117,12 +129,14 @@ def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, l
         radius = jnp.where(first, state.radius, radius)
         gradient = jnp.where(better, gradient, state.gradient)
         hessian = jnp.where(better, hessian, state.hessian)
-        next_step = _newton_step(gradient, hessian, radius)
+        x = jnp.where(better, state.x + step, state.x)
+        size = jnp.where(grows, jnp.maximum(jnp.abs(x), 1.0), 1.0)
+        next_step = _newton_step(gradient, hessian, radius, size)
         # of full steps each gains at least the factor that the one before gained
         whole = ~first & better & (length <= state.radius)
         close = (next_step.predicted < PREDICTED_DECREASE) | (whole & (next_step.predicted**2 < left_behind * before))
         return _State(
-            x=jnp.where(better, state.x + step, state.x),
+            x=x,
             value=jnp.where(better, value, state.value),
             gradient=gradient,
             hessian=hessian,
@@ -141,14 +155,14 @@ def minimise_with_memory(evaluate: Remembering, start: jax.Array, memory: Any, l
         gradient=jnp.zeros(m),
         hessian=jnp.eye(m),
         radius=jnp.ones(()),
-        step=_Step(jnp.zeros(m), jnp.zeros(()), jnp.zeros(())),
+        step=_Step(jnp.zeros(m), jnp.zeros(()), jnp.zeros(()), jnp.zeros(())),
         steps=jnp.zeros((), jnp.int32),
         close=jnp.zeros((), bool),
         done=jnp.zeros((), bool),
         memory=memory,
     )
     end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
-    small = jnp.max(jnp.abs(end.gradient)) < SMALL_SLOPE * (1.0 + jnp.abs(end.value))
+    small = end.step.left < LEFT
     x = jnp.where(end.close, end.x + end.step.by, end.x)
     converged = end.done & (end.close | small)
     return Optimum(x, end.value, end.gradient, end.hessian, end.steps, converged, end.memory)
