@@ -1,5 +1,6 @@
 """A formula meets a table: columns, codes and levels, with everything that was left out counted and named."""
 
+from hier.design.anchor import Anchor, anchor, bar_anchors
 from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
 from hier.design.digest import Digest, differences, digest
@@ -12,6 +13,7 @@ from hier.design.response import Outcome
 from hier.design.threads import one_blas_thread
 
 __all__ = [
+    "Anchor",
     "Block",
     "Design",
     "Digest",
@@ -20,6 +22,8 @@ __all__ = [
     "ParameterDesign",
     "RandomEffects",
     "Reading",
+    "anchor",
+    "bar_anchors",
     "build_design",
     "column_of",
     "differences",

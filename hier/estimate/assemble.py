@@ -51,7 +51,9 @@ def terms_in_user_units(
 def flat_terms(model: Model, units: Sequence[ColumnUnits], fit: Any) -> list[str]:
     """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
     effects = [model.design.random_effects[k] for k in model.structure.order]
-    return flat_directions(effects, fit.factors, units, BOUNDARY)
+    # those of a posterior mode are not triangular where priors are those of other columns than the kernel's
+    factors = [lower_triangular(own) if np.triu(own, 1).any() else own for own in fit.factors]
+    return flat_directions(effects, factors, units, BOUNDARY)
 
 
 def message(fit: Any, flat: Sequence[str], others: Sequence[str] = ()) -> str:

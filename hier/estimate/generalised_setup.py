@@ -6,7 +6,7 @@ from hier.kernel.conditional import Conditional, Theta
 from hier.kernel.laplace import Approximation
 from hier.model import Model
 from hier.model.problem import terms_of
-from hier.model.row_density import row_density, row_priors
+from hier.model.row_density import posterior_rows, row_density
 from hier.model.row_problem import RowProblem, row_problem
 
 
@@ -14,7 +14,7 @@ def set_up(model: Model, method: str, nagq: int) -> tuple[RowProblem, Approximat
     """The arrays of a model, and the approximate density of which they are the arguments."""
     if method == "map":
         density = row_density(model, with_volume=False)
-        return row_problem(model, row_priors(model)), Approximation(Conditional(model.likelihood), density, nagq)
+        return posterior_rows(model), Approximation(Conditional(model.likelihood), density, nagq)
     with_fixed = method == "reml" and bool(model.design.names)  # with none, REML is maximum likelihood
     parameters = Theta(terms_of(model.design, model.structure), model.likelihood.n_cutpoints, with_fixed)
     return row_problem(model), Approximation(Conditional(model.likelihood, with_fixed), parameters, nagq)

@@ -59,6 +59,7 @@ TOP = {
     "sep": Key('the character between the fields of the data file, such as ";"', _text_or_space),
     "decimal": _choice(".", ","),
     "encoding": Key('the encoding of the data file, such as "latin-1"', _text),
+    "centred": Key("true or false", lambda value: isinstance(value, bool)),
 }
 READING = ("na", "sep", "decimal", "encoding")  # of these, how the data file is read
 SAMPLE = {

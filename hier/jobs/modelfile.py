@@ -5,6 +5,7 @@ formula = "weight ~ week + (week | id)"
 data = "pigs"            # a packaged data set, or the path of a CSV or Parquet file, relative to this file
 sep = ";"                # of a CSV file that is not read right without: also decimal, encoding, and na = ["-999"]
 family = "gaussian"      # and link = "..." where it is not the family's default
+centred = true           # false: priors of group sds hold where covariates are zero, not at their means
 
 [formulas]               # of further parameters of the response's distribution
 sigma = "~ week"
@@ -87,6 +88,7 @@ class ModelFile:
     sep: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    centred: bool = True
     formulas: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, str] = field(default_factory=dict)
     sampling: Sampling = Sampling()
@@ -199,6 +201,7 @@ def build(model_file: ModelFile) -> Model:
         weights=model_file.weights,
         offset=model_file.offset,
         **reading_of(model_file),
+        centred=model_file.centred,
     )
 
 
@@ -219,6 +222,7 @@ def render(model_file: ModelFile) -> str:
         "weights": model_file.weights,
         "offset": model_file.offset,
         **reading_of(model_file),
+        "centred": model_file.centred,
     }
     settings = dataclasses.asdict(model_file.sampling)
     tables = {
@@ -240,7 +244,7 @@ def _quoted(value: Any, *, bare: bool = False) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_quoted, value))}]"
     if not isinstance(value, str):
-        return str(value)
+        return str(value).lower() if isinstance(value, bool) else str(value)
     if bare and value.isascii() and value.replace("_", "").replace("-", "").isalnum():
         return value
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

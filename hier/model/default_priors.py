@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
-from hier.design import Block, Design, ParameterDesign, RandomEffects
+from hier.design import Anchor, Block, Design, ParameterDesign, RandomEffects, anchor, bar_anchors
 from hier.kernel.covariance import correlation_blocks, correlations, sd_columns
 from hier.kernel.links import LINKS
 from hier.kernel.precision import float64, kept_programs
@@ -22,10 +23,12 @@ STUDENT_DF = 3.0
 LKJ_CONCENTRATION = 2.0
 
 
-def default_priors(design: Design, family: Family, link: str) -> Priors:
+def default_priors(design: Design, family: Family, link: str, *, centred: bool = True) -> Priors:
     """Weakly informative priors on the scale of the data.
 
-    Fixed effects: Normal(0, 2.5 s / sd(x)); the intercept, at the means of the other columns, Normal(m, 2.5 s). Group
+    They are those of the anchored columns (see `hier.design.anchor`), so that the posterior stays the same when a
+    covariate is shifted or scaled. Fixed effects: Normal(0, 2.5 s / sd(x)); the intercept, which is then the value at
+    the means of the columns, Normal(m, 2.5 s); a factor's columns that stand for it, Normal(m, 2.5 s / sd(x)). Group
     sds: half-Student-t(3, 0, 2.5 s / sd(x)), where columns share one with the root mean square of their sd(x).
     Correlations: LKJ(2), and one that all of a block's correlations follow from: uniform over its range. With the
     identity link m and s are mean and sd of the response (of a lognormal one, of its logarithm); with any other, m is
@@ -33,6 +36,8 @@ def default_priors(design: Design, family: Family, link: str) -> Priors:
 
     Further parameters without a formula: that of their record, or half-Student-t(3, 0, 2.5 sd(y)). With one: Normal(0,
     2.5 / sd(x)) on the link scale, the intercept Normal(log(sd(y)), 2.5) for a standard deviation, else Normal(0, 2.5).
+
+    Not `centred`: the same priors are those of the columns as the user wrote them.
 
     Source: the scales are those of rstanarm's vignette "Prior distributions for rstanarm models"; LKJ: Lewandowski,
     Kurowicka and Joe (2009), J. Multivar. Anal. 100, 1989.
@@ -43,16 +48,18 @@ def default_priors(design: Design, family: Family, link: str) -> Priors:
     spread_of_y = float(np.std(y - offset if identity else y, ddof=1))
     location = float(np.mean(y - offset)) if identity else _linked(link, y, design) - float(np.mean(offset))
     spread = SCALE * spread_of_y if identity else SCALE
+    ordered = design.n_cutpoints > 0
+    own = anchor(design.X, design.fixed, design.kept, constant=ordered, centred=centred)
     return Priors(
-        beta=_coefficients(design.names, design.X, location, spread),
+        beta=_coefficients(design.names, own, location, spread),
+        at=own.to_anchored,
         cutpoints={f"Intercept[{k + 1}]": _student_t(SCALE) for k in range(design.n_cutpoints)},
-        groups=tuple(_default_group(random, spread) for random in design.random_effects),
+        shift=np.tile(own.mean if centred else np.zeros(len(design.names)), (design.n_cutpoints, 1)),
+        groups=tuple(_default_group(random, spread, centred=centred) for random in design.random_effects),
         parameters=tuple(
-            _default_parameter(record, own, spread_of_y)
-            for record, own in zip(family.parameters[1:], design.parameters, strict=True)
+            _default_parameter(record, further, spread_of_y, centred=centred)
+            for record, further in zip(family.parameters[1:], design.parameters, strict=True)
         ),
-        centred_intercept="Intercept" in design.names or design.n_cutpoints > 0,
-        column_means=design.X.mean(axis=0),
     )
 
 
@@ -79,30 +86,31 @@ def _linked(link: str, y: np.ndarray, design: Design) -> float:
 
 
 def _coefficients(
-    names: tuple[str, ...], X: np.ndarray, location: float, spread: float, prefix: str = ""
+    names: tuple[str, ...], own: Anchor, location: float, spread: float, prefix: str = ""
 ) -> dict[str, Distribution]:
-    """Normal priors of the coefficients of columns, scaled by the columns' spreads."""
+    """Normal priors of the coefficients of anchored columns, scaled by the columns' spreads."""
     import numpyro.distributions as dist
 
     return {
-        f"{prefix}{name}": dist.Normal(
-            location if name == "Intercept" else 0.0, spread / _spread(column), validate_args=False
-        )
-        for name, column in zip(names, X.T, strict=True)
+        f"{prefix}{name}": dist.Normal(location if level else 0.0, spread / size, validate_args=False)
+        for name, level, size in zip(names, own.level, own.spread.tolist(), strict=True)
     }
 
 
-def _default_parameter(record: FamilyParameter, own: ParameterDesign, spread_of_y: float) -> ParameterPriors:
+def _default_parameter(
+    record: FamilyParameter, own: ParameterDesign, spread_of_y: float, *, centred: bool
+) -> ParameterPriors:
     is_spread = record.prior is None
     if own.has_formula:
         location = float(np.log(spread_of_y)) if is_spread else 0.0
-        priors = _coefficients(own.names, own.X, location, SCALE, f"{own.name}_")
-    elif is_spread:
-        priors = {own.name: half_student_t(STUDENT_DF, SCALE * spread_of_y, validate_args=False)}
+        columns = anchor(own.X, own.encoder, own.kept, centred=centred)
+        priors = _coefficients(own.names, columns, location, SCALE, f"{own.name}_")
+        return ParameterPriors(own.name, priors, True, columns.to_anchored)
+    if is_spread:
+        prior: Any = half_student_t(STUDENT_DF, SCALE * spread_of_y, validate_args=False)
     else:
-        priors = {own.name: read_prior(record.prior) if isinstance(record.prior, str) else record.prior}
-    centred = own.has_formula and "Intercept" in own.names
-    return ParameterPriors(own.name, priors, own.has_formula, centred, own.X.mean(axis=0))
+        prior = read_prior(record.prior) if isinstance(record.prior, str) else record.prior
+    return ParameterPriors(own.name, {own.name: prior}, False, np.eye(1))
 
 
 def _student_t(scale: float) -> Distribution:
@@ -111,9 +119,10 @@ def _student_t(scale: float) -> Distribution:
     return dist.StudentT(STUDENT_DF, 0.0, scale, validate_args=False)
 
 
-def _default_group(random: RandomEffects, spread: float) -> GroupPriors:
+def _default_group(random: RandomEffects, spread: float, *, centred: bool) -> GroupPriors:
     blocks, bars = random.blocks, random.bars
-    columns = np.array([_spread(column) for column in random.Z.T])
+    anchors = bar_anchors(random, centred=centred)
+    columns = np.concatenate([own.spread for own in anchors])
     scales = [spread / np.sqrt(np.mean(columns[start:stop] ** 2)) for start, stop in sd_columns(blocks)]
     return GroupPriors(
         group=random.group,
@@ -122,14 +131,10 @@ def _default_group(random: RandomEffects, spread: float) -> GroupPriors:
         cor_names=tuple(bars[start] for start, _ in correlation_blocks(blocks)),
         cor=tuple(_default_correlation(block) for block, _ in correlations(blocks)),
         blocks=tuple(block for block, _ in correlations(blocks)),
+        all_blocks=blocks,
+        to_user=block_diag(*(own.to_user for own in anchors)),
+        moved=any(own.moved for own in anchors),
     )
-
-
-def _spread(column: np.ndarray) -> float:
-    """Standard deviation of a column; of a constant one its size, so that an intercept has 1."""
-    spread = float(np.std(column, ddof=1))
-    size = float(np.abs(column).max())
-    return spread if spread > 1e-12 * size else (size or 1.0)
 
 
 def _default_correlation(block: Block) -> Distribution:

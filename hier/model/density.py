@@ -30,8 +30,8 @@ from hier.model.problem import Problem
 class Parameters(NamedTuple):
     """The parameters that are not integrated out, on the user's scale, the grouping factors in the kernel's order.
 
-    `sd` (q,) and `cor`, the variable of the correlations' prior of each correlated block, of each factor; `sigma` (),
-    `held` (h,) fixed effects with other than Normal priors.
+    `sd` (q,) and `cor`, the variable of the correlations' prior of each correlated block, of the deviations of each
+    factor's anchored columns; `sigma` (), `held` (h,) fixed effects with other than Normal priors.
     """
 
     sd: tuple[Any, ...]
@@ -112,13 +112,13 @@ class Density:
         """
         from numpyro.distributions import biject_to
 
+        assert problem.priors is not None
         units, priors, first = problem.units, self._priors(problem), problem.first
         sigma = first.sigma * units.y
-        guesses = [
-            sigma * covariance[start, start] ** 0.5 * own.to_user[start, start]
-            for covariance, own, blocks in zip(first.covariances, units.random, self.terms, strict=True)
-            for start, _ in sd_columns(blocks)
-        ]
+        guesses = []
+        for covariance, own, blocks in zip(first.covariances, problem.priors.anchored, self.terms, strict=True):
+            variances = ((own.to_user @ covariance) * own.to_user).sum(axis=1)
+            guesses += [sigma * variances[start] ** 0.5 for start, _ in sd_columns(blocks)]
         guesses += [own.none(block.size) for blocks in self.terms for block, own in correlations(blocks)]
         guesses += [sigma, *units.centre[len(units.centre) - self.n_held :]]
         return unconstrained(guesses, [biject_to(prior.support) for prior in priors])
@@ -138,12 +138,14 @@ class Density:
         return self.in_kernel_units(self.constrain(x, problem)[0], problem)
 
     def in_kernel_units(self, parameters: Parameters, problem: Problem) -> tuple[Factors, Any]:
-        units = problem.units
+        assert problem.priors is not None
         factors = tuple(
             own.kernel_factor(correlated_factor(sd / parameters.sigma, cor, blocks))
-            for sd, own, cor, blocks in zip(parameters.sd, units.random, parameters.cor, self.terms, strict=True)
+            for sd, own, cor, blocks in zip(
+                parameters.sd, problem.priors.anchored, parameters.cor, self.terms, strict=True
+            )
         )
-        return factors, parameters.sigma / units.y
+        return factors, parameters.sigma / problem.units.y
 
     def held_in_kernel_units(self, parameters: Parameters, problem: Problem) -> Any:
         """The fixed effects that are sampled; they stand last, so that the basis keeps them apart from the others."""

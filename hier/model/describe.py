@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hier.design import RandomEffects
+from hier.design import RandomEffects, bar_anchors
+from hier.formula import RandomTerm
 from hier.kernel.blocks import in_words
 from hier.kernel.covariance import columns_of, n_variance_parameters
 from hier.model.equations import as_text
@@ -31,7 +32,7 @@ def describe_model(model: Model) -> str:
     lines += [
         f"Parameters: {_n_parameters(model)}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
-        *(f"Note: {note}" for note in [*design.notes(), *sentences(model), *dialects(model)]),
+        *(f"Note: {note}" for note in [*design.notes(), *sentences(model), *dialects(model), *of_priors(model)]),
         "Model:",
         *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",
@@ -89,6 +90,32 @@ def _levels(random: RandomEffects) -> str:
     per_level = f"{rows.min()}" if rows.min() == rows.max() else f"{rows.min()} to {rows.max()}"
     some = ", ".join(map(str, random.levels[:4])) + (", ..." if random.n_levels > 4 else "")
     return f"{random.group}, {random.n_levels} levels ({some}), {per_level} rows in each"
+
+
+def of_priors(model: Model) -> list[str]:
+    """Of which coefficients and deviations the priors are, where that is not plain."""
+    if not model.centred:
+        return ["priors are those of the columns as written (centred=False), so they depend on where these are zero"]
+    said, priors = [], model.priors
+    if any(own.moved for own in priors.groups):
+        groups = ", ".join(f"`{own.group}`" for own in priors.groups if own.moved)
+        said.append(
+            f"priors of the sds and correlations of {groups} are those of the deviations at the means of the columns, "
+            "wherever these are counted from; what is reported is for the columns as written"
+        )
+    for random in model.design.random_effects:
+        for term, own in zip(bars_of(model, random), bar_anchors(random), strict=True):
+            if not own.moved and own.level.any() and not own.level.all():
+                said.append(
+                    f"priors of `{term}` are those of its columns as written, where the others are zero: its structure "
+                    "ties these columns, and depends on where they are counted from"
+                )
+    return said
+
+
+def bars_of(model: Model, random: RandomEffects) -> list[RandomTerm]:
+    """The bars of a grouping factor, in the order of its columns."""
+    return [term for term in model.formula.random if frozenset(term.factors) == frozenset(random.factors)]
 
 
 def dialects(model: Model) -> list[str]:

@@ -42,6 +42,9 @@ class Model(Printed):
         a row being sigma^2 / weight; of proportions with family="binomial" the numbers of trials; otherwise what a
         row's log density is multiplied by.
     offset : a column's name or n numbers, added to the linear predictor.
+    centred : whether the default priors, and all priors of group sds and correlations, are those of the values at the
+        means of the columns, so that the posterior does not depend on where a covariate is counted from; False: those
+        of the columns as written. A prior given for a coefficient is always that of the coefficient as written.
     na : "drop" leaves out the rows in which a variable of the model is missing, and says how many; "error" refuses
         them. Of a file, a list of the texts that stand for a missing value, such as `["-999"]`, with "error" among
         them or not.
@@ -66,6 +69,7 @@ class Model(Printed):
         sep: str | None = None,
         decimal: str | None = None,
         encoding: str | None = None,
+        centred: bool = True,
         **others: Any,
     ) -> None:
         refuse_arguments(others)
@@ -79,6 +83,7 @@ class Model(Printed):
         if self._family.one_trial and self._design.trials is None:
             self._family = FAMILIES[self._family.one_trial]
         self._link = link or self._family.links[0]
+        self._centred = _true_or_false("centred", centred)
         self._given = dict(priors or {})
         if self._given:
             _ = self.priors  # a prior that does not fit is refused here, not when it is first used
@@ -140,6 +145,11 @@ class Model(Printed):
     def design(self) -> Design:
         return self._design
 
+    @property
+    def centred(self) -> bool:
+        """Whether default and group priors are those of the values at the means of the columns."""
+        return self._centred
+
     @functools.cached_property
     @kept_programs
     @float64
@@ -148,7 +158,8 @@ class Model(Printed):
         from hier.model.default_priors import default_priors
         from hier.model.replace_priors import replace_priors
 
-        return replace_priors(default_priors(self._design, self._family, self._link), self._family, self._given)
+        defaults = default_priors(self._design, self._family, self._link, centred=self._centred)
+        return replace_priors(defaults, self._family, self._given)
 
     def with_priors(self, priors: Mapping[str, Any]) -> Model:
         """The same model with some priors replaced; `priors` as for `Model`."""
@@ -188,3 +199,9 @@ class Model(Printed):
         from hier.model.describe import describe_model
 
         return describe_model(self)
+
+
+def _true_or_false(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ModelError(f"`{name}` cannot be {value!r}", expected="True or False")
+    return value

@@ -1,23 +1,27 @@
 """The priors of a model's parameters, as values; where the defaults come from and how a user replaces them is said in
 `default_priors` and `replace_priors`.
 
-A prior is a `numpyro.distributions` object. Those of standard deviations and of fixed effects hold for the columns as
-the user wrote them.
+A prior is a `numpyro.distributions` object. Default priors of coefficients, and all priors of group sds and
+correlations, are those of the anchored columns (see `hier.design.anchor`): for main effects, of the values at the means
+of the columns. A prior that the user gave for a coefficient is that of the coefficient as it is reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hier.design import Block
-from hier.kernel.covariance import correlation_of
+from hier.kernel.covariance import correlation_blocks, correlation_of, sd_columns
+from hier.model.prior_text import describe
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
+
+AT_MEANS = " at the means of the columns"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,9 @@ class GroupPriors:
 
     `sd`: one a standard deviation, and `sd_names`: the column that it is of, in the design's order, or where all
     columns of a bar share one, what stands before the bar: `week`, `0 + machine`. `cor`: one distribution for each of
-    `blocks`, those that have correlations, and `cor_names`: what stands before their bars.
+    `blocks`, those that have correlations, and `cor_names`: what stands before their bars. They are those of the
+    deviations of the anchored columns, from which those of the columns as written are made by `to_user` (q, q);
+    `moved`: whether any column's differ. `all_blocks`: of all columns.
     """
 
     group: str
@@ -35,6 +41,9 @@ class GroupPriors:
     cor_names: tuple[str, ...]
     cor: tuple[Distribution, ...]
     blocks: tuple[Block, ...]
+    all_blocks: tuple[Block, ...]
+    to_user: np.ndarray
+    moved: bool
 
     def sd_keys(self) -> list[str]:
         """Names under which the prior of each sd is given and printed."""
@@ -46,10 +55,12 @@ class GroupPriors:
             return [f"cor_{self.group}"]
         return [f"cor_{self.group}[{name}]" for name in self.cor_names]
 
-    def rows(self) -> list[tuple[str, str]]:
+    def rows(self, digits: int | None = 4) -> list[tuple[str, str]]:
         """Pairs of a parameter's name and its prior in words."""
-        keys, priors = [*self.sd_keys(), *self.cor_keys()], [*self.sd, *self.cor]
-        return [(key, describe(prior)) for key, prior in zip(keys, priors, strict=True)]
+        differs = (self.to_user != np.eye(len(self.to_user))).any(axis=1)
+        ranges = [*sd_columns(self.all_blocks), *correlation_blocks(self.all_blocks)]
+        own = zip([*self.sd_keys(), *self.cor_keys()], [*self.sd, *self.cor], ranges, strict=True)
+        return [(key, _words(prior, digits, differs[start:stop].any())) for key, prior, (start, stop) in own]
 
 
 @dataclass(frozen=True)
@@ -57,44 +68,43 @@ class ParameterPriors:
     """The priors of one further parameter of the response's distribution.
 
     `priors`: by the name under which each is given and printed: `sigma`, on the parameter's own scale, or where it has
-    a formula `sigma_Intercept`, `sigma_x`, on the scale of its link. `centred_intercept`, `column_means`: as those of
-    the fixed effects.
+    a formula `sigma_Intercept`, `sigma_x`, on the scale of its link. `at` (k, k): as that of the fixed effects.
     """
 
     name: str
     priors: Mapping[str, Distribution]
     has_formula: bool
-    centred_intercept: bool
-    column_means: np.ndarray
+    at: np.ndarray
 
     @property
     def intercept(self) -> str:
         """The name of the intercept of its formula."""
         return f"{self.name}_Intercept"
 
-    def rows(self) -> list[tuple[str, str]]:
+    def rows(self, digits: int | None = 4) -> list[tuple[str, str]]:
         """Pairs of a parameter's name and its prior in words."""
-        return _rows(self.priors, {self.intercept} if self.centred_intercept and len(self.priors) > 1 else set())
+        return _rows(self.priors, self.at, digits)
 
 
 @dataclass(frozen=True)
 class Priors:
     """The prior of every parameter of a model.
 
-    `beta`: by fixed-effects column. `cutpoints`: those of an ordered response by name, `Intercept[1]` and so on, each
-    up to the constraint that they ascend; otherwise empty. `groups`: those of each grouping factor, in the design's
-    order. `parameters`: those of each further parameter of the response's distribution, in the order of its record.
-    `centred_intercept`: whether the prior under `Intercept`, or of the cutpoints, is that of the value at the means
-    `column_means` of the other columns (the default, as in brms and Bambi) or of the value where every column is zero
-    (a prior that the user gave). `replaced`: names of the priors that the user gave.
+    `beta`: by fixed-effects column; row k of `at` (p, p) says of which combination of the fixed effects the k-th of
+    them is: of the coefficient of the anchored column (the default), or of that of the column itself (a prior that the
+    user gave). `cutpoints`: those of an ordered response by name, `Intercept[1]` and so on, each up to the constraint
+    that they ascend; otherwise empty. They are those of the cutpoints less `shift` (c, p) times the fixed effects, each
+    row of which is the means of the columns, or zero for a user's own. `groups`: those of each grouping factor, in the
+    design's order. `parameters`: those of each further parameter of the response's distribution, in the order of its
+    record. `replaced`: names of the priors that the user gave.
     """
 
     beta: Mapping[str, Distribution]
+    at: np.ndarray
     cutpoints: Mapping[str, Distribution]
+    shift: np.ndarray
     groups: tuple[GroupPriors, ...]
     parameters: tuple[ParameterPriors, ...]
-    centred_intercept: bool
-    column_means: np.ndarray
     replaced: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -102,24 +112,26 @@ class Priors:
         """That of the residual standard deviation of a Normal response."""
         return next(own.priors["sigma"] for own in self.parameters if own.name == "sigma")
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Pairs of a parameter's name and its prior in words, in the order in which they are printed."""
-        at_means = {"Intercept", *self.cutpoints} if self.centred_intercept and self.n_columns > 1 else set[str]()
+    def rows(self, digits: int | None = 4) -> list[tuple[str, str]]:
+        """Pairs of a parameter's name and its prior in words, in the order in which they are printed; numbers with so
+        many significant digits, or all that they have.
+        """
         from hier.model.prior_names import column_names
 
-        words = [said for _, said in _rows(self.beta, at_means)]
-        own = [*zip(column_names(self), words, strict=True), *_rows(self.cutpoints, at_means)]
-        return [*own, *(row for each in (*self.groups, *self.parameters) for row in each.rows())]
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of the fixed effects, cutpoints counted as one."""
-        return len(self.beta) + bool(self.cutpoints)
+        words = [said for _, said in _rows(self.beta, self.at, digits)]
+        own = zip(self.cutpoints.items(), self.shift.any(axis=1), strict=True)
+        cutpoints = [(name, _words(prior, digits, moved)) for (name, prior), moved in own]
+        further = [row for own in (*self.groups, *self.parameters) for row in own.rows(digits)]
+        return [*zip(column_names(self), words, strict=True), *cutpoints, *further]
 
 
-def _rows(priors: Mapping[str, Distribution], at_means: set[str]) -> list[tuple[str, str]]:
-    words = {name: describe(prior) for name, prior in priors.items()}
-    return [(name, said + (" at the means of the columns" if name in at_means else "")) for name, said in words.items()]
+def _rows(priors: Mapping[str, Distribution], at: np.ndarray, digits: int | None) -> list[tuple[str, str]]:
+    differs = (at != np.eye(len(at))).any(axis=1)
+    return [(name, _words(prior, digits, moved)) for (name, prior), moved in zip(priors.items(), differs, strict=True)]
+
+
+def _words(prior: Distribution, digits: int | None, at_means: bool) -> str:
+    return describe(prior, digits) + (AT_MEANS if at_means else "")
 
 
 def correlation_limits(block: Block) -> tuple[float, float] | None:
@@ -136,27 +148,3 @@ def half_student_t(df: float, scale: float, *, validate_args: bool | None = None
     return dist.FoldedDistribution(
         dist.StudentT(df, 0.0, scale, validate_args=validate_args), validate_args=validate_args
     )
-
-
-def describe(prior: Distribution) -> str:
-    """A prior as it would be written in a methods section: `Normal(0, 4.2)`, `half-Student-t(3, 0, 10)`, `LKJ(2)`."""
-    import numpyro.distributions as dist
-
-    if isinstance(prior, dist.LKJCholesky | dist.LKJ):
-        return f"LKJ({_short(prior.concentration)})"
-    if isinstance(prior, dist.FoldedDistribution):
-        base = prior.base_dist
-        name = "Student-t" if isinstance(base, dist.StudentT) else type(base).__name__
-        return f"half-{name}({_arguments(base)})"
-    if isinstance(prior, dist.ImproperUniform):
-        return "flat"
-    name = "Student-t" if isinstance(prior, dist.StudentT) else type(prior).__name__
-    return f"{name}({_arguments(prior)})"
-
-
-def _arguments(prior: Distribution) -> str:
-    return ", ".join(_short(getattr(prior, name)) for name in prior.arg_constraints if hasattr(prior, name))
-
-
-def _short(value: Any) -> str:
-    return f"{float(np.asarray(value)):.4g}"

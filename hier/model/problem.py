@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,10 +16,10 @@ from hier.kernel.moments import Moments, moments
 from hier.kernel.parameters import Ordered, as_float64
 from hier.kernel.precision import float64, kept_programs
 from hier.kernel.structure import Structure, choose_structure, refuse_too_large
-from hier.kernel.units import Units
+from hier.kernel.units import ColumnUnits, Units
 
 if TYPE_CHECKING:
-    from hier.model.priors import Priors
+    from hier.model.priors import GroupPriors, Priors
 
 
 MANY_LEVELS = 256  # from here on a search takes longer over all levels than finding those that are equal
@@ -29,13 +30,16 @@ class VariancePriors(NamedTuple):
     order.
 
     `sd` (one a standard deviation), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed
-    effects whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order.
+    effects whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order. `anchored`:
+    the way of each factor between the kernel's deviations and those of the anchored columns, of which `sd` and `cor`
+    are.
     """
 
     sd: tuple[tuple[Ordered, ...], ...]
     cor: tuple[tuple[Ordered, ...], ...]
     sigma: Ordered
     held: tuple[Ordered, ...]
+    anchored: tuple[ColumnUnits, ...]
 
 
 class Problem(NamedTuple):
@@ -93,10 +97,20 @@ def posterior_problem(design: Design, structure: Structure, priors: Priors) -> P
         cor=tuple(tuple(map(Ordered, group.cor)) for group in groups),
         sigma=Ordered(priors.sigma),
         held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
+        anchored=anchored_units(groups, units.random),
     )
     fixed = _fixed_prior(priors, units, order, int(held.sum()))
     first = moments(cross, terms_of(design, structure))
     return Problem(cross, units, first, order, fixed, as_float64(variance))
+
+
+def anchored_units(groups: Sequence[GroupPriors], random: Sequence[ColumnUnits]) -> tuple[ColumnUnits, ...]:
+    """The way between the kernel's deviations and those of the anchored columns, of each factor in the same order."""
+    found = []
+    for own, units in zip(groups, random, strict=True):
+        to_anchored = np.linalg.inv(own.to_user) if own.moved else own.to_user
+        found.append(ColumnUnits(to_anchored @ units.to_user, units.to_kernel @ own.to_user))
+    return tuple(found)
 
 
 def refuse_large_dense(design: Design, structure: Structure) -> None:
@@ -136,17 +150,12 @@ def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -
     """
     from numpyro.distributions import Normal
 
-    names, p = tuple(priors.beta), len(priors.beta)
+    p = len(priors.beta)
     form = np.zeros((p + 1, p + 1))
     constant = -2.0 * np.log(np.diag(units.basis)[: p - n_held]).sum()
-    for name, prior in priors.beta.items():
+    for prior, combination in zip(priors.beta.values(), priors.at[:, order], strict=True):
         if not isinstance(prior, Normal):
             continue
-        combination = np.zeros(p)
-        combination[names.index(name)] = 1.0
-        if name == "Intercept" and priors.centred_intercept:
-            combination = priors.column_means.copy()
-        combination = combination[order]
         mean, sd = float(prior.loc), float(prior.scale)
         row = np.append(combination @ units.basis, mean - combination @ units.centre) / sd
         form += np.outer(row, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,20 @@ from hier.errors import ModelError
 from hier.kernel.links import LINKS
 from hier.model.families import Family
 from hier.model.prior_names import Target, target_of
-from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, describe
+from hier.model.prior_text import bad_parameters, describe, limits_of
+from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
 
-_INSIDE = {"real": (), "positive": (-1.0,), "unit": (-0.1, 1.1)}  # values that a prior must not allow
-_KINDS = {
-    "positive": ("is positive", "positive numbers, such as dist.HalfNormal(10) or dist.Exponential(0.1)"),
-    "unit": ("is between 0 and 1", "numbers between 0 and 1, such as dist.Beta(1, 1)"),
+# the range that a prior's values must not leave, what is said of a parameter that has it, and an example
+_RANGES = {
+    "real": (-math.inf, math.inf, "may be any number", "numbers, such as dist.Normal(0, 10)"),
+    "positive": (0.0, math.inf, "is positive", "positive numbers, such as dist.HalfNormal(10)"),
+    "unit": (0.0, 1.0, "is between 0 and 1", "numbers between 0 and 1, such as dist.Beta(1, 1)"),
 }
+_MASSES = ("Delta", "Unit", "Hurdle", "ZeroInflated", "Censored")  # in the names of distributions with point masses
+_SLACK = 1e-6  # of a correlation's range, which is printed with few digits
 
 
 def replace_priors(priors: Priors, family: Family, given: Mapping[str, Any]) -> Priors:
@@ -32,11 +37,12 @@ def replace_priors(priors: Priors, family: Family, given: Mapping[str, Any]) -> 
     for all its columns, `cor_GROUP`, `sigma` and the family's other parameters, or with a formula their coefficients
     (`sigma_Intercept`, `sigma_week`; `sigma` is then all but the intercept's). Where the columns of a bar share one sd,
     its name has what stands before the bar, as in `sd_GROUP[0 + machine]`; so have correlations where several bars on
-    one factor have some, `cor_GROUP[1 + week]`, and `cor_GROUP` is then all of them. A prior given for `Intercept` is
-    that of the intercept as it is reported, where every column is zero; of an ordered response, that of all cutpoints,
-    or as `Intercept[1]` of one. Names are compared as terms, `I(week^2)` with `I(week ** 2)`; where a column has a
-    parameter's name, `beta[sigma]` is the column's and `parameter[sigma]` the parameter's. Raises ModelError for a name
-    that the model does not have, and for a prior whose support does not fit.
+    one factor have some, `cor_GROUP[1 + week]`, and `cor_GROUP` is then all of them. A prior given for a coefficient is
+    that of the coefficient as it is reported: for `Intercept`, of the value where every column is zero; of an ordered
+    response, `Intercept` is all cutpoints and `Intercept[1]` one. Priors of group sds and correlations are those of the
+    same deviations as the defaults that they replace. Names are compared as terms, `I(week^2)` with `I(week ** 2)`;
+    where a column has a parameter's name, `beta[sigma]` is the column's and `parameter[sigma]` the parameter's. Raises
+    ModelError for a name that the model does not have, and for a prior that is not one of such a parameter.
     """
     import numpyro.distributions as dist
 
@@ -69,11 +75,12 @@ def _of_target(priors: Priors, family: Family, target: Target, prior: Distributi
 def _with(priors: Priors, family: Family, name: str, prior: Distribution) -> Priors:
     """The priors with those under one name replaced."""
     if name in priors.beta:
-        beta = {**priors.beta, name: _scalar(name, prior)}
-        return replace(priors, beta=beta, centred_intercept=priors.centred_intercept and name != "Intercept")
+        beta, at = _of_columns(priors.beta, priors.at, {name}, _scalar(name, prior))
+        return replace(priors, beta=beta, at=at)
     if name in priors.cutpoints or (name == "Intercept" and priors.cutpoints):
-        own = {key: _scalar(name, prior) for key in priors.cutpoints if name in (key, "Intercept")}
-        return replace(priors, cutpoints={**priors.cutpoints, **own}, centred_intercept=False)
+        checked, named = _scalar(name, prior, everywhere=True), [name in (key, "Intercept") for key in priors.cutpoints]
+        own = {key: checked if mine else old for (key, old), mine in zip(priors.cutpoints.items(), named, strict=True)}
+        return replace(priors, cutpoints=own, shift=np.where(np.array(named)[:, None], 0.0, priors.shift))
     for k, further in enumerate(priors.parameters):
         if name == further.name or name in further.priors:
             changed = _of_parameter(further, family, name, prior)
@@ -93,8 +100,17 @@ def _of_parameter(own: ParameterPriors, family: Family, name: str, prior: Distri
         record = next(each for each in family.parameters if each.name == own.name)
         return replace(own, priors={name: _scalar(name, prior, LINKS[record.links[0]].onto)})
     named = {key for key in own.priors if key == name or (name == own.name and key != own.intercept)}
-    changed = {key: _scalar(name, prior) if key in named else old for key, old in own.priors.items()}
-    return replace(own, priors=changed, centred_intercept=own.centred_intercept and name != own.intercept)
+    changed, at = _of_columns(own.priors, own.at, named, _scalar(name, prior, everywhere=True))
+    return replace(own, priors=changed, at=at)
+
+
+def _of_columns(
+    priors: Mapping[str, Distribution], at: np.ndarray, named: set[str], prior: Distribution
+) -> tuple[dict[str, Distribution], np.ndarray]:
+    """Priors of coefficients with those of some in place, which are of the coefficients themselves."""
+    own = np.array([key in named for key in priors], dtype=bool)
+    found = {key: prior if key in named else old for key, old in priors.items()}
+    return found, np.where(own[:, None], np.eye(len(at)), at)
 
 
 def _replaced(group: GroupPriors, name: str, prior: Distribution) -> GroupPriors:
@@ -118,9 +134,8 @@ def _correlation(name: str, prior: Distribution, block: Block) -> Distribution:
     if limits is None:
         return _lkj(name, prior, block.size)
     low, high = limits
-    support: Any = _scalar(name, prior).support
-    inside = support(np.array([low - 1e-6, high + 1e-6]))
-    if bool(np.any(np.asarray(inside))):
+    least, most = limits_of(_scalar(name, prior).support)
+    if least < low - _SLACK or most > high + _SLACK:
         raise ModelError(
             f"the prior of `{name}` allows values that one correlation of {block.size} columns cannot have",
             found=describe(prior),
@@ -129,25 +144,54 @@ def _correlation(name: str, prior: Distribution, block: Block) -> Distribution:
     return prior
 
 
-def _scalar(name: str, prior: Distribution, onto: str = "real") -> Distribution:
-    """The prior, if it is that of one number whose values are `onto`: "real", "positive" or "unit"."""
+def _scalar(name: str, prior: Distribution, onto: str = "real", *, everywhere: bool = False) -> Distribution:
+    """The prior, if it is a density of one number whose values are `onto`: "real", "positive" or "unit"; `everywhere`:
+    if it also allows all of these.
+    """
     if prior.event_shape or prior.batch_shape:
         raise ModelError(
             f"the prior of `{name}` is not that of one number",
-            found=f"batch shape {prior.batch_shape}, event shape {prior.event_shape}",
+            found=f"{describe(prior)} with batch shape {prior.batch_shape}, event shape {prior.event_shape}",
             expected="a distribution with no batch and no event dimensions",
         )
-    support: Any = prior.support
-    outside = np.array(_INSIDE[onto])
-    if outside.size and bool(np.any(np.asarray(support(outside)))):
-        is_what, expected = _KINDS[onto]
+    low, high, is_what, example = _RANGES[onto]
+    _refuse_odd(name, prior, f"a density of {example}")
+    least, most = limits_of(prior.support)
+    if least < low or most > high:
         raise ModelError(
             f"the prior of `{name}` allows {'negative values' if onto == 'positive' else 'other values'}, and "
             f"`{name}` {is_what}",
             found=describe(prior),
-            expected=f"a distribution of {expected}",
+            expected=f"a distribution of {example}",
+        )
+    if everywhere and (least > low or most < high):
+        raise ModelError(
+            f"the prior of `{name}` rules some numbers out, and `{name}` {is_what}",
+            found=f"{describe(prior)}, from {least:g} to {most:g}",
+            expected=f"a distribution of all {example}",
         )
     return prior
+
+
+def _refuse_odd(name: str, prior: Distribution, expected: str) -> None:
+    """Refuse a distribution that has no density, whose density cannot be mapped to all numbers, or whose parameters
+    are not what they have to be.
+    """
+    from numpyro.distributions import biject_to
+
+    kind = type(prior).__name__
+    said = bad_parameters(prior)
+    if prior.is_discrete:
+        said = "it is discrete, and the parameter continuous"
+    elif any(mass in kind for mass in _MASSES):
+        said = "it has probability at single values, and no density there"
+    elif said is None:
+        try:
+            biject_to(prior.support)
+        except NotImplementedError:
+            said = "no map from all numbers to its support is known"
+    if said:
+        raise ModelError(f"the prior of `{name}` cannot be one: {said}", found=describe(prior), expected=expected)
 
 
 def _lkj(name: str, prior: Distribution, size: int) -> Distribution:
@@ -160,4 +204,7 @@ def _lkj(name: str, prior: Distribution, size: int) -> Distribution:
             found=describe(prior),
             expected=f"dist.LKJ({size}, concentration)",
         )
+    said = bad_parameters(prior)
+    if said:
+        raise ModelError(f"the prior of `{name}` cannot be one: {said}", found=describe(prior))
     return dist.LKJCholesky(size, prior.concentration)

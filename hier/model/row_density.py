@@ -27,9 +27,11 @@ from hier.kernel.parameters import (
     unconstrained,
 )
 from hier.kernel.precision import float64, kept_programs
+from hier.kernel.rows import RowUnits
+from hier.kernel.units import ColumnUnits
 from hier.model.density import by_factor, constrained, log_prior_of_groups
-from hier.model.problem import terms_of
-from hier.model.row_problem import FIRST_SD, first_coefficients
+from hier.model.problem import anchored_units, terms_of
+from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem
 
 if TYPE_CHECKING:
     from hier.model.model import Model
@@ -39,7 +41,7 @@ class CoefficientPriors(NamedTuple):
     """Priors of linear functions of some coefficients: `at` (k, k) gives the functions, `priors` one each, and `back`
     the coefficients from them.
 
-    Each function is a coefficient, or for a centred intercept the predictor at the means of the columns.
+    Each function is a coefficient of the columns as written or of the anchored ones.
     """
 
     at: np.ndarray
@@ -48,10 +50,11 @@ class CoefficientPriors(NamedTuple):
 
 
 class RowPriors(NamedTuple):
-    """The priors of everything that is sampled or maximised; sds and correlations in the kernel's order of factors.
+    """The priors of everything that is sampled or maximised; sds and correlations in the kernel's order of factors,
+    and `anchored`, the way of each factor between the kernel's deviations and those that they are of.
 
     `own`: of each further parameter without a formula, on its own scale; `others`: of the coefficients of those with
-    one. `cutpoints`: one each, of the cutpoints less `shift` (p,) times the fixed effects. `beta`: of these.
+    one. `cutpoints`: one each, of the cutpoints less `shift` (c, p) times the fixed effects. `beta`: of these.
     """
 
     sd: tuple[tuple[Ordered, ...], ...]
@@ -61,11 +64,12 @@ class RowPriors(NamedTuple):
     cutpoints: tuple[Ordered, ...]
     shift: np.ndarray
     beta: CoefficientPriors
+    anchored: tuple[ColumnUnits, ...]
 
 
 class Natural(NamedTuple):
-    """All parameters on the user's scale: `sd` (q,) and `cor` of each factor, `others` (k,) of each further parameter,
-    on its own scale or with a formula its coefficients, `cutpoints` (c,), `beta` (p,).
+    """All parameters on the user's scale: `sd` (q,) and `cor` of each factor's anchored columns, `others` (k,) of each
+    further parameter, on its own scale or with a formula its coefficients, `cutpoints` (c,), `beta` (p,).
     """
 
     sd: tuple[Any, ...]
@@ -145,7 +149,7 @@ class RowDensity:
         units = problem.units
         factors = tuple(
             own.kernel_factor(correlated_factor(sd, cor, blocks))
-            for sd, own, cor, blocks in zip(natural.sd, units.random, natural.cor, self.terms, strict=True)
+            for sd, own, cor, blocks in zip(natural.sd, problem.priors.anchored, natural.cor, self.terms, strict=True)
         )
         others = []
         for value, size, basis, link in zip(
@@ -162,8 +166,8 @@ class RowDensity:
         own, coefficients = iter(priors.own), iter(priors.others)
         for value, size in zip(natural.others, self.n_coefficients, strict=True):
             total = total + (_log_prior(value, next(coefficients)) if size else next(own).node.log_prob(value[0]))
-        for cutpoint, prior in zip(natural.cutpoints, priors.cutpoints, strict=True):
-            total = total + prior.node.log_prob(cutpoint - priors.shift @ natural.beta)
+        for cutpoint, prior, shift in zip(natural.cutpoints, priors.cutpoints, priors.shift, strict=True):
+            total = total + prior.node.log_prob(cutpoint - shift @ natural.beta)
         total = total + _log_prior(natural.beta, priors.beta)
         return -2.0 * (total + (volume if self.with_volume else 0.0))
 
@@ -189,7 +193,7 @@ def row_start(model: Model, density: RowDensity, problem: Any) -> Any:
     others, cut, beta = first_coefficients(model, problem.rows)
     guesses: list[Any] = [
         FIRST_SD * own.to_user[start, start]
-        for own, blocks in zip(units.random, density.terms, strict=True)
+        for own, blocks in zip(priors.anchored, density.terms, strict=True)
         for start, _ in sd_columns(blocks)
     ]
     guesses += [own.none(block.size) for blocks in density.terms for block, own in correlations(blocks)]
@@ -227,34 +231,29 @@ def row_density(model: Model, *, with_volume: bool) -> RowDensity:
     )
 
 
-def row_priors(model: Model) -> RowPriors:
-    """A model's priors as arguments of compiled programs."""
+def posterior_rows(model: Model) -> RowProblem:
+    """The rows of a model with its priors. Raises FitError as `row_problem` does."""
+    problem = row_problem(model)
+    return problem._replace(priors=_row_priors(model, problem.units))
+
+
+def _row_priors(model: Model, units: RowUnits) -> RowPriors:
+    """A model's priors as arguments of compiled programs; `units`: those of its rows."""
     priors = model.priors
     groups = [priors.groups[k] for k in model.structure.order]
-    p = len(model.design.names)
-    centred = priors.column_means if priors.centred_intercept else np.zeros(p)
     found = RowPriors(
         sd=tuple(tuple(map(Ordered, group.sd)) for group in groups),
         cor=tuple(tuple(map(Ordered, group.cor)) for group in groups),
         own=tuple(Ordered(*own.priors.values()) for own in priors.parameters if not own.has_formula),
-        others=tuple(
-            _coefficient_priors(own.priors, own.intercept, own.column_means if own.centred_intercept else None)
-            for own in priors.parameters
-            if own.has_formula
-        ),
+        others=tuple(_coefficient_priors(own.priors, own.at) for own in priors.parameters if own.has_formula),
         cutpoints=tuple(map(Ordered, priors.cutpoints.values())),
-        shift=centred,
-        beta=_coefficient_priors(priors.beta, "Intercept", priors.column_means if priors.centred_intercept else None),
+        shift=priors.shift,
+        beta=_coefficient_priors(priors.beta, priors.at),
+        anchored=anchored_units(groups, units.random),
     )
     return as_float64(found)
 
 
-def _coefficient_priors(priors: Mapping[str, Any], intercept: str, means: np.ndarray | None) -> CoefficientPriors:
-    """The priors of coefficients by name; `means` of their columns where the prior of the intercept is that of the
-    predictor there.
-    """
-    names = list(priors)
-    at = np.eye(len(names))
-    if means is not None and intercept in names:
-        at[names.index(intercept)] = means
+def _coefficient_priors(priors: Mapping[str, Any], at: np.ndarray) -> CoefficientPriors:
+    """The priors of coefficients by name, each of the combination in a row of `at`."""
     return CoefficientPriors(at, np.linalg.inv(at), tuple(map(Ordered, priors.values())))

@@ -26,8 +26,8 @@ class RowProblem(NamedTuple):
     priors: Any
 
 
-def row_problem(model: Model, priors: Any = None) -> RowProblem:
-    """The rows of a model. Raises FitError where its crossed factors are too large for this machine."""
+def row_problem(model: Model) -> RowProblem:
+    """The rows of a model, without priors. Raises FitError where its crossed factors are too large for this machine."""
     design, n = model.design, model.design.nobs
     refuse_large_dense(design, model.structure)
     ones, zeros = np.ones(n), np.zeros(n)
@@ -42,7 +42,7 @@ def row_problem(model: Model, priors: Any = None) -> RowProblem:
         terms=term_arrays(design),
         structure=model.structure,
     )
-    return RowProblem(rows, units, priors)
+    return RowProblem(rows, units, None)
 
 
 def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:

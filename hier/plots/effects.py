@@ -24,7 +24,8 @@ def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figu
     default of the one with the most. Raises ModelError for a grouping factor that the model does not have.
     """
     model = comparison.estimate.model
-    random = model.design.random_effects[find_factor(model, group)]
+    factor = find_factor(model, group)
+    random, stem = model.design.random_effects[factor], comparison.posterior.groups[factor].stem
     q, count = len(random.names), random.n_levels
     shown = min(count, style.NAMED)
     across = min(q, 3)
@@ -32,17 +33,16 @@ def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figu
     figure = style.picture(height, f"Deviations of {style.of_levels(shown, count, random.group)}")
     panels = style.grid(figure, q, across)
     for k, axes in enumerate(panels):
-        _draw_column(axes, comparison, random, k)
+        _draw_column(axes, comparison, random, k, comparison.posterior.draws[f"b_{stem}"][..., k])
     style.legend(figure, panels[0])
     return figure
 
 
-def _draw_column(axes: Axes, comparison: Comparison, random: RandomEffects, k: int) -> None:
+def _draw_column(axes: Axes, comparison: Comparison, random: RandomEffects, k: int, draws: np.ndarray) -> None:
     mode, se, mean = (by_level(comparison.table, c, random)[:, k] for c in ("mode", "mode_se", "posterior_mean"))
     shown = style.spread(np.argsort(mean, kind="stable"), style.NAMED)
     rows = np.arange(len(shown))
-    draws = comparison.posterior.draws[f"b_{random.group}"][:, :, shown, k].reshape(-1, len(shown))
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    low, high = np.quantile(draws[:, :, shown].reshape(-1, len(shown)), [0.025, 0.975], axis=0)
     size, width = (5.0, 1.7) if len(shown) <= 25 else (3.2, 1.1)
     method = comparison.estimate.method.upper()
     axes.axvline(0.0, color=style.POPULATION, linewidth=1.0, zorder=1, label="population")

@@ -145,8 +145,8 @@ def _draw_level(axes: Axes, comparison: Comparison, found: Drawn, random: Random
 def _line_draws(comparison: Comparison, found: Drawn, group: str, level: int) -> np.ndarray:
     """Draws (S, rows) of one level's line, evenly thinned."""
     posterior, held = comparison.posterior, found.held
-    rows, beta = held.codes == level, _thinned(posterior.draws["beta"])
-    deviations = [_thinned(posterior.draws[f"b_{other.name}"]) for other in posterior.groups]
+    rows, beta = held.codes == level, _thinned(posterior.beta)
+    deviations = [_thinned(posterior.draws[f"b_{other.stem}"]) for other in posterior.groups]
     own = next(b for b, other in zip(deviations, posterior.groups, strict=True) if other.name == group)[:, level]
     line = beta @ held.fixed.X[rows].T + held.fixed.offset[rows] + own @ held.Z[rows].T
     return comparison.estimate.expected_response(line + held.around(level, deviations), rows) - found.taken_off[rows]

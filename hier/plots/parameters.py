@@ -29,7 +29,7 @@ def parameters(posterior: Posterior) -> list[Parameter]:
 
     With several grouping factors the name of the factor stands behind a bar, as in the formula.
     """
-    beta = posterior.draws["beta"]
+    beta = posterior.beta
     found = [Parameter(name(column, 34), beta[:, :, k]) for k, column in enumerate(posterior.coef_names)]
     for variable, labels in posterior.further.items():
         if variable != "sigma":
@@ -37,14 +37,14 @@ def parameters(posterior: Posterior) -> list[Parameter]:
     several = len(posterior.groups) > 1
     for group in largest_first(posterior.groups):
         long, short = (16, 9) if several else (30, 14)
-        sd, columns = posterior.draws[f"sd_{group.name}"], group.names
+        sd, columns = posterior.draws[f"sd_{group.stem}"], group.names
         for k, column in enumerate(columns):
             bar = f" | {name(group.name, 14)}" if several else ""
             found.append(Parameter(f"sd({name(column, long)}{bar})", sd[:, :, k], low=0.0))
-        for i, j in correlated_pairs(group.blocks):
+        for k, (i, j) in enumerate(correlated_pairs(group.blocks)):
             bar = f" | {name(group.name, 9)}" if several else ""
             label = f"cor({name(columns[i], short)}, {name(columns[j], short)}{bar})"
-            found.append(Parameter(label, posterior.draws[f"cor_{group.name}"][:, :, i, j], -1.0, 1.0))
+            found.append(Parameter(label, posterior.draws[f"cor_{group.stem}"][:, :, k], -1.0, 1.0))
     if "sigma" in posterior.draws:
         found.append(Parameter("sigma", posterior.draws["sigma"], low=0.0))
     return found

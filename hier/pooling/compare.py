@@ -132,7 +132,7 @@ def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.Dat
     deviations = [term.deviations for term in terms]
     own, information = own_least_squares(design, k, estimate.arrays.beta, deviations, estimate.working_rows)
     by_estimate = shrinkage(information, terms[k].covariance, np.float64(estimate.dispersion))
-    covariance, sigma2 = _covariance_draws(posterior, group.name, is_normal=estimate.model.is_linear_normal)
+    covariance, sigma2 = _covariance_draws(posterior, group, is_normal=estimate.model.is_linear_normal)
     by_posterior = shrinkage(information, covariance, sigma2).mean(axis=0)
     modes = estimate.coef[group.name][list(group.names)]
     population = estimate.fixef.reindex(modes.columns).fillna(0.0).to_numpy()
@@ -148,14 +148,15 @@ def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.Dat
     return pd.DataFrame({name: _long(values) for name, values in columns.items()}, index=index)
 
 
-def _covariance_draws(posterior: Posterior, group: str, *, is_normal: bool) -> tuple[np.ndarray, np.ndarray]:
+def _covariance_draws(posterior: Posterior, group: Group, *, is_normal: bool) -> tuple[np.ndarray, np.ndarray]:
     """Draws of the deviations' covariance (S, q, q) and of sigma^2 (S,), evenly thinned; 1 for the latter where the
     weights of the rows have a scale of their own.
     """
-    sd, cor = posterior.draws[f"sd_{group}"], posterior.draws.get(f"cor_{group}")
+    sd, cor = posterior.draws[f"sd_{group.stem}"], posterior.draws.get(f"cor_{group.stem}")
     q, count = sd.shape[-1], sd.shape[0] * sd.shape[1]
     keep = np.linspace(0, count - 1, min(DRAWS_FOR_SHRINKAGE, count)).astype(int)
-    covariance = covariance_matrices(sd.reshape(-1, q)[keep], None if cor is None else cor.reshape(-1, q, q)[keep])
+    pairs = None if cor is None else cor.reshape(count, -1)[keep]
+    covariance = covariance_matrices(sd.reshape(-1, q)[keep], pairs, group.blocks)
     return covariance, posterior.draws["sigma"].reshape(-1)[keep] ** 2 if is_normal else np.ones(len(keep))
 
 

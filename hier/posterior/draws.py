@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.estimate.tables import correlated_pairs
+from hier.kernel.covariance import Blocks, n_columns
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.deviations import eliminate, group_deviations
 from hier.kernel.marginal import fixed_effects_form, split_form
+from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, cores, workers
-from hier.kernel.units import ColumnUnits
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
 from hier.posterior.partial import PartialDensity, PartialProblem
@@ -29,7 +31,8 @@ class Draws(NamedTuple):
     """Draws of every parameter on the user's scale; chains first, then draws, the grouping factors in the kernel's
     order.
 
-    `beta` (C, D, p), `sd` (C, D, q), `cor` (C, D, q, q) and `b` (C, D, J, q) of each factor, `sigma` (C, D).
+    `beta` (C, D, p), `sd` (C, D, q), `cor` (C, D, m) and `b` (C, D, J, q) of each factor, `sigma` (C, D). `sd` and
+    `cor`, of the pairs of columns that are correlated, are those of the anchored columns.
     """
 
     beta: np.ndarray
@@ -81,20 +84,20 @@ def _draw_rest(
     spread = [sigma * jax.random.normal(k, block.shape[1:]) for k, block in zip(keys, own, strict=True)]
     b = (*group_deviations(free, eliminated, cross, kernel_beta, spread), *sampled)
     beta = jnp.zeros_like(kernel_beta).at[jnp.asarray(problem.order)].set(units.centre + units.basis @ kernel_beta)
-    shapes = correlated_shapes(factors, units.random)
     return Draws(
         beta=beta,
         sd=parameters.sd,
-        cor=tuple(shape @ shape.T for shape in shapes),
+        cor=tuple(map(pairs_of, parameters.cor, density.terms)),
         sigma=parameters.sigma,
         b=tuple(own.deviations(deviations, units.y).T for deviations, own in zip(b, units.random, strict=True)),
     )
 
 
-def correlated_shapes(factors: Sequence[jax.Array], units: Sequence[ColumnUnits]) -> list[jax.Array]:
-    """Factors (q, q) of the correlations of the user's deviations, from the kernel's of their covariances."""
-    own = [unit.factor(factor) for factor, unit in zip(factors, units, strict=True)]
-    return [factor / jnp.linalg.norm(factor, axis=1, keepdims=True) for factor in own]
+def pairs_of(cor: Sequence[Any], blocks: Blocks) -> jax.Array:
+    """The correlations (m,) of all pairs of columns that have one, from the variable of each block's prior."""
+    factor = correlated_factor(jnp.ones(n_columns(blocks)), cor, blocks)
+    pairs = correlated_pairs(blocks)
+    return jnp.array([factor[i] @ factor[j] for i, j in pairs]) if pairs else jnp.zeros(0)
 
 
 Draw = Callable[[Any, Any, Any, Any], Draws]  # from a point, a key, the problem and its density
@@ -118,10 +121,12 @@ def side_by_side(problem: Any) -> int:
 def _program(density: Any, draw: Draw) -> Program:
     def batch(x: jax.Array, bits: jax.Array, problem: Any) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
-        draws = jax.lax.map(
-            lambda one: draw(one[0], one[1], problem, density), (x, keys), batch_size=side_by_side(problem)
-        )
-        return tuple(jax.tree.leaves(draws))
+
+        def one(given: Any) -> list[jax.Array]:
+            # JAX cannot map what is empty: fixed effects or correlations that there are none of
+            return [leaf for leaf in jax.tree.leaves(draw(*given, problem, density)) if leaf.size]
+
+        return tuple(jax.lax.map(one, (x, keys), batch_size=side_by_side(problem)))
 
     return Program("draws", (density, draw.__name__), batch)
 
@@ -151,16 +156,18 @@ def draw_all(
     like = Draws(
         beta=np.empty((n_draws, p)),
         sd=tuple(np.empty((n_draws, k)) for k in q),
-        cor=tuple(np.empty((n_draws, k, k)) for k in q),
+        cor=tuple(np.empty((n_draws, len(correlated_pairs(blocks)))) for blocks in density.terms),
         sigma=np.empty(n_draws),
         b=tuple(np.empty((n_draws, J, k)) for J, k in zip(n_levels, q, strict=True)),
     )
     rooms, tree = jax.tree.flatten(like)
 
+    filled = [room for room in rooms if room.size]
+
     def batch(k: int) -> None:
         rows = slice(k * DRAWS_AT_ONCE, min((k + 1) * DRAWS_AT_ONCE, n_draws))
         results = program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)
-        for room, values in zip(rooms, results, strict=True):
+        for room, values in zip(filled, results, strict=True):
             found = np.asarray(values)[: rows.stop - rows.start]
             room[rows] = found if found.shape[1:] == room.shape[1:] else found[:, : room.shape[1]]
 

@@ -25,9 +25,9 @@ from hier.kernel.programs import Program, cores, workers
 from hier.kernel.rows import Rows, empty_products, products_tree
 from hier.kernel.transport import Transported, transport
 from hier.model import Model
-from hier.model.row_density import RowDensity, row_density, row_priors, row_start
-from hier.model.row_problem import RowProblem, row_problem
-from hier.posterior.draws import correlated_shapes
+from hier.model.row_density import RowDensity, posterior_rows, row_density, row_start
+from hier.model.row_problem import RowProblem
+from hier.posterior.draws import pairs_of
 from hier.posterior.whitening import Whitening, around_mode, beside
 
 DRAWS_AT_ONCE = 200
@@ -102,8 +102,8 @@ def _coefficients(outer: Outer) -> Any:
 class RowDraws(NamedTuple):
     """Draws on the user's scale, chains and draws first; grouping factors in the kernel's order.
 
-    `sd` (..., q), `cor` (..., q, q), `b` (..., J, q) of each factor, `others` (..., k) of each further parameter,
-    `cutpoints` (..., c), `beta` (..., p).
+    `sd` (..., q) and `cor` (..., m) of each factor's anchored columns, `b` (..., J, q) of those as written, `others`
+    (..., k) of each further parameter, `cutpoints` (..., c), `beta` (..., p).
     """
 
     sd: tuple[np.ndarray, ...]
@@ -119,7 +119,7 @@ def sampled_of(model: Model) -> tuple[RowSampled, RowProblem]:
     density = row_density(model, with_volume=True)
     effects = [model.design.random_effects[k] for k in model.structure.order]
     shapes = tuple((len(own.names), own.n_levels) for own in effects)
-    return RowSampled(density, shapes), row_problem(model, row_priors(model))
+    return RowSampled(density, shapes), posterior_rows(model)
 
 
 @functools.cache
@@ -171,10 +171,9 @@ def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> RowDraws:
     natural, _ = density.natural(vector[: sampled.n_dense], problem)
     outer = density.in_kernel_units(natural, problem)
     moved = sampled.transported(vector, outer, placed)
-    shapes = correlated_shapes(outer.factors, problem.units.random)
     return RowDraws(
         sd=natural.sd,
-        cor=tuple(shape @ shape.T for shape in shapes),
+        cor=tuple(map(pairs_of, natural.cor, density.terms)),
         b=tuple(
             own.deviations(b[:, :J]).T
             for b, own, (_, J) in zip(moved.b, problem.units.random, sampled.shapes, strict=True)

@@ -19,7 +19,7 @@ def hypothesis(posterior: Posterior, hypotheses: str | Sequence[str], level: flo
     """The table that `Posterior.hypothesis` describes."""
     check_level(level)
     found = read_hypotheses(hypotheses, posterior.coef_names)
-    beta = posterior.draws["beta"].reshape(-1, len(posterior.coef_names))
+    beta = posterior.beta.reshape(-1, len(posterior.coef_names))
     rows = {}
     for text, (difference, alternative) in found.items():
         values = beta @ difference.weights + difference.constant

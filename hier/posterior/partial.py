@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.covariance import Terms
 from hier.kernel.crossproducts import CrossProducts
 from hier.kernel.dense import block_cholesky, from_left, on_both_sides, solve_lower, solve_upper
 from hier.kernel.deviations import eliminate, group_deviations
@@ -81,6 +82,10 @@ class PartialDensity:
     @property
     def n_dense(self) -> int:
         return self.density.size
+
+    @property
+    def terms(self) -> Terms:
+        return self.density.terms
 
     def neg2_log_density(self, vector: Any, partial: PartialProblem) -> Any:
         """-2 log posterior density, up to a constant."""

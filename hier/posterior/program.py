@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,99 +11,98 @@ import numpy as np
 
 from hier.design import RandomEffects
 from hier.errors import ModelError
+from hier.estimate.tables import correlated_pairs
 from hier.kernel.densities import Observed
-from hier.kernel.parameters import by_column, correlated_factor
+from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64, kept_programs
 from hier.model import Model
 from hier.model.families import drawing
-from hier.posterior.dataset import dataset, further_variables, in_tree, sample_coords
-from hier.posterior.groups import groups_of
+from hier.posterior.dataset import coordinate, dataset, further_variables, sample_coords
+from hier.posterior.groups import Group, groups_of
+from hier.posterior.names import CENTRED, in_tree
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpyro.distributions import Distribution
 
-    from hier.model.priors import GroupPriors, ParameterPriors, Priors
+    from hier.model.priors import GroupPriors, Priors
 
 
 def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., None]:
     """The NumPyro program of a model, with every group deviation as a variable and the same priors as `sample()`.
 
-    Its sites are `beta`, `sd_GROUP`, `cor_GROUP`, `b_GROUP`, `cutpoints` of an ordered response, and each further
-    parameter of the response's distribution by its name (`sigma`, `shape`, ...), or where it has a formula its
-    coefficients (`beta_sigma`), as in the posterior; the response is the site `y`, observed unless the program is
-    called with `y=None`. `noncentred` writes the deviations as a factor times standard Normal variables, which NUTS
+    Its sites are `beta`, `sd_GROUP`, `cor_GROUP` (of the pairs of columns, in the order of `varcorr`), `b_GROUP`,
+    `cutpoints` of an ordered response, and each further parameter of the response's distribution by its name (`sigma`,
+    `shape`, ...), or where it has a formula its coefficients (`beta_sigma`): the variables of a posterior, by the same
+    names. Where the priors of a group are those of the deviations at the means of the columns, the sites are
+    `sd_GROUP_centred` and `cor_GROUP_centred`, and `sd_GROUP` and `cor_GROUP` follow from them. So
+    `Predictive(program, posterior.draws, batch_ndims=2)` with `noncentred=False` replicates the response.
+
+    The response is the site `y` in a plate `obs` over the rows: `program(y=values)` conditions on these values, such as
+    the observed ones, `model.design.y`. Without them, `y` is drawn where there is a key to draw it with, as in
+    `Predictive`; where there is none, as in `log_likelihood`, the observed response is scored.
+
+    `noncentred` writes the deviations as a factor times standard Normal variables (the site `b_GROUP_base`), which NUTS
     explores better where the data say little about each group; False leaves them as they are.
     """
     import numpyro
     from numpyro.infer.reparam import TransformReparam
 
-    design, priors = model.design, model.priors
+    from hier.posterior.sites import coefficients
 
-    def program(y: Any = design.y) -> None:
-        beta = _coefficients("beta", priors.beta, lambda name: f"beta[{name}]", priors, "Intercept")
-        mean = design.X @ beta
-        for random, own in zip(design.random_effects, priors.groups, strict=True):
-            b = _deviations(random, own)
+    design, priors = model.design, model.priors
+    groups = groups_of(design)
+
+    def program(y: Any = None) -> None:
+        if y is None and numpyro.prng_key() is None:
+            y = design.y
+        mean = jnp.zeros(design.nobs) if design.offset is None else jnp.asarray(design.offset)
+        beta = jnp.zeros(0)
+        if priors.beta:
+            own = coefficients(list(priors.beta.values()), priors.at)
+            beta = numpyro.sample("beta", own, infer={"event_dims": ["coef"]})
+            mean = mean + design.X @ beta
+        for random, group, own in zip(design.random_effects, groups, priors.groups, strict=True):
+            b = _deviations(random, group, own)
             mean = mean + jnp.sum(random.Z * b[random.codes], axis=1)
-        if design.offset is not None:
-            mean = mean + design.offset
         cutpoints = _cutpoints(priors, beta)
         further = _further_parameters(model)
-        numpyro.sample("y", _response(model, mean, further, cutpoints).to_event(1), obs=y)
+        with numpyro.plate("obs", design.nobs):
+            numpyro.sample("y", _response(model, mean, further, cutpoints), obs=y)
 
     if noncentred:
-        config = {f"b_{random.group}": TransformReparam() for random in design.random_effects}
+        config = {f"b_{group.stem}": TransformReparam() for group in groups}
         reparametrised: Any = numpyro.handlers.reparam(program, config=config)
         return reparametrised
     return program
-
-
-def _coefficients(
-    site: str,
-    own: Mapping[str, Distribution],
-    key: Callable[[str], str],
-    priors: Priors | ParameterPriors,
-    intercept: str,
-) -> Any:
-    """Coefficients (p,) as one site, each under its own prior; that of the intercept may be one at the means of the
-    columns.
-    """
-    import numpyro
-
-    drawn = {name: numpyro.sample(key(name), prior) for name, prior in own.items()}
-    if priors.centred_intercept and intercept in drawn:
-        means = priors.column_means
-        slopes = sum(means[k] * drawn[name] for k, name in enumerate(own) if name != intercept)
-        drawn[intercept] = drawn[intercept] - slopes
-    return numpyro.deterministic(site, jnp.stack(list(drawn.values())) if drawn else jnp.zeros(0))
 
 
 def _cutpoints(priors: Priors, beta: Any) -> Any:
     """The cutpoints (k,) of an ordered response; k is 0 for any other."""
     import numpyro
 
-    from hier.posterior.rows import Ascending
+    from hier.posterior.sites import Ascending
 
     if not priors.cutpoints:
         return jnp.zeros(0)
-    ascending = Ascending(list(priors.cutpoints.values()))
-    if not priors.centred_intercept:
-        return numpyro.sample("cutpoints", ascending)
-    at_means: Any = numpyro.sample("cutpoints_at_means", ascending)
-    return numpyro.deterministic("cutpoints", at_means + priors.column_means @ beta)
+    own = Ascending(list(priors.cutpoints.values()), priors.shift @ beta)
+    return numpyro.sample("cutpoints", own, infer={"event_dims": ["cutpoint"]})
 
 
 def _further_parameters(model: Model) -> list[Any]:
     """The linear predictor of every further parameter of the response's distribution, in the order of its record."""
     import numpyro
 
+    from hier.posterior.sites import coefficients
+
     found = []
     links = model.likelihood.links[1:]
     for link, design, own in zip(links, model.design.parameters, model.priors.parameters, strict=True):
         if own.has_formula:
-            coefficients = _coefficients(f"beta_{own.name}", own.priors, str, own, own.intercept)
-            eta = design.X @ coefficients
+            dims = {"event_dims": [f"{own.name}_coef"]}
+            eta = design.X @ numpyro.sample(
+                f"beta_{own.name}", coefficients(list(own.priors.values()), own.at), infer=dims
+            )
         else:
             eta = link.apply(numpyro.sample(own.name, own.priors[own.name]))
         eta = eta if design.offset is None else eta + design.offset
@@ -122,27 +121,38 @@ def _response(model: Model, mean: Any, further: list[Any], cutpoints: Any) -> Di
     design = model.design
     trials = np.ones(design.nobs) if design.trials is None else design.trials
     observed = Observed(jnp.zeros(design.nobs), trials, cutpoints)
-    return Rows(model.likelihood, drawing(model.family), observed, (mean, *further), model.row_weights)
+    kind = model.family.response
+    return Rows(kind, model.likelihood, drawing(model.family), observed, (mean, *further), model.row_weights)
 
 
-def _deviations(random: RandomEffects, priors: GroupPriors) -> Any:
+def _deviations(random: RandomEffects, group: Group, priors: GroupPriors) -> Any:
     """The deviations (J, q) of a grouping factor's levels, as sites of a NumPyro program."""
     import numpyro
     import numpyro.distributions as dist
 
-    group, q = random.group, len(random.names)
-    sds = [numpyro.sample(key, prior) for key, prior in zip(priors.sd_keys(), priors.sd, strict=True)]
-    sd = by_column(sds, random.blocks)
-    numpyro.deterministic(f"sd_{group}", sd)
-    cor = [numpyro.sample(f"cor_variable_{group}_{k}", prior) for k, prior in enumerate(priors.cor)]
-    factor = correlated_factor(sd, cor, random.blocks)
-    if cor:
-        shape = factor / sd[:, None]
-        numpyro.deterministic(f"cor_{group}", shape @ shape.T)
-    with numpyro.plate(f"levels of {group}", random.n_levels):
+    from hier.posterior.sites import Correlations, Turned, spreads
+
+    stem, blocks, q = group.stem, random.blocks, len(random.names)
+    names = {kind: f"{kind}_{stem}{CENTRED if priors.moved else ''}" for kind in ("sd", "cor")}
+    sd = numpyro.sample(names["sd"], spreads(priors.sd, blocks), infer={"event_dims": [f"{stem}_coef"]})
+    cor: list[Any] = []
+    if priors.cor:
+        own = Correlations(priors.cor, priors.blocks)
+        cor = own.variables(numpyro.sample(names["cor"], own, infer={"event_dims": [f"{stem}_pair"]}))
+    factor = correlated_factor(sd, cor, blocks)
+    maps: list[Any] = [dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor)]
+    if priors.moved:
+        maps.append(Turned(priors.to_user))
+        covariance = jnp.asarray(priors.to_user) @ factor
+        covariance = covariance @ covariance.T
+        own_sd = jnp.sqrt(jnp.diagonal(covariance))
+        i, j = np.array(correlated_pairs(blocks)).T
+        numpyro.deterministic(f"sd_{stem}", own_sd)
+        numpyro.deterministic(f"cor_{stem}", covariance[i, j] / (own_sd[i] * own_sd[j]))
+    with numpyro.plate(stem, random.n_levels):
         standard = dist.Normal(0.0, 1.0).expand([q]).to_event(1)
-        deviations = dist.TransformedDistribution(standard, dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor))
-        return numpyro.sample(f"b_{group}", deviations)
+        deviations = dist.TransformedDistribution(standard, maps)
+        return numpyro.sample(f"b_{stem}", deviations, infer={"event_dims": [f"{stem}_coef"]})
 
 
 @kept_programs
@@ -165,10 +175,10 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
             where=f"prior of `{flat[0]}`",
             hint="give it a proper prior, such as dist.Normal(0, 10)",
         )
-    drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed), y=None)
+    drawn = Predictive(numpyro_model(model), num_samples=draws)(jax.random.key(seed))
     draws_of = {name: np.asarray(values)[None] for name, values in drawn.items()}
     prior = dataset(draws_of, groups_of(model.design), model.design.names, further=further_variables(model.design))
-    coords = sample_coords(1, draws) | {"obs": np.arange(model.design.nobs)}
+    coords = sample_coords(1, draws) | {"obs": coordinate(model.design.index)}
     response = in_tree(model.design.response, coords)
     predicted = xr.Dataset({response: (("chain", "draw", "obs"), draws_of["y"])}, coords)
     return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted})

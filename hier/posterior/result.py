@@ -14,7 +14,7 @@ import pandas as pd
 
 from hier.design import Digest
 from hier.design.owned import owned
-from hier.estimate.tables import coef_table, correlated_pairs, varcorr_table
+from hier.estimate.tables import coef_table, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
 from hier.printed import Printed
 
@@ -44,11 +44,14 @@ class Posterior(Printed):
     """Draws from the posterior of a hierarchical model.
 
     `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
-    `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, q, q) where
-    columns are correlated, `b_GROUP` (C, D, J, q). In the place of `sigma` other responses than Normal ones have the
+    `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, m) of the m
+    pairs of columns that are correlated, `b_GROUP` (C, D, J, q); where the priors are of the deviations at the means of
+    the columns, the sds and correlations of these too, `sd_GROUP_centred` and `cor_GROUP_centred`. All are those of the
+    program that `Model.numpyro_model` makes. In the place of `sigma` other responses than Normal ones have the
     variables of `further`, which gives the labels along their last dimension, None for a number: each further parameter
     of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
-    `stats`: NUTS's own record of each draw, (C, D). `priors`: in words, by parameter. `method`: how the draws were
+    `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
+    `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
     made, a phrase. `digest`: that of the model and its data. `data` is the same as an ArviZ tree.
     """
 
@@ -66,6 +69,7 @@ class Posterior(Printed):
     stats: dict[str, np.ndarray] = field(repr=False)
     observed: np.ndarray = field(repr=False)
     digest: Digest = field(repr=False)
+    index: np.ndarray = field(repr=False)
 
     @cached_property
     def data(self) -> xr.DataTree:
@@ -77,16 +81,21 @@ class Posterior(Printed):
         return to_tree(self)
 
     @property
+    def beta(self) -> np.ndarray:
+        """Draws of the fixed effects (C, D, p), of which there may be none."""
+        return self.draws.get("beta", np.zeros((self.settings.chains, self.settings.draws, 0)))
+
+    @property
     def fixef(self) -> pd.Series:
         """Posterior means of the fixed effects."""
-        return pd.Series(self.draws["beta"].mean(axis=(0, 1)), index=list(self.coef_names), name="estimate")
+        return pd.Series(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
 
     @property
     def vcov(self) -> pd.DataFrame:
         """Posterior covariance matrix of the fixed effects."""
-        flat = self.draws["beta"].reshape(-1, len(self.coef_names))
-        names = list(self.coef_names)
-        return pd.DataFrame(np.atleast_2d(np.cov(flat.T)), index=names, columns=names)
+        names, apart = list(self.coef_names), self.beta - self.beta.mean(axis=(0, 1))
+        flat = apart.reshape(apart.shape[0] * apart.shape[1], len(names))
+        return pd.DataFrame(flat.T @ flat / (len(flat) - 1), index=names, columns=names)
 
     @property
     def sigma(self) -> float:
@@ -100,11 +109,11 @@ class Posterior(Printed):
         """
         terms, means = [], []
         for group in largest_first(self.groups):
-            sd, cor = self.draws[f"sd_{group.name}"], self.draws.get(f"cor_{group.name}")
-            covariance = covariance_matrices(sd, cor).mean(axis=(0, 1))
+            sd, cor = self.draws[f"sd_{group.stem}"], self.draws.get(f"cor_{group.stem}")
+            covariance = covariance_matrices(sd, cor, group.blocks).mean(axis=(0, 1))
             terms.append((group.name, group.names, group.blocks, covariance))
             means += list(sd.mean(axis=(0, 1)))
-            means += [cor[:, :, i, j].mean() for i, j in correlated_pairs(group.blocks)] if cor is not None else []
+            means += [] if cor is None else list(cor.mean(axis=(0, 1)))
         if "sigma" not in self.draws:
             return varcorr_table(terms, None).assign(sdcor=means)
         return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean())).assign(sdcor=[*means, self.sigma])
@@ -214,7 +223,7 @@ class Posterior(Printed):
         """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
         return {
             group.name: pd.DataFrame(
-                statistic(self.draws[f"b_{group.name}"]),
+                statistic(self.draws[f"b_{group.stem}"]),
                 index=group.levels.rename(group.name),
                 columns=list(group.names),
             )

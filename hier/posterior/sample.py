@@ -12,10 +12,11 @@ from hier.model import Model
 from hier.model.density import Density
 from hier.model.identifiability import sentences
 from hier.model.problem import posterior_problem, terms_of
-from hier.posterior.dataset import further_variables
+from hier.posterior.dataset import coordinate, further_variables
 from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
-from hier.posterior.groups import groups_of
+from hier.posterior.groups import covariance_matrices, groups_of, spreads_of
+from hier.posterior.names import CENTRED
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 from hier.posterior.route import CHOICES, choose_route
 
@@ -120,7 +121,7 @@ def _normal(model: Model, run: Run) -> Drawn:
     ordered = [model.design.random_effects[k] for k in structure.order]
     n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]
     trace, drawn = (_with_largest if route.sampled else _with_all)(density, problem, n_levels, run)
-    draws = {"beta": drawn.beta, **_of_groups(model, drawn), "sigma": drawn.sigma}
+    draws = {**_of_beta(drawn), **_of_groups(model, drawn), "sigma": drawn.sigma}
     sizes = [own.n_levels * len(own.names) for own in ordered]
     notes = () if route.costs is None else (route.in_words(names, sizes),)
     moved = ", ".join(names[k] for k in route.sampled)
@@ -182,7 +183,7 @@ def _generalised(model: Model, run: Run) -> Drawn:
         start, placed = generalised.place(model, sampled, problem)
         trace = _trace(sampled, placed, start, run, on_progress)
         drawn = generalised.on_user_scale(trace.x, placed, sampled)
-    draws = {"beta": drawn.beta, **_of_groups(model, drawn)}
+    draws = {**_of_beta(drawn), **_of_groups(model, drawn)}
     if model.design.n_cutpoints:
         draws["cutpoints"] = drawn.cutpoints
     for own, values in zip(model.design.parameters, drawn.others, strict=True):
@@ -215,20 +216,30 @@ def _bar(run: Run) -> Any:
     return progress_bar(total, "Sampling", shown=run.progress)
 
 
+def _of_beta(drawn: Any) -> dict[str, np.ndarray]:
+    return {"beta": drawn.beta} if drawn.beta.shape[-1] else {}
+
+
 def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
     """Standard deviations, correlations and deviations of every grouping factor, by variable."""
     draws = {}
-    for k, group in enumerate(groups_of(model.design)):
-        at = model.structure.order.index(k)
-        draws[f"sd_{group.name}"] = drawn.sd[at]
-        if group.is_correlated:
-            draws[f"cor_{group.name}"] = drawn.cor[at]
-        draws[f"b_{group.name}"] = drawn.b[at]
+    for k, (group, priors) in enumerate(zip(groups_of(model.design), model.priors.groups, strict=True)):
+        at, stem = model.structure.order.index(k), group.stem
+        sd, cor = drawn.sd[at], drawn.cor[at] if group.is_correlated else None
+        both = {"": (sd, cor)}
+        if priors.moved:
+            anchored = covariance_matrices(sd, cor, group.blocks)
+            both = {CENTRED: (sd, cor), "": spreads_of(priors.to_user @ anchored @ priors.to_user.T, group.blocks)}
+        for centred, (own_sd, own_cor) in both.items():
+            draws[f"sd_{stem}{centred}"] = own_sd
+            draws |= {} if own_cor is None else {f"cor_{stem}{centred}": own_cor}
+        draws[f"b_{stem}"] = drawn.b[at]
     return draws
 
 
 def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
     design = model.design
+    observed = design.y if design.outcome.is_continuous else design.y.astype(np.int64)
     warmup = run.warmup if run.method == "nuts" else 0
     return Posterior(
         formula=str(model.formula),
@@ -239,10 +250,11 @@ def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
         further=further_variables(design),
         settings=Settings(run.chains, run.draws, warmup, run.seed, run.max_tree_depth),
         method=f"{METHODS[run.method]} {drawn.of}",
-        priors=dict(model.priors.rows()),
+        priors=dict(model.priors.rows(None)),
         notes=(*design.notes(), *sentences(model), *drawn.notes),
         draws=drawn.draws,
         stats=drawn.trace.stats(),
-        observed=design.y,
+        observed=observed,
         digest=model.digest,
+        index=coordinate(design.index),
     )

@@ -28,7 +28,7 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named, and stand, as in an estimate's `tidy()`.
     """
     labels: list[tuple[str, str | None, str]] = [("fixed", None, name) for name in posterior.coef_names]
-    columns = [posterior.draws["beta"]]
+    columns = [posterior.beta]
     for name, own in posterior.further.items():
         if name not in ("sigma",):
             labels += [(FURTHER, name, label) for label in further_labels(name, own)]
@@ -36,11 +36,10 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     for group in largest_first(posterior.groups):
         names, pairs = group.names, correlated_pairs(group.blocks)
         labels += [("ran_pars", group.name, f"sd__{name}") for name in names]
-        columns.append(posterior.draws[f"sd_{group.name}"])
+        columns.append(posterior.draws[f"sd_{group.stem}"])
         if pairs:
             labels += [("ran_pars", group.name, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
-            cor = posterior.draws[f"cor_{group.name}"]
-            columns.append(np.stack([cor[:, :, i, j] for i, j in pairs], axis=-1))
+            columns.append(posterior.draws[f"cor_{group.stem}"])
     if "sigma" in posterior.draws:
         labels.append(("ran_pars", "Residual", "sd__Observation"))
         columns.append(posterior.draws["sigma"][:, :, None])

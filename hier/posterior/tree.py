@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ import numpy as np
 
 from hier.design import Block
 from hier.errors import JobError
+from hier.estimate.tables import correlated_pairs
 from hier.files import LONGEST, Given, existing, named, refusal, refuse_unwritable, write
 from hier.posterior.checksums import Damaged, add_checksums, has_checksums
-from hier.posterior.dataset import dataset, dims_of, in_tree, sample_coords, stems, variables
+from hier.posterior.dataset import dataset, sample_coords
 from hier.posterior.groups import Group
 from hier.posterior.levels import levels_of, refuse_unknown, written_if_known
+from hier.posterior.names import dims_of, in_tree, stems, variables_of
 from hier.posterior.result import Posterior, Settings
 
 if TYPE_CHECKING:
@@ -44,11 +47,10 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
         "inference_library": "numpyro",
         **posterior.settings._asdict(),
     }
-    observations = {"obs": np.arange(len(posterior.observed))}
+    observations = {"obs": posterior.index}
     sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
     draws = dataset(posterior.draws, posterior.groups, posterior.coef_names, attrs, posterior.further)
-    at = zip(posterior.groups, stems([group.name for group in posterior.groups]), strict=True)
-    codes = {f"{stem}_codes": (("obs",), group.codes) for group, stem in at}
+    codes = {f"{group.stem}_codes": (("obs",), group.codes) for group in posterior.groups}
     response = in_tree(posterior.response, observations)
     return xr.DataTree.from_dict(
         {
@@ -61,31 +63,45 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
 
 
 def from_tree(tree: xr.DataTree) -> Posterior:
-    """The posterior that `to_tree` made the tree of."""
+    """The posterior that `to_tree` made the tree of, by this version of hier or an earlier one."""
     draws = tree["posterior"].dataset
     attrs = draws.attrs
     groups = _groups(tree, json.loads(attrs["groups"]))
     further = {
         str(name): labels if labels is None else tuple(labels) for name, labels in json.loads(attrs["further"]).items()
     }
-    names = {there: name for name, there in variables(groups, further).items()}
     (observed,) = tree["observed_data"].dataset.data_vars.values()
     return Posterior(
         formula=str(attrs["formula"]),
         family=str(attrs["family"]),
         response=str(attrs["response"]),
-        coef_names=tuple(map(str, draws["coef"].to_numpy())),
+        coef_names=tuple(map(str, draws["coef"].to_numpy())) if "coef" in draws.coords else (),
         groups=groups,
         further=further,
         method=str(attrs["method"]),
         settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),
-        draws={names[str(name)]: values.to_numpy() for name, values in draws.data_vars.items() if name in names},
+        draws=_draws(draws, groups, further),
         stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
         observed=observed.to_numpy(),
         digest=json.loads(attrs["digest"]),
+        index=observed["obs"].to_numpy(),
     )
+
+
+def _draws(draws: xr.Dataset, groups: tuple[Group, ...], further: Iterable[str]) -> dict[str, np.ndarray]:
+    """The draws by variable, what others have added left out. Earlier versions kept whole correlation matrices, of
+    which the pairs are taken.
+    """
+    known = {"beta", *further, *(name for group in groups for name in variables_of(group.stem))}
+    found = {str(name): values.to_numpy() for name, values in draws.data_vars.items() if name in known}
+    for group in groups:
+        whole = found.get(f"cor_{group.stem}")
+        if whole is not None and whole.ndim == 4:
+            i, j = np.array(correlated_pairs(group.blocks)).T
+            found[f"cor_{group.stem}"] = whole[..., i, j]
+    return found
 
 
 def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
@@ -104,6 +120,7 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
                     for size, kind, one, *more in blocks  # files of earlier versions have no places
                 ),
                 codes=constant[f"{stem}_codes"].to_numpy(),
+                stem=stem,
             )
         )
     return tuple(found)

@@ -75,7 +75,7 @@ SLOPES = Case(
     names=["Intercept", "x", "sd Intercept", "sd x", "cor", "sigma", "b0 first", "b1 first", "b0 last", "b1 last"],
     simulate=simulate_slopes,
     columns=lambda d: jnp.column_stack(
-        [d.beta, d.sd[0], d.cor[0][:, 0, 1], d.sigma, d.b[0][:, 0], d.b[0][:, J - 1]],
+        [d.beta, d.sd[0], d.cor[0][:, 0], d.sigma, d.b[0][:, 0], d.b[0][:, J - 1]],
     ),
 )
 CROSSED = Case(
@@ -101,7 +101,7 @@ def posterior_ranks(case: Case, seed: int, replications: int, kept: int) -> np.n
     problems, truths = [], []
     for _ in range(replications):
         frame, truth = case.simulate(rng)
-        model = hier.Model(case.formula, frame, priors=case.priors)
+        model = hier.Model(case.formula, frame, priors=case.priors, centred=False)
         problems.append(posterior_problem(model.design, model.structure, model.priors))
         truths.append(truth)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)

@@ -8,7 +8,7 @@ import pytest
 
 from hier.errors import ModelError
 from hier.model import Model
-from hier.model.prior_text import KINDS, parse_prior, read_prior, usage
+from hier.model.prior_text import KINDS, describe, limits_of, parse_prior, read_prior, usage
 from hier.model.priors import half_student_t
 
 
@@ -54,8 +54,21 @@ def test_every_kind_is_read() -> None:
         ("__import__('os')", "`'os'` is not|no prior called `__import__`"),
         ("__import__('os').system('true')", "not a prior that hier can read"),
         ("eval(1)", "no prior called `eval`"),
-        ("Normal(0, 5)", "no prior called `Normal`(.|\n)*`normal`"),
         ("norml(0, 5)", "did you mean `normal`"),
+        ("Norml(0, 5)", "did you mean `Normal`"),
+        ("Poisson(5)", "no prior called `Poisson`"),
+        ("half-normal(5)", "no prior called `half-normal`"),
+        ("Distribution()", "no prior called `Distribution`"),
+        ("Normal(0, nan)", "`nan` is not a finite number"),
+        ("Normal(0, -1)", "this is no prior: (.|\n)*scale"),
+        ("Uniform(2, 1)", "its low end is not below its high end"),
+        ("Normal(0, 1, 2)", "`Normal` cannot have the argument `2`"),
+        ("Normal(loc=0, 1)", "`Normal` cannot have the argument `1`"),
+        ("Normal(0, loc=0)", "`Normal` cannot have the argument `loc=0`"),
+        ("StudentT()", "`StudentT` needs its df"),
+        ("Normal(0, validate_args=1)", "cannot have the argument `validate_args=1`"),
+        ("TruncatedNormal(0, 1, low=3, high=1)", "low end is not below"),
+        ("flat(low=2, high=1)", "low end is not below"),
         ("normal(1e999, 1)", "`1e999` is not a finite number"),
         ("normal(nan, 1)", "`nan` is not a finite number"),
         ("normal(inf, 1)", "`inf` is not a finite number"),
@@ -86,6 +99,78 @@ def test_anything_else_is_refused(text: str, message: str) -> None:
     assert len(str(refusal.value)) < 600
 
 
+PRIORS = [
+    dist.AsymmetricLaplace(0.5, 1.5, 2.0),
+    dist.AsymmetricLaplaceQuantile(0.5, 1.5, 0.25),
+    dist.Beta(1.5, 2.5),
+    dist.BetaProportion(0.25, 4.0),
+    dist.Cauchy(-1.0, 2.5),
+    dist.Chi2(3.0),
+    dist.Dagum(1.5, 2.5, 3.5),
+    dist.DoublyTruncatedPowerLaw(-1.5, 1.0, 2.0),
+    dist.Exponential(1 / 3),
+    dist.FoldedDistribution(dist.Normal(0.0, 2.0)),
+    dist.FoldedDistribution(dist.Cauchy(1.0, 2.0)),
+    dist.Gamma(2.0, 0.1),
+    dist.Gompertz(1.5, 0.5),
+    dist.Gumbel(1.0, 0.5),
+    dist.HalfCauchy(2.5),
+    dist.HalfNormal(1e-9),
+    dist.ImproperUniform(dist.constraints.real, (), ()),
+    dist.ImproperUniform(dist.constraints.positive, (), ()),
+    dist.ImproperUniform(dist.constraints.interval(-1.5, 2.5), (), ()),
+    dist.InverseGamma(3.0, 1.5),
+    dist.Kumaraswamy(1.5, 2.5),
+    dist.Laplace(0.5, 1.5),
+    dist.Levy(-1.0, 0.5),
+    dist.LogNormal(0.25, 1.5),
+    dist.LogUniform(0.5, 2.5),
+    dist.Logistic(0.5, 1.5),
+    dist.LowerTruncatedPowerLaw(-2.5, 0.5),
+    dist.Normal(123456.789012345, 2 / 3),
+    dist.Pareto(1.5, 2.5),
+    dist.SoftLaplace(0.5, 1.5),
+    dist.StudentT(3.0, -0.5, 2.5),
+    dist.TruncatedCauchy(0.5, 1.5, low=-1.0, high=2.0),
+    dist.TruncatedDistribution(dist.Laplace(0.5, 1.5), high=0.25),
+    dist.TruncatedDistribution(dist.StudentT(3.0, 0.5, 1.5), low=0.25),
+    dist.TruncatedGamma(2.0, 0.5, high=4.0),
+    dist.TruncatedNormal(10, 5, low=0),
+    dist.TruncatedNormal(10.0, 5.0, high=12.5),
+    dist.TruncatedNormal(10.0, 5.0, low=-2.0, high=12.5),
+    dist.Uniform(0, 2),
+    dist.VonMises(0.5, 1.5),
+    dist.Weibull(1.5, 2.5),
+    half_student_t(3.0, 41.2345678901234),
+]
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=describe)
+def test_a_prior_that_was_written_with_all_digits_is_read_again(prior: dist.Distribution) -> None:
+    text = describe(prior, None)
+    found = read_prior(text)
+    assert describe(found, None) == text
+    assert type(found) is type(prior)
+    low, high = limits_of(prior.support)
+    assert limits_of(found.support) == (low, high)
+    inside = np.array([0.1, 0.35, 0.8])
+    ends = low if np.isfinite(low) else -3.0, high if np.isfinite(high) else max(low, 0.0) + 5.0
+    at = ends[0] + inside * (ends[1] - ends[0])
+    if not isinstance(prior, dist.ImproperUniform):
+        np.testing.assert_allclose(found.log_prob(at), prior.log_prob(at), rtol=1e-6)
+
+
+def test_what_is_written_has_the_name_and_the_numbers_that_were_given() -> None:
+    assert describe(dist.TruncatedNormal(10, 5, low=0), None) == "TruncatedNormal(10, 5, low=0)"
+    assert describe(dist.Normal(0.0, 0.123456789), None) == "Normal(0, 0.123456789)"
+    assert describe(dist.Normal(0.0, 0.123456789)) == "Normal(0, 0.1235)"
+    assert describe(half_student_t(3.0, 2.5), None) == "half-Student-t(3, 0, 2.5)"
+    normals = dist.Normal(np.array([0.0, 3.0]), 1.5)
+    mixed = dist.MixtureSameFamily(dist.CategoricalProbs(np.array([0.25, 0.75])), normals)
+    for number in ("0.25", "0.75", "3", "1.5"):
+        assert number in describe(mixed, None)
+
+
 def test_a_model_takes_priors_that_were_text() -> None:
     rng = np.random.default_rng(0)
     data = {"y": rng.normal(size=12), "x": rng.normal(size=12), "g": np.repeat([1, 2, 3], 4)}
@@ -94,5 +179,5 @@ def test_a_model_takes_priors_that_were_text() -> None:
     rows = dict(model.priors.rows())
     assert rows["x"] == "Normal(0, 5)"
     assert rows["sd_g[x]"] == "half-Student-t(3, 0, 2)"
-    assert rows["cor_g"] == "LKJ(4)"
+    assert rows["cor_g"] == "LKJ(4) at the means of the columns"
     assert rows["sigma"] == "Exponential(1)"

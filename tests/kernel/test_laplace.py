@@ -14,8 +14,8 @@ import hier
 from hier.estimate.generalised_setup import set_up
 from hier.kernel.conditional import no_deviations
 from hier.kernel.precision import float64
-from hier.model.row_density import row_density, row_priors, row_start
-from hier.model.row_problem import likelihood_starts, row_problem
+from hier.model.row_density import posterior_rows, row_density, row_start
+from hier.model.row_problem import likelihood_starts
 
 
 @functools.cache
@@ -169,6 +169,6 @@ def test_the_density_has_the_size_of_its_parameters():
     model = hier.Model(hier.Formula("y ~ x + (x | g)", sigma="~ x"), table())
     density = row_density(model, with_volume=True)
     with jax.enable_x64(True):
-        outer = density.outer(np.zeros(density.size), row_problem(model, row_priors(model)))
+        outer = density.outer(np.zeros(density.size), posterior_rows(model))
     assert density.size == 3 + 2 + 2
     assert [np.shape(own) for own in (*outer.factors, *outer.others, outer.beta)] == [(2, 2), (2,), (2,)]

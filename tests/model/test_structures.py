@@ -33,7 +33,7 @@ def test_priors_are_one_for_what_is_shared(data):
         "cor_g[1 + x]",
     ]
     assert rows["cor_g[0 + f]"] == "Uniform(-1, 1)"
-    assert rows["cor_g[1 + x]"] == "LKJ(2)"
+    assert rows["cor_g[1 + x]"] == "LKJ(2) at the means of the columns"
     given = {
         "sd_g": dist.HalfNormal(3.0),
         "sd_g[0 + f]": dist.Exponential(0.1),
@@ -44,7 +44,7 @@ def test_priors_are_one_for_what_is_shared(data):
     assert rows["sd_g[0 + f]"] == "Exponential(0.1)"
     assert rows["sd_g[x]"] == rows["sd_g[0 + x:f]"] == "HalfNormal(3)"
     assert rows["cor_g[0 + f]"] == "Uniform(0, 1)"
-    assert rows["cor_g[1 + x]"] == "LKJ(4)"
+    assert rows["cor_g[1 + x]"] == "LKJ(4) at the means of the columns"
     with pytest.raises(hier.ModelError, match=r"`cor_g\[0 \+ f\]` is not that of one number"):
         model.with_priors({"cor_g": dist.LKJ(2, 1.0)})
     with pytest.raises(hier.ModelError, match=r"no parameter `sd_g\[f\[A\]\]`"):

@@ -86,14 +86,11 @@ def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: 
     }
     for group, term in zip(groups, estimate.arrays.terms, strict=True):
         q = len(group.names)
-        values[f"sd_{group.name}"] = np.abs(random.normal(size=(*shape, q))) + 0.1
+        values[f"sd_{group.stem}"] = np.abs(random.normal(size=(*shape, q))) + 0.1
         if group.is_correlated:
-            cor = np.broadcast_to(np.eye(q), (*shape, q, q)).copy()
-            for i, j in np.argwhere(np.tri(q, k=-1)):
-                cor[..., i, j] = cor[..., j, i] = random.uniform(-0.9, 0.9, shape)
-            values[f"cor_{group.name}"] = cor
+            values[f"cor_{group.stem}"] = random.uniform(-0.9, 0.9, (*shape, q * (q - 1) // 2))
         noise = 0.3 * random.normal(size=(*shape, *term.deviations.shape))
-        values[f"b_{group.name}"] = term.deviations + noise
+        values[f"b_{group.stem}"] = term.deviations + noise
     stats = {name: np.zeros(shape, dtype=int) for name in ("tree_depth", "n_steps")}
     return Posterior(
         formula=str(model.formula),
@@ -110,6 +107,7 @@ def made_up(model: hier.Model, estimate: hier.Estimate, chains: int = 2, draws: 
         stats={**stats, "diverging": random.uniform(size=shape) < 0.05, "energy": random.normal(size=shape)},
         observed=design.y,
         digest=model.digest,
+        index=design.index.to_numpy(),
     )
 
 

@@ -68,11 +68,11 @@ def test_modes_are_own_least_squares_drawn_by_the_shrinkage_factors(crossed, k):
 
 def test_shrinkage_by_the_posterior_is_the_mean_over_draws(crossed):
     random, draws = crossed.estimate.model.design.random_effects[1], crossed.posterior.draws
-    sd, cor, sigma = draws["sd_h"].reshape(-1, 2), draws["cor_h"].reshape(-1, 2, 2), draws["sigma"].ravel()
+    sd, cor, sigma = draws["sd_h"].reshape(-1, 2), draws["cor_h"].ravel(), draws["sigma"].ravel()
     rows = random.codes == 3
     information = (random.Z[rows].T * crossed.estimate.model.design.weights[rows]) @ random.Z[rows]
     each = [
-        np.diag(np.linalg.inv(np.diag(s) @ r @ np.diag(s) @ information / v**2 + np.eye(2)))
+        np.diag(np.linalg.inv(np.diag(s) @ [[1.0, r], [r, 1.0]] @ np.diag(s) @ information / v**2 + np.eye(2)))
         for s, r, v in zip(sd, cor, sigma, strict=True)
     ]
     found = of_group(crossed.shrinkage, "h").loc[3, "shrinkage_posterior"]

@@ -13,9 +13,9 @@ from numpyro.infer.util import potential_energy
 
 import hier
 from hier.kernel.conditional import LEAST_CURVATURE
-from hier.kernel.covariance import sd_columns
 from hier.kernel.precision import float64
 from hier.posterior.generalised import Placed, RowSampled, _natural, _placing, sampled_of
+from hier.posterior.groups import groups_of
 
 
 class Pair(NamedTuple):
@@ -37,7 +37,8 @@ def at_random_points(model: hier.Model, seed: int = 0, points: int = 4) -> Pair:
     rng = np.random.default_rng(seed)
     placed = placed_anywhere(sampled, problem, rng)
     program = model.numpyro_model(noncentred=False)
-    trace = handlers.trace(handlers.seed(program, jax.random.key(0))).get_trace()
+    given = {"y": model.design.y}
+    trace = handlers.trace(handlers.seed(program, jax.random.key(0))).get_trace(**given)
     own = {name: site for name, site in trace.items() if site["type"] == "sample" and not site["is_observed"]}
     transforms = {name: biject_to(site["fn"].support) for name, site in own.items()}
 
@@ -51,7 +52,7 @@ def at_random_points(model: hier.Model, seed: int = 0, points: int = 4) -> Pair:
 
     @jax.jit
     def both(vector: Any) -> tuple[Any, Any]:
-        found = -potential_energy(program, (), {}, unconstrained(vector))
+        found = -potential_energy(program, (), given, unconstrained(vector))
         volume = jnp.linalg.slogdet(jax.jacfwd(flat)(vector))[1]
         return -0.5 * sampled.neg2_log_density(vector, placed), found + volume
 
@@ -77,32 +78,15 @@ def _some_deviations(rows: Any, rng: np.random.Generator) -> Any:
 def sites(model: hier.Model, sampled: RowSampled, placed: Placed, vector: Any) -> dict[str, Any]:
     """The values of the program's sites at a sampled vector, from the draw that a user gets of it."""
     draw = _natural(vector, placed, sampled)
-    natural, _ = sampled.density.natural(vector[: sampled.n_dense], placed.problem)
-    priors = model.priors
-    found = _at_means({f"beta[{name}]": value for name, value in zip(priors.beta, draw.beta, strict=True)}, priors)
-    if priors.cutpoints:
-        shift = priors.column_means @ draw.beta if priors.centred_intercept else 0.0
-        found["cutpoints_at_means" if priors.centred_intercept else "cutpoints"] = draw.cutpoints - shift
-    for own, values in zip(priors.parameters, draw.others, strict=True):
-        found |= _at_means(dict(zip(own.priors, values, strict=True)), own)
-    for k, (random, own) in enumerate(zip(model.design.random_effects, priors.groups, strict=True)):
-        at = model.structure.order.index(k)
-        starts = [start for start, _ in sd_columns(random.blocks)]
-        found |= {key: draw.sd[at][start] for key, start in zip(own.sd_keys(), starts, strict=True)}
-        found |= {f"cor_variable_{random.group}_{m}": value for m, value in enumerate(natural.cor[at])}
-        found[f"b_{random.group}"] = draw.b[at]
+    found = {"beta": draw.beta} if model.design.names else {}
+    if model.priors.cutpoints:
+        found["cutpoints"] = draw.cutpoints
+    for own, values in zip(model.design.parameters, draw.others, strict=True):
+        found |= {f"beta_{own.name}": values} if own.has_formula else {own.name: values[0]}
+    for k, (group, own) in enumerate(zip(groups_of(model.design), model.priors.groups, strict=True)):
+        at, centred = model.structure.order.index(k), "_centred" if own.moved else ""
+        found[f"sd_{group.stem}{centred}"] = draw.sd[at]
+        if own.cor:
+            found[f"cor_{group.stem}{centred}"] = draw.cor[at]
+        found[f"b_{group.stem}"] = draw.b[at]
     return found
-
-
-def _at_means(values: dict[str, Any], own: Any) -> dict[str, Any]:
-    """Coefficients, but in place of an intercept whose prior is at the columns' means the predictor there."""
-    intercepts = [name for name in values if "Intercept" in name]
-    if own.centred_intercept and intercepts:
-        (intercept,) = intercepts
-        slopes = [
-            mean * value
-            for mean, (name, value) in zip(own.column_means, values.items(), strict=True)
-            if name != intercept
-        ]
-        return values | {intercept: values[intercept] + sum(slopes)}
-    return values

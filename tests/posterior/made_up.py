@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Block
+from hier.estimate.tables import correlated_pairs
 from hier.posterior.groups import Group
 from hier.posterior.result import Posterior, Settings
 
@@ -15,8 +16,11 @@ def made_up(groups: list[Group], response: str = "y") -> Posterior:
     random, shape = np.random.default_rng(0), (2, 10)
     draws = {"beta": random.normal(size=(*shape, 1))}
     for group in groups:
-        draws[f"sd_{group.name}"] = random.random((*shape, 1))
-        draws[f"b_{group.name}"] = random.normal(size=(*shape, group.n_levels, 1))
+        q = len(group.names)
+        draws[f"sd_{group.stem}"] = random.random((*shape, q))
+        if group.is_correlated:
+            draws[f"cor_{group.stem}"] = random.random((*shape, len(correlated_pairs(group.blocks))))
+        draws[f"b_{group.stem}"] = random.normal(size=(*shape, group.n_levels, q))
     draws["sigma"] = random.random(shape)
     return Posterior(
         formula="y ~ 1 + ...",
@@ -33,9 +37,10 @@ def made_up(groups: list[Group], response: str = "y") -> Posterior:
         stats={"lp": np.zeros(shape), "diverging": np.zeros(shape, dtype=bool)},
         observed=np.arange(6.0),
         digest={},
+        index=np.arange(6) + 10,
     )
 
 
-def group(name: str, levels: pd.Index | list) -> Group:
+def group(name: str, levels: pd.Index | list, stem: str | None = None) -> Group:
     levels = pd.Index(levels)
-    return Group(name, levels, ("Intercept",), (Block(1),), np.arange(6) % len(levels))
+    return Group(name, levels, ("Intercept",), (Block(1),), np.arange(6) % len(levels), stem or name)

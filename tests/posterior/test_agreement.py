@@ -21,7 +21,7 @@ def long_run(model, *, noncentred, draws, warmup=1000):
     mcmc = MCMC(
         kernel, num_warmup=warmup, num_samples=draws, num_chains=4, chain_method="vectorized", progress_bar=False
     )
-    mcmc.run(jax.random.key(5))
+    mcmc.run(jax.random.key(5), y=model.design.y)
     return {name: np.asarray(values) for name, values in mcmc.get_samples(group_by_chain=True).items()}
 
 

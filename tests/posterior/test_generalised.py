@@ -70,7 +70,9 @@ def test_draws_are_named_and_labelled(post):
         "beta": ("coef",),
         "beta_sigma": ("sigma_coef",),
         "sd_g": ("g_coef",),
-        "cor_g": ("g_coef", "g_coef_bis"),
+        "sd_g_centred": ("g_coef",),
+        "cor_g": ("g_pair",),
+        "cor_g_centred": ("g_pair",),
         "b_g": ("g", "g_coef"),
     }
     tree = post.data["posterior"].dataset

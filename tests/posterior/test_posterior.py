@@ -40,7 +40,7 @@ def test_tree_has_arviz_names_and_the_datas_levels(pigs_posterior):
     posterior = tree["posterior"].dataset
     assert set(tree.children) >= {"posterior", "sample_stats", "observed_data", "constant_data"}
     assert posterior["b_id"].dims == ("chain", "draw", "id", "id_coef")
-    assert posterior["cor_id"].dims == ("chain", "draw", "id_coef", "id_coef_bis")
+    assert posterior["cor_id"].dims == ("chain", "draw", "id_pair")
     assert posterior["id"].to_numpy().tolist() == list(range(1, 49))
     assert posterior["coef"].to_numpy().tolist() == ["Intercept", "week"]
     assert {"diverging", "energy", "lp", "n_steps"} <= set(tree["sample_stats"].dataset.data_vars)
@@ -180,5 +180,5 @@ def test_a_name_with_a_slash_comes_back_from_the_file(pigs, tmp_path):
     post.save(tmp_path / "slash.nc")
     back = hier.load_posterior(tmp_path / "slash.nc")
     assert list(back.ranef) == ["farm/pig"]
-    np.testing.assert_array_equal(back.draws["b_farm/pig"], post.draws["b_farm/pig"])
+    np.testing.assert_array_equal(back.draws["b_farm|pig"], post.draws["b_farm|pig"])
     np.testing.assert_array_equal(back.observed, renamed["kg/pig"])

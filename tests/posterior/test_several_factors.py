@@ -10,6 +10,7 @@ import pytest
 
 import hier
 from hier.design import Block
+from hier.posterior.names import stems
 from hier.posterior.result import Posterior
 from tests.posterior.made_up import group, made_up
 
@@ -43,10 +44,12 @@ def test_draws_and_groups_stand_in_the_order_of_the_formula(posterior):
     shapes = {name: draws.shape[2:] for name, draws in posterior.draws.items()}
     assert shapes == {
         "beta": (1,),
-        "sd_lab:b/c": (1,),
-        "b_lab:b/c": (3, 1),
+        "sd_lab:b|c": (1,),
+        "b_lab:b|c": (3, 1),
         "sd_tree": (2,),
-        "cor_tree": (2, 2),
+        "sd_tree_centred": (2,),
+        "cor_tree": (1,),
+        "cor_tree_centred": (1,),
         "b_tree": (11, 2),
         "sigma": (),
     }
@@ -63,9 +66,9 @@ def test_the_posterior_is_near_the_estimate_factor_by_factor(model, posterior):
     assert list(posterior.varcorr["group"]) == ["tree"] * 3 + ["lab:b/c", "Residual"]
     found = posterior.varcorr["sdcor"].to_numpy(dtype=float)
     draws = posterior.draws
-    expected = [*draws["sd_tree"].mean(axis=(0, 1)), draws["cor_tree"][..., 0, 1].mean()]
-    np.testing.assert_allclose(found, [*expected, draws["sd_lab:b/c"].mean(), draws["sigma"].mean()])
-    covariance = (draws["cor_tree"][..., 0, 1] * draws["sd_tree"].prod(axis=-1)).mean()
+    expected = [*draws["sd_tree"].mean(axis=(0, 1)), draws["cor_tree"][..., 0].mean()]
+    np.testing.assert_allclose(found, [*expected, draws["sd_lab:b|c"].mean(), draws["sigma"].mean()])
+    covariance = (draws["cor_tree"][..., 0] * draws["sd_tree"].prod(axis=-1)).mean()
     assert posterior.varcorr["vcov"][2] == pytest.approx(covariance)
     labels = ["effect", "group", "term"]
     pd.testing.assert_frame_equal(posterior.tidy()[labels], estimate.tidy()[labels])
@@ -90,7 +93,8 @@ def test_the_summary_has_a_block_for_each_factor_the_largest_first(posterior):
 def test_the_tree_has_dimensions_for_each_factor(posterior):
     draws = posterior.data["posterior"].dataset
     assert draws["b_tree"].dims == ("chain", "draw", "tree", "tree_coef")
-    assert draws["cor_tree"].dims == ("chain", "draw", "tree_coef", "tree_coef_bis")
+    assert draws["cor_tree"].dims == ("chain", "draw", "tree_pair")
+    assert draws["tree_pair"].to_numpy().tolist() == ["Intercept,x"]
     assert draws["b_lab:b|c"].dims == ("chain", "draw", "lab:b|c", "lab:b|c_coef")
     assert draws["lab:b|c"].to_numpy().tolist() == ["<a>", "B", "ç"]
     assert draws["tree"].to_numpy().tolist() == list(range(100, 111))
@@ -120,12 +124,12 @@ def test_prior_draws_have_every_factor(model):
         ["a/b", "a|b"],  # which a tree would call the same
         ["coef", "chain", "draw", "obs"],
         ["sigma", "beta"],
-        ["a", "a_coef", "a_coef_bis", "sd_a", "b_a", "cor_a"],
+        ["a", "a_coef", "a_pair", "sd_a", "b_a", "cor_a", "a_centred"],
         ["x[1]", "ü", "1", " ", "."],
     ],
 )
 def test_factors_of_all_names_come_back_from_a_file(names, response, tmp_path):
-    before = made_up([group(name, ["u", "v"]) for name in names], response)
+    before = made_up([group(name, ["u", "v"], stem) for name, stem in zip(names, stems(names), strict=True)], response)
     after = hier.load_posterior(before.save(tmp_path / "p.nc"))
     assert [each.name for each in after.groups] == names
     assert list(after.draws) == list(before.draws)
@@ -136,6 +140,7 @@ def test_factors_of_all_names_come_back_from_a_file(names, response, tmp_path):
         assert (one.names, one.blocks) == (other.names, other.blocks)
     assert after.response == response
     np.testing.assert_array_equal(after.observed, before.observed)
+    np.testing.assert_array_equal(after.index, before.index)
 
 
 LEVELS = {
@@ -163,10 +168,11 @@ def test_levels_come_back_from_a_file_as_they_were(kind, tmp_path):
 def test_structures_come_back_from_a_file(tmp_path):
     one = group("g", ["u", "v"])
     blocks = (Block(2, "ar1", homogeneous=True), Block(2, "diag"), Block(1))
-    both = made_up([dataclasses.replace(one, blocks=blocks), group("h", ["a", "b"])])
+    both = made_up([dataclasses.replace(one, names=tuple("abcde"), blocks=blocks), group("h", ["a", "b"])])
     after = hier.load_posterior(both.save(tmp_path / "p.nc"))
     assert [each.blocks for each in after.groups] == [blocks, (Block(1),)]
     assert after.groups[0].is_correlated
+    assert after.data["posterior"]["g_pair"].to_numpy().tolist() == ["a,b"]
     assert not dataclasses.replace(one, blocks=(Block(2, "diag", homogeneous=True),)).is_correlated
 
 
