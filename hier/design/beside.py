@@ -98,16 +98,23 @@ def offset_of_fit(given: Any, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return beside_formula(frame, {"offset": given})
 
 
-def positive_weights(table: Table) -> np.ndarray | None:
-    """The weights of the rows (n,), if there are any. Raises DataError for one that is not positive."""
+def weighted_rows(table: Table) -> tuple[Table, np.ndarray | None]:
+    """The rows that count, and their weights (n,), if there are any: those of weight 0 are left out, since a model says
+    nothing of them. Source: R's `glm`, which leaves them out of its degrees of freedom.
+
+    Raises DataError for a negative weight, and where all are 0.
+    """
     weights = table.columns.get("(weights)")
     if weights is None:
-        return None
+        return table, None
     values = np.asarray(weights)
-    if (values <= 0).any():
+    if (values < 0).any():
         raise DataError(
             "weights must be positive",
             found=f"{values.min():g} in the row labelled {table.index[int(values.argmin())]!r}",
-            hint="drop the rows that should not count",
+            hint="drop the rows that should not count, or give them a weight of 0",
         )
-    return values
+    kept = values > 0
+    if not kept.any():
+        raise DataError("weights must be positive", found=f"0 in all {len(values)} rows")
+    return (table, values) if kept.all() else (table.rows(kept), values[kept])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design.beside import beside_formula, offset_of_fit, positive_weights
+from hier.design.beside import beside_formula, offset_of_fit, weighted_rows
 from hier.design.encode import Encoder, encode
 from hier.design.fields import Uses
 from hier.design.files import AS_IT_IS, Reading
@@ -39,8 +39,9 @@ class Design:
     the rows times the roots of the weights: all that least squares needs of them. `categories`: the labels that y = 0,
     1, ... stand for, of an ordered response and of one with two labels; otherwise None. An ordered response has no
     column `Intercept`: its cutpoints stand for it. `parameters`: the columns of each further parameter of the
-    response's distribution. `outcome`: what the family asked for. `rows_read`, `missing` (by column) and
-    `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; `determined` says
+    response's distribution. `outcome`: what the family asked for. `shares`: whether the user's response
+    is the shares of successes. `rows_read`, `missing` (by column), `without_weight` (rows of weight 0 or of 0 trials)
+    and `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; `determined` says
     which of them are in X, and what the data determine of the others. `offset_given`: what stood beside the formula as
     the offset, a column's name or numbers, or None. `variables`: what the values of the fixed effects' variables are.
     `reading`: how files of text are read; `reading_notes`: what there was to say of the data, a sentence each.
@@ -62,6 +63,8 @@ class Design:
     index: pd.Index
     rows_read: int
     missing: dict[str, int]
+    without_weight: int
+    shares: bool
     unused_levels: dict[str, int]
     fixed: Encoder
     determined: Determined
@@ -87,8 +90,39 @@ class Design:
 
     @property
     def observed(self) -> np.ndarray:
-        """The response (n,) as it compares with expected ones: the shares of successes where there are trials."""
-        return self.y if self.trials is None else self.y / self.trials
+        """The response (n,) as it compares with expected ones: the shares of successes where there are trials, and the
+        numbers that ordered categories stand for.
+        """
+        return self.in_numbers(self.y) if self.trials is None else self.y / self.trials
+
+    @property
+    def category_values(self) -> np.ndarray:
+        """What each category of an ordered response counts as in a mean (K,): its label where the labels are numbers,
+        otherwise its place 1, 2, ...
+        """
+        assert self.categories is not None
+        if self.categories.dtype.kind in "iuf":
+            return self.categories.to_numpy(dtype=np.float64)
+        return np.arange(1.0, len(self.categories) + 1.0)
+
+    def in_numbers(self, coded: np.ndarray) -> np.ndarray:
+        """Responses (..., n) as numbers of the user's: the shares of successes, if the response is these, otherwise
+        their counts; what ordered categories count as; 0 and 1 for two labels.
+        """
+        if self.n_cutpoints:
+            return self.category_values[coded.astype(int)]
+        return coded / self.trials if self.shares and self.trials is not None else coded
+
+    def as_written(self, coded: np.ndarray) -> np.ndarray | pd.Categorical:
+        """Responses (n,) as the user's column has them, so that they can stand in its place: labels where it has them,
+        as a categorical unless they are numbers in ascending order or booleans.
+        """
+        labels = self.categories
+        if labels is None:
+            return self.in_numbers(coded)
+        if labels.dtype.kind == "b" or (labels.dtype.kind in "iuf" and labels.is_monotonic_increasing):
+            return labels.to_numpy()[coded.astype(int)]
+        return pd.Categorical.from_codes(coded.astype(int), categories=labels, ordered=self.outcome.has_cutpoints)
 
     @property
     def n_cutpoints(self) -> int:
@@ -133,7 +167,12 @@ class Design:
         said = []
         if self.missing:
             causes = ", ".join(f"`{name}` {count}" for name, count in self.missing.items())
-            said.append(f"{self.rows_read - self.nobs} of {self.rows_read} rows dropped for missing values ({causes})")
+            dropped = self.rows_read - self.nobs - self.without_weight
+            said.append(f"{dropped} of {self.rows_read} rows dropped for missing values ({causes})")
+        if self.without_weight:
+            causes = ["a weight of 0"] * (self.trials is None or self.weights is not None)
+            causes += ["0 trials"] * (self.trials is not None)
+            said.append(f"{self.without_weight} of {self.rows_read} rows left out, with {' or '.join(causes)}")
         if self.dropped_columns:
             names = ", ".join(f"`{name}`" for name in self.dropped_columns)
             said.append(f"fixed-effects columns dropped, because the others determine them: {names}")
@@ -199,9 +238,13 @@ def build_design(
     uses = uses_of(formula, weights, offset)
     frame, said = as_used(open_data(data, reading), uses)
     extra = beside_formula(frame, {"weights": weights, "offset": offset})
-    table = _read(formula, frame, (*formula.left_side(), *formula.right_side()), uses, extra, na=na)
-    row_weights = positive_weights(table)
+    complete = _read(formula, frame, (*formula.left_side(), *formula.right_side()), uses, extra, na=na)
+    table, row_weights = weighted_rows(complete)
     response = read_response(formula, table, outcome)
+    if response.trials is not None and not response.trials.all():
+        tried = response.trials > 0
+        table, response = table.rows(tried), response.rows(tried)
+        row_weights = None if row_weights is None else row_weights[tried]
     if response.weights_used:
         row_weights = None
     # cutpoints stand for the intercept, so that factors are coded as beside one
@@ -243,6 +286,8 @@ def build_design(
         index=table.index,
         rows_read=table.rows_read,
         missing=table.missing,
+        without_weight=complete.nobs - table.nobs,
+        shares=response.shares,
         unused_levels=_unused_levels(table),
         fixed=fixed,
         determined=known,

@@ -12,7 +12,7 @@ import pandas as pd
 from hier.design.encode import number
 from hier.design.table import Table, in_use
 from hier.errors import DataError
-from hier.formula import CBIND, ParsedFormula
+from hier.formula import CBIND, RATIO, ParsedFormula
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Outcome:
 class Response(NamedTuple):
     """A coded response: `y` (n,); `trials` (n,) of a count of successes, otherwise None; `categories`, the labels that
     the codes 0, 1, ... stand for, where the response has labels; and sentences on how it was coded. `weights_used`:
-    whether the weights were the numbers of trials.
+    whether the weights were the numbers of trials. `shares`: whether the user's response is the shares of successes.
     """
 
     y: np.ndarray
@@ -50,6 +50,11 @@ class Response(NamedTuple):
     categories: pd.Index | None = None
     notes: tuple[str, ...] = ()
     weights_used: bool = False
+    shares: bool = False
+
+    def rows(self, kept: np.ndarray) -> Response:
+        """The same of some rows."""
+        return self._replace(y=self.y[kept], trials=None if self.trials is None else self.trials[kept])
 
 
 class _Reading(NamedTuple):
@@ -233,7 +238,7 @@ def _proportions(reading: _Reading, y: np.ndarray, trials: np.ndarray) -> Respon
         ~whole, y, "times its weight is no count of successes", "proportions, with the numbers of trials as weights"
     )
     note = f"weights are the numbers of trials of the proportions `{reading.text}`"
-    return Response(successes, trials.astype(np.float64), notes=(note,), weights_used=True)
+    return Response(successes, trials.astype(np.float64), notes=(note,), weights_used=True, shares=True)
 
 
 def _out_of_trials(reading: _Reading) -> Response:
@@ -262,7 +267,27 @@ def _out_of_trials(reading: _Reading) -> Response:
                 expected="successes and failures",
                 hint="with one outcome only there is nothing to explain",
             )
-    return Response(y, counts)
+    return _with_weights(reading, y, counts)
+
+
+def _with_weights(reading: _Reading, y: np.ndarray, counts: np.ndarray) -> Response:
+    """Successes out of trials; beside a ratio weights are the trials once more, as R's `glm` has them."""
+    weights = reading.table.columns.get("(weights)")
+    trials = reading.formula.trials
+    if weights is None or trials is None or trials.form != RATIO:
+        return Response(y, counts)
+    differs = np.asarray(weights) != counts
+    if differs.any():
+        row = int(np.argmax(differs))
+        raise DataError(
+            f"weights beside `{reading.formula.left}` are its numbers of trials, and these are others",
+            where=f"{int(differs.sum())} of {len(y)} rows, first in the row labelled {reading.table.index[row]!r}",
+            found=f"a weight of {np.asarray(weights)[row]:g} and {counts[row]:g} trials",
+            expected=f"`{trials.text}` as the weights, or none",
+            hint=f"write `{reading.text} | trials({trials.text})` for weights that multiply log-likelihoods of rows",
+        )
+    note = f"weights are the numbers of trials of `{reading.formula.left}`, and count once"
+    return Response(y, counts, notes=(note,), weights_used=True)
 
 
 def _ordered(reading: _Reading) -> Response:
@@ -279,6 +304,10 @@ def _ordered(reading: _Reading) -> Response:
         if not labels.ordered and levels.dtype.kind not in "iuf":
             shown = " < ".join(map(str, levels[:8])) + (" < ..." if len(levels) > 8 else "")
             notes = (f"`{reading.text}`: its categories are taken in the order {shown}",)
+    if levels.dtype.kind not in "iuf" and len(levels) > 2:
+        places = ", ".join(f"{place} for {label}" for place, label in enumerate(levels[:8], 1))
+        more = ", ..." if len(levels) > 8 else ""
+        notes = (*notes, f"`{reading.text}`: its categories are no numbers, so that means count {places}{more}")
     if len(levels) < 3:
         raise DataError(
             f"the response `{reading.text}` has {len(levels)} categor{'ies' if len(levels) > 1 else 'y'}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class Table:
     @property
     def nobs(self) -> int:
         return len(self.index)
+
+    def rows(self, kept: np.ndarray) -> Table:
+        """The same with those rows alone that are True in `kept` (n,)."""
+        columns = {name: values[kept] for name, values in self.columns.items()}
+        return replace(self, columns=columns, index=self.index[kept])
 
 
 def select(

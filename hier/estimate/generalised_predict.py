@@ -9,8 +9,8 @@ import pandas as pd
 
 from hier.errors import FitError
 from hier.estimate import predict as normal
-from hier.estimate.generalised_result import expected, expected_with_slope
-from hier.estimate.predict import Random, check_choice
+from hier.estimate.generalised_result import expected, expected_with_slope, probabilities_with_slope
+from hier.estimate.predict import Random, check_choice, check_kind
 from hier.estimate.simulate import check_count, simulated_deviations
 from hier.kernel.densities import Observed
 from hier.kernel.likelihood import draw_rows
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def predict(
     estimate: GeneralisedEstimate,
     data: Any,
-    type: str,
+    kind: str,
     random: Random,
     new_levels: str,
     se: bool,
@@ -30,12 +30,23 @@ def predict(
     level: float,
 ) -> pd.Series | pd.DataFrame:
     """What `GeneralisedEstimate.predict` says."""
-    check_choice("type", type, ("response", "link"))
+    check_kind(estimate.model, kind)
     check_choice("interval", interval, (None, "confidence"))
+    if kind == "probabilities" and (se or interval is not None):
+        raise FitError(
+            "probabilities of categories come without standard errors",
+            hint='use kind="link" or kind="response" for these',
+        )
     found = normal.predict(estimate, data, random, new_levels, se, interval, level, None)
-    if type == "link":
+    if kind == "link":
         return found
     others = _others(estimate, data)
+    if kind == "probabilities":
+        values, _ = probabilities_with_slope(estimate, [found.to_numpy(), *others])
+        categories = pd.Index(estimate.model.design.categories, name=estimate.model.design.response)
+        table = pd.DataFrame(values, index=found.index, columns=categories)
+        table.attrs |= found.attrs
+        return table
     if isinstance(found, pd.Series):
         mean = pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
         mean.attrs |= found.attrs
@@ -83,5 +94,5 @@ def simulate(estimate: GeneralisedEstimate, n: int, seed: int, conditional: bool
     columns = [
         draw_rows(model.family.draw, model.likelihood, observed, [etas[:, k], *others], int(bits[k])) for k in range(n)
     ]
-    names = [f"sim_{k}" for k in range(1, n + 1)]
-    return pd.DataFrame(np.stack(columns, axis=1), index=design.index, columns=names)
+    written = {f"sim_{k}": design.as_written(column) for k, column in enumerate(columns, 1)}
+    return pd.DataFrame(written, index=design.index)

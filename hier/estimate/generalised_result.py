@@ -20,7 +20,7 @@ from hier.estimate.units import Solved
 from hier.kernel.conditional import LEAST_CURVATURE
 from hier.kernel.densities import Observed
 from hier.kernel.generalised import expansion_at, slopes_at
-from hier.kernel.likelihood import natural, of_rows
+from hier.kernel.likelihood import natural, of_rows, probabilities_of_rows
 from hier.kernel.prediction import prediction_errors
 from hier.kernel.units import Units
 
@@ -149,7 +149,8 @@ class GeneralisedEstimate(Estimate):
     @owned
     def fitted(self) -> pd.Series:
         """Expected responses, the deviations at their conditional modes, on the data's index: probabilities of a
-        bernoulli response, expected shares of successes of a binomial one.
+        bernoulli response, expected shares of successes of a binomial one, means of an ordered one's labels, or where
+        they are no numbers of their places 1, 2, ...
         """
         return pd.Series(expected(self, self.predictors()), index=self.model.design.index, name="fitted")
 
@@ -157,14 +158,14 @@ class GeneralisedEstimate(Estimate):
         """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n), each
         with its own further parameters; the predictor itself for a family that does not say what its mean is.
         """
-        if self.model.family.mean is None:
+        if self.model.family.mean is None and not self.model.family.has_cutpoints:
             return eta
         others = [np.broadcast_to(own[rows], eta.shape).ravel() for own in self.predictors()[1:]]
         return expected(self, [eta.ravel(), *others]).reshape(eta.shape)
 
     @owned
     def residuals(self) -> pd.Series:
-        """Response less fitted value, on the data's index; shares of successes where there are trials."""
+        """Response less fitted value, on the data's index, on the scale of `fitted`."""
         design = self.model.design
         return pd.Series(design.observed, index=design.index, name="residual") - self.fitted
 
@@ -197,22 +198,25 @@ class GeneralisedEstimate(Estimate):
         self,
         data: Any = None,
         *,
-        type: str = "response",
+        kind: str = "response",
+        type: str | None = None,
         random: Random = "all",
         new_levels: str = "error",
         se: bool = False,
         interval: str | None = None,
         level: float = 0.95,
     ) -> pd.Series | pd.DataFrame:
-        """Expected responses of the fit's rows, or of another table's; with `type="link"` linear predictors.
+        """Expected responses of the fit's rows, or of another table's, on the scale of `fitted`; with `kind="link"`
+        linear predictors, with `kind="probabilities"` those of an ordered response's categories, a column each.
 
-        `random`, `new_levels`, `se` and `level` as in `Estimate.predict`. `interval`: "confidence" or None. Standard
-        errors are those of the linear predictor, all random effects included, and of the response by the delta method;
-        the limits of intervals are those of the predictor taken through the link. Raises FitError and DataError.
+        `type` is `kind` by the name that it has in R. `random`, `new_levels`, `se` and `level` as in
+        `Estimate.predict`. `interval`: "confidence" or None. Standard errors are those of the linear predictor, all
+        random effects included, and of the response by the delta method; the limits of intervals are those of the
+        predictor taken through the link. Raises FitError and DataError.
         """
         from hier.estimate.generalised_predict import predict
 
-        return predict(self, data, type, random, new_levels, se, interval, level)
+        return predict(self, data, kind if type is None else type, random, new_levels, se, interval, level)
 
     def confint(  # type: ignore[override]
         self, method: str = "wald", *, level: float = 0.95, parameters: str | Sequence[str] | None = None
@@ -263,7 +267,9 @@ class GeneralisedEstimate(Estimate):
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
         """Responses simulated from the fit by its family: a column a simulation, `sim_1` to `sim_n`.
 
-        Every group gets new deviations, or with `conditional` keeps its conditional modes.
+        They are what the response is in the user's table, and can be fitted in its place: labels of categories, counts
+        of successes, or where the response is proportions with their trials as weights, proportions. Of `y / n` they
+        stand in the place of `y`. Every group gets new deviations, or with `conditional` keeps its conditional modes.
         """
         from hier.estimate.generalised_predict import simulate
 
@@ -281,10 +287,25 @@ def expected_with_slope(estimate: GeneralisedEstimate, predictors: list[np.ndarr
     Raises FitError for a family that does not say what its mean is.
     """
     model = estimate.model
+    if model.family.has_cutpoints:
+        probabilities, slopes = probabilities_with_slope(estimate, predictors)
+        values = model.design.category_values
+        return probabilities @ values, slopes @ values
     if model.family.mean is None:
         raise FitError(
             f"the family `{model.family.name}` does not say what its mean is", hint="register it with a function `mean`"
         )
-    ones = np.ones(len(predictors[0]))  # one trial, so that a count of successes is a share
-    observed = Observed(ones, ones, estimate.further.cutpoints)
-    return of_rows(model.family.mean, model.likelihood, observed, predictors)
+    return of_rows(model.family.mean, model.likelihood, _one_trial(estimate, predictors), predictors)
+
+
+def probabilities_with_slope(
+    estimate: GeneralisedEstimate, predictors: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of an ordered response's categories (n, K), and their derivatives in the linear predictor."""
+    return probabilities_of_rows(estimate.model.likelihood, _one_trial(estimate, predictors), predictors)
+
+
+def _one_trial(estimate: GeneralisedEstimate, predictors: list[np.ndarray]) -> Observed:
+    """Rows of one trial each, so that a count of successes is a share."""
+    ones = np.ones(len(predictors[0]))
+    return Observed(ones, ones, estimate.further.cutpoints)

@@ -16,8 +16,10 @@ from hier.formula import RandomTerm, parse_formula
 if TYPE_CHECKING:
     from hier.design import Design
     from hier.estimate.result import Estimate
+    from hier.model import Model
 
 Random = str | Sequence[str]
+KINDS = ("response", "link", "probabilities")
 INTERVALS = (None, "confidence", "prediction")
 NEW_LEVELS = ("error", "zero")
 SHOWN = 5
@@ -83,6 +85,17 @@ def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:
         return
     named = [f'"{choice}"' if isinstance(choice, str) else repr(choice) for choice in choices]
     raise FitError(f"`{argument}` cannot be {value!r}", expected=" or ".join(named), hint=f"use {argument}={named[0]}")
+
+
+def check_kind(model: Model, kind: str) -> None:
+    """Raise FitError unless a model has predictions of this kind."""
+    check_choice("kind", kind, KINDS)
+    if kind == "probabilities" and not model.family.has_cutpoints:
+        raise FitError(
+            "only an ordered response has probabilities of categories",
+            found=f"the family `{model.family.name}`",
+            hint='use kind="response", the expected response: of two outcomes, the probability of the second',
+        )
 
 
 def check_level(level: float) -> None:

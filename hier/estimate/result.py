@@ -18,7 +18,7 @@ from hier.estimate.influence import Influence, influence
 from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
-from hier.estimate.predict import Random, predict
+from hier.estimate.predict import Random, check_kind, predict
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
@@ -297,6 +297,8 @@ class Estimate(Printed):
         interval: str | None = None,
         level: float = 0.95,
         weights: Any = None,
+        kind: str = "response",
+        type: str | None = None,
     ) -> pd.Series | pd.DataFrame:
         """Predicted responses of the fit's rows, or of another table's.
 
@@ -311,7 +313,9 @@ class Estimate(Printed):
         se : whether to give standard errors. interval : "confidence" or "prediction", with the residual's variance;
             `level` of both, by Normal quantiles.
         weights : precision weights of the rows, for a prediction interval: a column's name or numbers.
+        kind : "response" or "link", which of a Normal response are the same; `type` is `kind` by its name in R.
 
+        NaN stands in rows where the data of the fit do not determine the fixed part; `attrs["note"]` says so.
         A Series on the data's index; a DataFrame with columns `fit, se` and for an interval `lower, upper` where these
         are asked for. Standard errors are those of prediction: of x'(estimate of beta - beta) + z'(mode of b - b), all
         terms and their covariances included, a new level's deviation with its own variance, and the variance parameters
@@ -320,6 +324,7 @@ class Estimate(Printed):
         Raises DataError for data that do not fit the model, and FitError for an argument that it does not have.
         Source: Henderson (1975), Biometrics 31, 423, section 4: the inverse of the mixed model equations.
         """
+        check_kind(self.model, kind if type is None else type)
         return predict(self, data, random, new_levels, se, interval, level, weights)
 
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from hier.formula.formula import (
     CBIND,
+    RATIO,
     Contrast,
     Factor,
     Formula,
@@ -15,6 +16,7 @@ from hier.formula.formula import (
 
 __all__ = [
     "CBIND",
+    "RATIO",
     "Contrast",
     "Factor",
     "Formula",

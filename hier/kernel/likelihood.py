@@ -13,6 +13,7 @@ import numpy as np
 from hier.kernel.densities import Observed
 from hier.kernel.links import Link, Parameter
 from hier.kernel.precision import float64, kept_programs
+from hier.kernel.responses import category_probabilities
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,6 +39,10 @@ class Likelihood:
         """Log density of every row (n,), from the linear predictor of each parameter (n,)."""
         return self.density(observed, *self.parameters(predictors))
 
+    def probabilities(self, observed: Observed, predictors: Sequence[Any]) -> Any:
+        """The probability (n, K) of each category of an ordered response."""
+        return category_probabilities(observed, *self.parameters(predictors), density=self.density)
+
     def parameters(self, predictors: Sequence[Any]) -> list[Parameter]:
         return [Parameter(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
 
@@ -61,6 +66,20 @@ def of_rows(
 
 
 @kept_programs
+@float64
+def probabilities_of_rows(
+    likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each category of an ordered response in every row (n, K), and its derivative in the linear
+    predictor of the first parameter (n, K).
+    """
+    known = Observed(*map(jnp.asarray, observed))
+    first, *others = map(jnp.asarray, predictors)
+    value = lambda eta: likelihood.probabilities(known, [eta, *others])  # noqa: E731
+    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
+    return np.asarray(found), np.asarray(slope)
+
+
 @float64
 def draw_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int

@@ -6,13 +6,14 @@ order of its record; `draw_...` a random key before them. All give (n,) floating
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import random
 
-from hier.kernel.densities import Observed, log_difference
+from hier.kernel.densities import Observed, cumulative, log_difference
 from hier.kernel.links import Parameter
 
 LARGEST_POISSON = 1e8  # beyond it counts are drawn as a rounded Normal, which differs by 1e-4 standard deviations
@@ -54,11 +55,15 @@ def mean_hurdle_negbinomial(rows: Observed, mu: Parameter, shape: Parameter, hu:
     return jnp.exp(hu.log_complement) * mu.value / -jnp.expm1(log_none)
 
 
-def category_probabilities(rows: Observed, mu: Parameter) -> Any:
+def category_probabilities(rows: Observed, *parameters: Parameter, density: Callable[..., Any] = cumulative) -> Any:
     """The probability (n, K) of each category of an ordered response."""
-    below = mu.link.inverse(rows.cutpoints[None, :] - mu.eta[:, None])
-    edge = jnp.ones((below.shape[0], 1), below.dtype)
-    return jnp.diff(below, axis=1, prepend=0.0 * edge, append=edge)
+
+    rows = rows._replace(cutpoints=jnp.asarray(rows.cutpoints))
+
+    def of(category: Any) -> Any:
+        return density(rows._replace(y=jnp.full_like(parameters[0].eta, category)), *parameters)
+
+    return jnp.exp(jax.vmap(of)(jnp.arange(rows.cutpoints.shape[0] + 1.0))).T
 
 
 def draw_gaussian(key: Any, rows: Observed, mu: Parameter, sigma: Parameter) -> Any:

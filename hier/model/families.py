@@ -41,7 +41,8 @@ class Family:
     `density(observed, *parameters)`: log density of every row (n,), in JAX: `observed.y` and `observed.trials` (n,),
     `observed.cutpoints` of an ordered response; each parameter has `value`, `log` and, of a probability,
     `log_complement`, all (n,). `mean(observed, *parameters)`: the expected response (n,): a probability for
-    bernoulli, a count for binomial, zeros counted for inflation and hurdles. `draw(key, observed, *parameters)`: a
+    bernoulli, a count for binomial, zeros counted for inflation and hurdles, of an
+    ordered response the category, counted from 0. `draw(key, observed, *parameters)`: a
     random response. Without them, what needs them is refused.
     `aliases`: other names. `precision`: the parameter, a standard deviation, that the weights of rows divide by their
     square roots; otherwise weights multiply log densities. `response_scale`: "log" where the parameters are those of

@@ -39,8 +39,8 @@ class Model(Printed):
         `"sd_id[week]"`, `"cor_id"`, `"sigma"`, `"sigma_week"`, `"shape"`, `"Intercept[1]"`); the others keep their
         weakly informative defaults.
     weights : a column's name or n positive numbers. For a Normal response precision weights, the residual variance of
-        a row being sigma^2 / weight; of proportions with family="binomial" the numbers of trials; otherwise what a
-        row's log density is multiplied by.
+        a row being sigma^2 / weight; of proportions, and beside `y / n`, with family="binomial" the numbers of trials;
+        otherwise what a row's log density is multiplied by. Rows of weight 0 and of 0 trials are left out, and counted.
     offset : a column's name or n numbers, added to the linear predictor.
     centred : whether the default priors, and all priors of group sds and correlations, are those of the values at the
         means of the columns, so that the posterior does not depend on where a covariate is counted from; False: those

@@ -180,5 +180,6 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
     prior = dataset(draws_of, groups_of(model.design), model.design.names, further=further_variables(model.design))
     coords = sample_coords(1, draws) | {"obs": coordinate(model.design.index)}
     response = in_tree(model.design.response, coords)
-    predicted = xr.Dataset({response: (("chain", "draw", "obs"), draws_of["y"])}, coords)
+    drawn_rows = model.design.in_numbers(draws_of["y"])
+    predicted = xr.Dataset({response: (("chain", "draw", "obs"), drawn_rows)}, coords)
     return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted})

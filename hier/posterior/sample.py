@@ -239,7 +239,7 @@ def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
 
 def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
     design = model.design
-    observed = design.y if design.outcome.is_continuous else design.y.astype(np.int64)
+    observed = design.in_numbers(design.y if design.outcome.is_continuous else design.y.astype(np.int64))
     warmup = run.warmup if run.method == "nuts" else 0
     return Posterior(
         formula=str(model.formula),
