@@ -103,7 +103,7 @@ def _default_parameter(
     is_spread = record.prior is None
     if own.has_formula:
         location = float(np.log(spread_of_y)) if is_spread else 0.0
-        columns = anchor(own.X, own.encoder, own.kept, centred=centred)
+        columns = anchor(own.X, own.encoder, own.determined.kept, centred=centred)
         priors = _coefficients(own.names, columns, location, SCALE, f"{own.name}_")
         return ParameterPriors(own.name, priors, True, columns.to_anchored)
     if is_spread:
