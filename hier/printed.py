@@ -6,6 +6,7 @@ import html
 from typing import Any
 
 from hier.errors import did_you_mean
+from hier.text import shown_lines
 
 
 class Printed:
@@ -19,10 +20,10 @@ class Printed:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return self._text()
+        return shown_lines(self._text())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self._text())}</pre>"
+        return f"<pre>{html.escape(shown_lines(self._text()))}</pre>"
 
     def __getattr__(self, name: str) -> Any:
         kind = type(self)

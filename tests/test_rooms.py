@@ -23,6 +23,7 @@ ORDER = (
     "errors",
     "printed",
     "files",
+    "settings",
     "datasets",
     "formula",
     "design",

@@ -19,6 +19,7 @@ from hier.kernel.crossproducts import Term
 from hier.kernel.moments import SMALLEST
 from hier.kernel.resample import fit_resampled, of_levels
 from hier.model.problem import Problem, likelihood_problem, terms_of
+from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -64,8 +65,7 @@ class Bootstrap:
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
         """Percentile intervals, columns `lower` and `upper`. Source: Efron and Tibshirani (1993), chapter 13."""
-        if not 0.0 < level < 1.0:
-            raise FitError(f"`level` cannot be {level}", expected="a number between 0 and 1")
+        level = check("level", level, PROBABILITY)
         tail = 0.5 * (1.0 - level)
         quantiles = self.replicates.quantile([tail, 1.0 - tail])
         table = pd.DataFrame(
@@ -94,8 +94,10 @@ def bootstrap(
             expected='an estimate by method="reml" or "ml"',
             hint="fit the model anew, or sample its posterior",
         )
-    if int(n) != n or n < 2:
-        raise FitError(f"`n` cannot be {n}", expected="a whole number of refits, 2 or more")
+    n, seed = check("n", n, REFITS), check("seed", seed, SEED)
+    rows = estimate.model.design.nobs
+    held = 2.0 * rows if kind == "parametric" else max(own.n_levels for own in estimate.model.design.random_effects)
+    refuse_beyond_memory(f"a bootstrap of {n} refits of {rows} rows", n * held, "some 1,000 refits do for intervals")
     if kind == "groups":
         _refuse_crossed(estimate)
     model = estimate.model

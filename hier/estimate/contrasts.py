@@ -14,6 +14,7 @@ from hier.estimate.approximations import Approximation, find_approximation, titl
 from hier.estimate.expressions import read_linear, written
 from hier.estimate.satterthwaite import t_tests
 from hier.estimate.tables import labels
+from hier.settings import PROBABILITY, check
 from hier.text import shown_lines
 
 if TYPE_CHECKING:
@@ -100,16 +101,10 @@ def function_table(
     """The t-tests of linear functions, and intervals at a confidence level."""
     from scipy.special import stdtrit
 
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     table = t_table(estimate, approximation, functions)
     reach = stdtrit(table["df"], 0.5 + 0.5 * level) * table["std_error"]
     return table.assign(conf_low=table["estimate"] - reach, conf_high=table["estimate"] + reach)
-
-
-def check_level(level: float) -> None:
-    """Raise FitError unless this is a confidence level."""
-    if not 0.0 < level < 1.0:
-        raise FitError("a confidence level lies between 0 and 1", found=f"level={level}", hint="level=0.95")
 
 
 def read_functions(L: Any, names: Sequence[str]) -> Functions:

@@ -20,6 +20,7 @@ from hier.kernel.units import Units
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
+from hier.settings import COUNT, check
 
 METHODS = ("reml", "ml", "map")
 
@@ -48,6 +49,7 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
             expected=", ".join(f'"{name}"' for name in METHODS),
             hint='use method="reml"',
         )
+    nagq = check("nagq", nagq, COUNT)
     if not model.is_linear_normal:
         from hier.estimate.generalised import estimate_rows
 

@@ -21,6 +21,7 @@ from hier.model import Model
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
 from hier.model.row_problem import RowProblem, likelihood_starts
+from hier.settings import POINTS, check, refuse_beyond_memory
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
@@ -43,10 +44,12 @@ def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
 
 
 def _check_quadrature(model: Model, method: str, nagq: int) -> None:
-    if int(nagq) != nagq or nagq < 1:
-        raise FitError(f"`nagq` cannot be {nagq}", expected="a whole number of quadrature points, 1 or more")
     if nagq == 1:
         return
+    columns = sum(len(own.names) for own in model.design.random_effects)
+    places = float(nagq) ** min(columns, MOST_COLUMNS) * model.design.nobs
+    refuse_beyond_memory(f"quadrature with nagq={nagq}", places, "use nagq=1, Laplace's approximation, or some 5 to 25")
+    check("nagq", nagq, POINTS)
     if not allows_quadrature(model):
         sizes = ", ".join(f"`{own.group}` with {len(own.names)} columns" for own in model.design.random_effects)
         raise FitError(

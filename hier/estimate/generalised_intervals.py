@@ -12,9 +12,10 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.intervals import AT_LIMIT, variance_parameter, wald_note
 from hier.estimate.parameters import named_parameters
-from hier.estimate.predict import check_choice, check_level, normal_quantile
+from hier.estimate.predict import check_choice, normal_quantile
 from hier.kernel.generalised import spreads_at
 from hier.kernel.likelihood import natural
+from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def confint(
 ) -> pd.DataFrame:
     """What `GeneralisedEstimate.confint` says."""
     check_choice("method", method, ("wald",))
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     known = {**_fixed(estimate), **_further(estimate), **_spreads(estimate)}
     names = _chosen(known, len(estimate.fixef), parameters)
     sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)

@@ -11,7 +11,7 @@ from hier.errors import FitError
 from hier.estimate import predict as normal
 from hier.estimate.generalised_result import expected, expected_with_slope, probabilities_with_slope
 from hier.estimate.predict import Random, check_choice, check_kind
-from hier.estimate.simulate import check_count, simulated_deviations
+from hier.estimate.simulate import check_simulation, simulated_deviations
 from hier.kernel.densities import Observed
 from hier.kernel.likelihood import draw_rows
 
@@ -74,7 +74,7 @@ def _others(estimate: GeneralisedEstimate, data: Any) -> list[np.ndarray]:
 
 def simulate(estimate: GeneralisedEstimate, n: int, seed: int, conditional: bool) -> pd.DataFrame:
     """What `GeneralisedEstimate.simulate` says."""
-    check_count(n)
+    n, seed = check_simulation(estimate, n, seed)
     model, design = estimate.model, estimate.model.design
     if model.family.draw is None:
         raise FitError(

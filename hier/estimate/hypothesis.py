@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hier.estimate.approximations import find_approximation
-from hier.estimate.contrasts import Functions, check_level, t_table
+from hier.estimate.contrasts import Functions, t_table
 from hier.estimate.expressions import Comparison, read_comparison
+from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -26,7 +27,7 @@ def hypothesis(estimate: Estimate, hypotheses: str | Sequence[str], *, ddf: str,
     """The table that `Estimate.hypothesis` describes."""
     from scipy.special import stdtr, stdtrit
 
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     found = read_hypotheses(hypotheses, estimate.model.design.names)
     functions = Functions(
         np.stack([each.difference.weights for each in found.values()]),

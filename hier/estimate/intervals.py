@@ -13,7 +13,7 @@ import pandas as pd
 from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
-from hier.estimate.predict import check_choice, check_level, normal_quantile
+from hier.estimate.predict import check_choice, normal_quantile
 from hier.estimate.units import relative_factors
 from hier.estimate.unknown import curvature_at
 from hier.kernel import profile
@@ -23,6 +23,7 @@ from hier.kernel.moments import start_of
 from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
 from hier.kernel.units import ColumnUnits, Units, direction
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
+from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -51,7 +52,7 @@ def confint(
     """What `Estimate.confint` says."""
     check_choice("method", method, (*METHODS, "boot"))
     check_choice("df", df, ("none", "satterthwaite"))
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     asked = chosen_parameters(estimate.model, parameters)
     if df != "none" and method != "wald":
         raise FitError(

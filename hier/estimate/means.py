@@ -13,9 +13,10 @@ import pandas as pd
 from hier.design import Design
 from hier.errors import FitError
 from hier.estimate.approximations import Approximation, find_approximation, title
-from hier.estimate.contrasts import Functions, check_level, function_table, t_table
+from hier.estimate.contrasts import Functions, function_table, t_table
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
+from hier.settings import PROBABILITY, check
 from hier.text import shown, shown_lines
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class MarginalMeans:
         adjusted. Raises FitError for another adjustment, and where there is only one mean.
         """
         level = self.level if level is None else level
-        check_level(level)
+        level = check("level", level, PROBABILITY)
         correct = adjustment(adjust)
         labels = [" ".join(map(str, own)) if isinstance(own, tuple) else str(own) for own in self.table.index]
         pairs = list(itertools.combinations(range(len(labels)), 2))

@@ -12,6 +12,7 @@ from hier.design import RandomEffects, column_of, kind_of, numbers_beside
 from hier.errors import DataError, FitError, did_you_mean
 from hier.estimate.units import combinations, total_variances
 from hier.formula import RandomTerm, parse_formula
+from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
     from hier.design import Design
@@ -38,7 +39,7 @@ def predict(
     """What `Estimate.predict` says."""
     check_choice("new_levels", new_levels, NEW_LEVELS)
     check_choice("interval", interval, INTERVALS)
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     design = estimate.model.design
     included = included_columns(design, random)
     if data is None:
@@ -95,14 +96,6 @@ def check_kind(model: Model, kind: str) -> None:
             "only an ordered response has probabilities of categories",
             found=f"the family `{model.family.name}`",
             hint='use kind="response", the expected response: of two outcomes, the probability of the second',
-        )
-
-
-def check_level(level: float) -> None:
-    """Raise FitError unless a confidence level is between 0 and 1."""
-    if not (isinstance(level, float | int) and 0.0 < level < 1.0):
-        raise FitError(
-            "the level of an interval is a probability", found=repr(level), expected="a number between 0 and 1"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hier.errors import FitError
+from hier.settings import COUNT, SEED, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def simulate(estimate: Estimate, n: int, seed: int, conditional: bool) -> pd.DataFrame:
     """What `Estimate.simulate` says."""
     values = simulate_responses(estimate, n, seed, conditional)
-    return pd.DataFrame(values, index=estimate.model.design.index, columns=[f"sim_{k}" for k in range(1, n + 1)])
+    names = [f"sim_{k}" for k in range(1, values.shape[1] + 1)]
+    return pd.DataFrame(values, index=estimate.model.design.index, columns=names)
 
 
 def simulate_responses(estimate: Estimate, n: int, seed: int, conditional: bool = False) -> np.ndarray:
@@ -24,7 +25,7 @@ def simulate_responses(estimate: Estimate, n: int, seed: int, conditional: bool 
 
     The deviations of each factor are drawn in the model's order, then the residuals.
     """
-    check_count(n)
+    n, seed = check_simulation(estimate, n, seed)
     design, rng = estimate.model.design, np.random.default_rng(seed)
     mean = design.X @ estimate.arrays.beta + (0.0 if design.offset is None else design.offset)
     if conditional:
@@ -37,10 +38,14 @@ def simulate_responses(estimate: Estimate, n: int, seed: int, conditional: bool 
     return values
 
 
-def check_count(n: int) -> None:
-    """Raise FitError unless this is a number of simulations."""
-    if not (isinstance(n, int | np.integer) and n >= 1):
-        raise FitError("`n` is the number of simulated responses", found=repr(n), expected="a whole number from 1 up")
+def check_simulation(estimate: Estimate, n: int, seed: int) -> tuple[int, int]:
+    """The number of simulated responses and the seed. Raises FitError for what cannot be these, and for more responses
+    than there is memory for.
+    """
+    n, seed = check("n", n, COUNT), check("seed", seed, SEED)
+    rows = estimate.model.design.nobs
+    refuse_beyond_memory(f"{n} simulated responses of {rows} rows", 2.0 * n * rows, "simulate fewer at a time")
+    return n, seed
 
 
 def simulated_deviations(estimate: Estimate, n: int, rng: np.random.Generator) -> np.ndarray:

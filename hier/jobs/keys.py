@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hier.errors import JobError, ModelError, did_you_mean
 from hier.model.prior_text import parse_prior
-
-
-class Key(NamedTuple):
-    """One key: in words what its value has to be, and the check of it."""
-
-    expected: str
-    fits: Callable[[Any], bool]
+from hier.settings import Setting, choice
 
 
 def _text(value: Any) -> bool:
@@ -34,45 +27,23 @@ def _na(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-def _whole(least: int, most: int = 2**31 - 1) -> Key:
-    words = f"a whole number, {least} or more" if most == 2**31 - 1 else f"a whole number from {least} to {most}"
-    return Key(words, lambda value: type(value) is int and least <= value <= most)
-
-
-def _choice(*words: str) -> Key:
-    return Key(", ".join(f'"{word}"' for word in words), lambda value: isinstance(value, str) and value in words)
-
-
-def _between_0_and_1(value: Any) -> bool:
-    return type(value) is float and math.isfinite(value) and 0.0 < value < 1.0
-
-
 TOP = {
-    "formula": Key('text, such as "weight ~ week + (week | id)"', _text),
-    "data": Key("the name of a packaged data set, or the path of a CSV file", _text),
-    "title": Key("text", _text),
-    "family": Key('text, such as "gaussian"', _text),
-    "link": Key('text, such as "log"', _text),
-    "weights": Key("the name of a column", _text),
-    "offset": Key("the name of a column", _text),
-    "na": Key('"drop", "error", or a list of the texts that stand for a missing value, such as ["-999"]', _na),
-    "sep": Key('the character between the fields of the data file, such as ";"', _text_or_space),
-    "decimal": _choice(".", ","),
-    "encoding": Key('the encoding of the data file, such as "latin-1"', _text),
-    "centred": Key("true or false", lambda value: isinstance(value, bool)),
+    "formula": Setting('text, such as "weight ~ week + (week | id)"', _text),
+    "data": Setting("the name of a packaged data set, or the path of a CSV file", _text),
+    "title": Setting("text", _text),
+    "family": Setting('text, such as "gaussian"', _text),
+    "link": Setting('text, such as "log"', _text),
+    "weights": Setting("the name of a column", _text),
+    "offset": Setting("the name of a column", _text),
+    "na": Setting('"drop", "error", or a list of the texts that stand for a missing value, such as ["-999"]', _na),
+    "sep": Setting('the character between the fields of the data file, such as ";"', _text_or_space),
+    "decimal": choice(".", ","),
+    "encoding": Setting('the encoding of the data file, such as "latin-1"', _text),
+    "centred": Setting("true or false", lambda value: isinstance(value, bool)),
 }
 READING = ("na", "sep", "decimal", "encoding")  # of these, how the data file is read
-SAMPLE = {
-    "chains": _whole(1),
-    "draws": _whole(4),
-    "warmup": _whole(20),
-    "seed": _whole(0, 2**32 - 1),
-    "device": _choice("auto", "cpu", "gpu"),
-    "target_accept": Key("a number between 0 and 1", _between_0_and_1),
-    "max_tree_depth": _whole(1, 20),
-}
-FORMULA = Key('text, such as "~ week"', _text)  # of a further parameter, in the table of formulas
-ESTIMATE = {"method": _choice("reml", "ml", "map")}
+FORMULA = Setting('text, such as "~ week"', _text)  # of a further parameter, in the table of formulas
+ESTIMATE = {"method": choice("reml", "ml", "map")}
 TABLES = ("formulas", "priors", "sample", "estimate")
 
 
@@ -104,7 +75,7 @@ def check_known(given: Mapping[str, Any], known: Iterable[str], source: Source, 
             )
 
 
-def check_value(name: str, value: Any, key: Key, source: Source, table: str = "") -> None:
+def check_value(name: str, value: Any, key: Setting, source: Source, table: str = "") -> None:
     """Refuse a value of the wrong type or out of range."""
     if not key.fits(value):
         raise JobError(

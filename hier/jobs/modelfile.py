@@ -36,10 +36,8 @@ from hier.jobs.keys import (
     ESTIMATE,
     FORMULA,
     READING,
-    SAMPLE,
     TABLES,
     TOP,
-    Key,
     Source,
     check_known,
     check_prior,
@@ -47,6 +45,7 @@ from hier.jobs.keys import (
     show,
 )
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT
+from hier.settings import SAMPLING, Setting
 
 if TYPE_CHECKING:
     from hier.model import Model
@@ -152,7 +151,7 @@ def with_settings(
     model_file = dataclasses.replace(model_file, **reading)
     given = {name: value for name, value in sampling.items() if value is not None and name not in READING}
     for name, value in given.items():
-        check_value(name, value, SAMPLE[name], Source(None))
+        check_value(name, value, SAMPLING[name], Source(None))
     if method is not None:
         check_value("method", method, ESTIMATE["method"], Source(None))
     if family is not None and family != model_file.family:  # a link of the old family is none of the new one's
@@ -295,7 +294,7 @@ def _checked(content: dict[str, Any], source: Source, folder: Path) -> ModelFile
         check_value(name, value, FORMULA, source, "formulas")
     for name, value in priors.items():
         check_prior(name, value, source)
-    _check_table(sample, SAMPLE, source, "sample")
+    _check_table(sample, SAMPLING, source, "sample")
     _check_table(estimate, ESTIMATE, source, "estimate")
     return ModelFile(
         **top,
@@ -318,7 +317,7 @@ def _table(content: Mapping[str, Any], name: str, source: Source) -> dict[str, A
     return table
 
 
-def _check_table(given: dict[str, Any], known: Mapping[str, Key], source: Source, table: str) -> None:
+def _check_table(given: dict[str, Any], known: Mapping[str, Setting], source: Source, table: str) -> None:
     check_known(given, known, source, table)
     for name, value in given.items():
         check_value(name, value, known[name], source, table)

@@ -7,17 +7,15 @@ level by level and all others together, as one dense matrix.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from hier.errors import FitError
+from hier.settings import SHARE_OF_MEMORY, memory
 
 DENSE_COPIES = 8  # square matrices of the dense part that are alive at once
-SHARE_OF_MEMORY = 0.7
 
 
 class Structure(NamedTuple):
@@ -86,7 +84,7 @@ def refuse_too_large(names: Sequence[str], sizes: Sequence[int]) -> None:
         return
     total = sum(sizes)
     needed = 8.0 * DENSE_COPIES * total**2
-    available = SHARE_OF_MEMORY * _memory()
+    available = SHARE_OF_MEMORY * memory()
     if needed > available:
         listed = ", ".join(f"`{name}` {size}" for name, size in zip(names, sizes, strict=True))
         raise FitError(
@@ -96,13 +94,3 @@ def refuse_too_large(names: Sequence[str], sizes: Sequence[int]) -> None:
             "rows",
             hint="use fewer columns inside the bars of the smaller factors, coarser levels, or more memory",
         )
-
-
-def _memory() -> float:
-    """Bytes of memory of this machine, as far as this process may use it."""
-    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return total
-    return min(total, float(limit)) if limit.isdigit() else total

@@ -15,6 +15,7 @@ from hier.plots.factors import by_level, find_factor
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
 from hier.pooling import Comparison
 from hier.pooling.least_squares import explained_by_others
+from hier.settings import COUNT, check
 
 ACROSS = 4
 DRAWS_FOR_BAND = 1000
@@ -45,7 +46,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
             hint="use plot_data, which shows the response by level",
         )
     found = (_differences if model.mean_is_predictor else _curves)(comparison, column, k)
-    shown = style.spread(np.argsort(-found.moved(random), kind="stable"), max(1, min(n, 12)))
+    shown = style.spread(np.argsort(-found.moved(random), kind="stable"), min(check("n", n, COUNT), 12))
     across = min(ACROSS, len(shown))
     down = -(-len(shown) // across)
     which = style.of_levels(len(shown), random.n_levels, random.group)

@@ -68,6 +68,16 @@ def further_variables(design: Design) -> dict[str, tuple[str, ...] | None]:
     return found
 
 
+def numbers_a_draw(design: Design) -> int:
+    """How many numbers one draw of all parameters and deviations holds."""
+    beside = design.n_cutpoints + sum(len(own.names) for own in design.parameters)
+    return (
+        len(design.names)
+        + beside
+        + sum(len(own.names) * (own.n_levels + len(own.names) + 1) for own in design.random_effects)
+    )
+
+
 def sample_coords(chains: int, draws: int) -> dict[str, np.ndarray]:
     """The coordinates of chains and draws."""
     return {"chain": np.arange(chains), "draw": np.arange(draws)}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hier.estimate.contrasts import check_level
 from hier.estimate.hypothesis import read_hypotheses
+from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
     from hier.posterior.result import Posterior
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def hypothesis(posterior: Posterior, hypotheses: str | Sequence[str], level: float) -> pd.DataFrame:
     """The table that `Posterior.hypothesis` describes."""
-    check_level(level)
+    level = check("level", level, PROBABILITY)
     found = read_hypotheses(hypotheses, posterior.coef_names)
     beta = posterior.beta.reshape(-1, len(posterior.coef_names))
     rows = {}

@@ -17,9 +17,10 @@ from hier.kernel.parameters import correlated_factor
 from hier.kernel.precision import float64, kept_programs
 from hier.model import Model
 from hier.model.families import drawing
-from hier.posterior.dataset import coordinate, dataset, further_variables, sample_coords
+from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
 from hier.posterior.groups import Group, groups_of
 from hier.posterior.names import CENTRED, in_tree
+from hier.settings import COUNT, SEED, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -166,6 +167,9 @@ def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
     import xarray as xr
     from numpyro.infer import Predictive
 
+    draws, seed = check("draws", draws, COUNT), check("seed", seed, SEED)
+    held = float(draws) * (numbers_a_draw(model.design) + model.design.nobs)
+    refuse_beyond_memory(f"{draws} draws from the prior", held, "draw fewer")
     priors = model.priors
     coefficients = [priors.beta, priors.cutpoints, *(own.priors for own in priors.parameters)]
     flat = [name for own in coefficients for name, p in own.items() if isinstance(p, dist.ImproperUniform)]

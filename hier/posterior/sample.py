@@ -12,13 +12,14 @@ from hier.model import Model
 from hier.model.density import Density
 from hier.model.identifiability import sentences
 from hier.model.problem import posterior_problem, terms_of
-from hier.posterior.dataset import coordinate, further_variables
+from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw
 from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
 from hier.posterior.groups import covariance_matrices, groups_of, spreads_of
 from hier.posterior.names import CENTRED
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 from hier.posterior.route import CHOICES, choose_route
+from hier.settings import SAMPLING, check, refuse_beyond_memory, written
 
 METHODS = {
     "nuts": "NUTS on",
@@ -90,25 +91,26 @@ def sample(
     sense.
     """
     run = Run(chains, draws, warmup, seed, device, progress, target_accept, max_tree_depth, integrate, method)
-    _check(run)
+    run = _checked(run, model)
     load_ahead()
     way = _normal if model.is_linear_normal else _generalised
     return _posterior(model, run, way(model, run))
 
 
-def _check(run: Run) -> None:
-    for name, least in (("chains", 1), ("draws", 4), ("warmup", 20), ("max_tree_depth", 1), ("seed", 0)):
-        value = getattr(run, name)
-        if int(value) != value or value < least:
-            raise FitError(f"`{name}` cannot be {value}", expected=f"a whole number, {least} or more")
-    if not 0.0 < run.target_accept < 1.0:
-        raise FitError(f"`target_accept` cannot be {run.target_accept}", expected="a number between 0 and 1")
+def _checked(run: Run, model: Model) -> Run:
+    """The run with Python's own numbers. Raises FitError for settings that cannot be, and for more draws than there is
+    memory for.
+    """
+    run = run._replace(**{name: check(name, getattr(run, name), setting) for name, setting in SAMPLING.items()})
     for name, choices in (("integrate", CHOICES), ("method", tuple(METHODS))):
         value = getattr(run, name)
         if value not in choices:
             expected = ", ".join(f'"{choice}"' for choice in choices)
             hint = did_you_mean(str(value), choices) or None
-            raise FitError(f"`{name}` cannot be {value!r}", expected=expected, hint=hint)
+            raise FitError(f"`{name}` cannot be {written(value)}", expected=expected, hint=hint)
+    held = float(run.chains) * run.draws * numbers_a_draw(model.design)
+    refuse_beyond_memory(f"{run.chains} chains of {run.draws} draws", held, "4 chains of 1,000 draws do for most uses")
+    return run
 
 
 def _normal(model: Model, run: Run) -> Drawn:

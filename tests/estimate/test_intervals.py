@@ -206,7 +206,7 @@ def test_wald_intervals_of_a_posterior_mode(pigs_model, pigs_reml):
     ("arguments", "message"),
     [
         ({"method": "bayes"}, "`method` cannot be 'bayes'"),
-        ({"level": 95}, "is a probability"),
+        ({"level": 95}, r"`level` cannot be 95(.|\n)*level=0\.95"),
         ({"parameters": ["weak"]}, "no parameter `weak`"),
         ({"df": "kr"}, "`df` cannot be 'kr'"),
         ({"method": "profile", "df": "satterthwaite"}, "no degrees of freedom"),

@@ -158,7 +158,7 @@ def test_new_levels_are_named(fits):
         ({"random": None}, "which random effects"),
         ({"new_levels": "drop"}, "`new_levels` cannot be 'drop'"),
         ({"interval": "both"}, "`interval` cannot be 'both'"),
-        ({"interval": "confidence", "level": 95}, "is a probability"),
+        ({"interval": "confidence", "level": 95}, r"`level` cannot be 95"),
         ({"interval": "prediction", "weights": -1.0}, "must be positive"),
         ({"interval": "prediction", "weights": [1.0, 2.0]}, "does not match"),
     ],

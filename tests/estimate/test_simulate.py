@@ -48,5 +48,5 @@ def test_a_seed_decides_everything(fits):
 
 @pytest.mark.parametrize("n", [0, 1.5, "2"])
 def test_refusals(fits, n):
-    with pytest.raises(hier.FitError, match="number of simulated responses"):
+    with pytest.raises(hier.FitError, match=r"`n` cannot be .*(.|\n)*a whole number, 1 or more"):
         fits("one").simulate(n)

@@ -109,7 +109,7 @@ def test_a_csv_file_is_found_beside_the_model_file_and_rendered_in_full(tmp_path
         ("chains = 2", "chains = 2.0", "`chains` cannot be this(.|\n)*line 11(.|\n)*a whole number, 1 or more"),
         ("chains = 2", "chains = true", "`chains` cannot be this"),
         ("chains = 2", "chains = 0", "`chains` cannot be this"),
-        ("seed = 7", "seed = -1", "`seed` cannot be this(.|\n)*from 0 to 4294967295"),
+        ("seed = 7", "seed = -1", "`seed` cannot be this(.|\n)*from 0 to 9223372036854775807"),
         ("chains = 2", 'device = "tpu"', '`device` cannot be this(.|\n)*"auto", "cpu", "gpu"'),
         ("target_accept = 0.9", "target_accept = 1.0", "`target_accept` cannot be this(.|\n)*between 0 and 1"),
         ("target_accept = 0.9", "target_accept = nan", "`target_accept` cannot be this"),

@@ -1,0 +1,112 @@
+"""What a user may set, and what each setting has to be: one table for functions, model files and the command line."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hier.errors import FitError
+from hier.text import shown
+
+SHARE_OF_MEMORY = 0.7  # of this machine's memory that one request may need
+LONGEST = 80  # letters of a value in a message
+
+
+class Setting(NamedTuple):
+    """One setting: in words what its value has to be, and the check of it."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def whole(least: int, most: int | None = None) -> Setting:
+    """A whole number from `least` to `most`; neither a truth value nor a float."""
+    words = f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}"
+
+    def fits(value: Any) -> bool:
+        number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return number and least <= value and (most is None or value <= most)
+
+    return Setting(words, fits)
+
+
+def choice(*words: str) -> Setting:
+    """One of these words."""
+    return Setting(", ".join(f'"{word}"' for word in words), lambda value: isinstance(value, str) and value in words)
+
+
+def _between_0_and_1(value: Any) -> bool:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 0.0 < value < 1.0
+
+
+SEED = whole(0, 2**63 - 1)  # the largest whole number of a model file, and of a saved posterior
+PROBABILITY = Setting("a number between 0 and 1", _between_0_and_1)
+COUNT = whole(1)
+POINTS = whole(1, 100)  # of quadrature; beyond that no digit is gained, and lme4 refuses more
+REFITS = whole(2)
+SAMPLING = {
+    "chains": COUNT,
+    "draws": whole(4),
+    "warmup": whole(20, 1_000_000),
+    "seed": SEED,
+    "device": choice("auto", "cpu", "gpu"),
+    "target_accept": PROBABILITY,
+    "max_tree_depth": whole(1, 20),
+}
+
+
+def check(name: str, value: Any, setting: Setting) -> Any:
+    """The value of an argument, as Python's own number where it is one. Raises FitError where it cannot be that."""
+    if not setting.fits(value):
+        hint = None
+        if setting is PROBABILITY and isinstance(value, numbers.Real) and 1 < value < 100:
+            hint = f"{name}={value / 100:g}"
+        raise FitError(f"`{name}` cannot be {written(value)}", expected=setting.expected, hint=hint)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
+def written(value: Any) -> str:
+    """A value as it may stand in a message: on one line, and short."""
+    text = shown(repr(value))
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def refuse_beyond_memory(what: str, numbers_held: float, hint: str) -> None:
+    """Raise FitError, before any work, where a request needs more memory than this machine has.
+
+    `what` was asked for, in words; `numbers_held`: how many floating-point numbers it holds at once.
+    """
+    needed, available = 8.0 * numbers_held, SHARE_OF_MEMORY * memory()
+    if needed > available:
+        raise FitError(
+            f"{what} would need about {in_bytes(needed)} of memory",
+            expected=f"at most {in_bytes(available)}, {SHARE_OF_MEMORY:.0%} of what this process may use",
+            hint=hint,
+        )
+
+
+def in_bytes(size: float) -> str:
+    """A number of bytes in words, such as `3.2 GB`."""
+    unit = 0
+    units = ("MB", "GB", "TB", "PB", "EB")
+    size /= 1e6
+    while size >= 999.5 and unit < len(units) - 1:
+        size, unit = size / 1000.0, unit + 1
+    return f"{size:.3g} {units[unit]}"
+
+
+def memory() -> float:
+    """Bytes of memory of this machine, as far as this process may use it."""
+    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return min(total, float(limit)) if limit.isdigit() else total
