@@ -54,7 +54,7 @@ def check_run(path: Given) -> RunCheck:
         record = read_json(path / RECORD)
     except JobError as error:
         return RunCheck(path, (error.what,))
-    if not _is_own(record):
+    if record is None or not _is_own(record):
         return RunCheck(path, (f"its {RECORD} is not as hier wrote it",))
     problems = [] if record.get("finished") is True else ["the run was not finished"]
     for name in FILES:
@@ -137,7 +137,7 @@ def not_hiers(folder: Path) -> list[str]:
         record = None if held[RECORD].is_symlink() else read_json(held[RECORD])
     except JobError:
         record = None
-    if not _is_own(record):
+    if record is None or not _is_own(record):
         return [*foreign, f"{RECORD}, which is not as hier wrote it"]
     for name in FILES:
         if name in held:

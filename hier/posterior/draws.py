@@ -124,7 +124,8 @@ def _program(density: Any, draw: Draw) -> Program:
 
         def one(given: Any) -> list[jax.Array]:
             # JAX cannot map what is empty: fixed effects or correlations that there are none of
-            return [leaf for leaf in jax.tree.leaves(draw(*given, problem, density)) if leaf.size]
+            at, key = given
+            return [leaf for leaf in jax.tree.leaves(draw(at, key, problem, density)) if leaf.size]
 
         return tuple(jax.lax.map(one, (x, keys), batch_size=side_by_side(problem)))
 

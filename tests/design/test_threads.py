@@ -55,7 +55,7 @@ def test_another_thread_leaves_it_alone():
 
 def test_a_fit_runs_on_one(monkeypatch):
     seen = []
-    fit = estimation.fit_likelihood.__wrapped__  # type: ignore[attr-defined]
+    fit = estimation.fit_best
 
     def watched(*arguments, **options):
         seen.append(set(numbers()))
@@ -63,7 +63,7 @@ def test_a_fit_runs_on_one(monkeypatch):
 
     from hier.kernel.precision import float64
 
-    monkeypatch.setattr(estimation, "fit_likelihood", float64(watched))
+    monkeypatch.setattr(estimation, "fit_best", float64(watched))
     hier.Model("weight ~ week + (week | id)", hier.load_dataset("pigs")).estimate()
     assert seen == [{1}]
     assert set(numbers()) == {2}

@@ -56,7 +56,7 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
     rows = dict(build(found).priors.rows())
     assert rows["week"] == "Normal(0, 5)"
     assert rows["sd_id[week]"] == "half-Student-t(3, 0, 2)"
-    assert rows["cor_id"] == "LKJ(4)"
+    assert rows["cor_id"] == "LKJ(4) at the means of the columns"
 
 
 def test_what_is_rendered_reads_as_the_same_model(tmp_path: Path) -> None:
