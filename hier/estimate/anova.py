@@ -11,7 +11,7 @@ import pandas as pd
 
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
-from hier.estimate.term_hypotheses import TYPES
+from hier.estimate.term_hypotheses import TYPES, beside_covariates
 
 if TYPE_CHECKING:
     from hier.design import Design
@@ -35,7 +35,10 @@ def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
     table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
     table = table.astype(dict.fromkeys(columns, np.float64) | {"num_df": np.int64})
-    table.attrs["note"] = f"type {ROMAN[type]} tests with {title(estimate, ddf)}"
+    said = [f"type {ROMAN[type]} tests with {title(estimate, ddf)}"]
+    if type == 2:
+        said += beside_covariates(estimate.model.design)
+    table.attrs["note"] = "; ".join(said)
     return table
 
 

@@ -234,7 +234,9 @@ class Estimate(Printed):
         models.
 
         F-tests: `type` 1 tests each term after those before it, 2 after all that do not contain it, 3 with all others
-        in the model, whatever the coding of the factors; `ddf` as in `tests`. Columns `sum_sq, mean_sq, num_df, den_df,
+        in the model, whatever the coding of the factors; `ddf` as in `tests`. Of type 2 a product with a covariate does
+        not contain a factor (lmerTest's rule), so that beside `f:x` the test of `f` is at x = 0, as the note says:
+        centre x for one at its mean. Columns `sum_sq, mean_sq, num_df, den_df,
         statistic, p_value`, a row a term.
         Likelihood-ratio tests: each model against the next smaller one. REML fits are refitted by maximum likelihood,
         unless `refit` is False, where all have the same fixed effects. Where some log-likelihoods are Laplace's

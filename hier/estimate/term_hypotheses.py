@@ -62,6 +62,21 @@ def containing(design: Design) -> list[list[int]]:
     ]
 
 
+def beside_covariates(design: Design) -> list[str]:
+    """What a type II test of a term means whose product with a covariate is in the model: it does not contain the term,
+    so that the test is at the covariate's zero. A sentence each.
+
+    Source: lmerTest 3.1-3, whose rule this is; others leave such products out, and test at the covariate's mean.
+    """
+    terms, encoder, said = design.fixed.part.terms, design.fixed, []
+    for term in terms:
+        larger = [o for o in terms if term.key < o.key and _numeric(term, encoder) < _numeric(o, encoder)]
+        if larger:
+            products = " and ".join(f"`{other.label}`" for other in larger)
+            said.append(f"`{term.label}` is adjusted for {products} too, and tested where the covariate is 0")
+    return said
+
+
 def type_one(design: Design) -> Hypotheses:
     """Each term after those before it."""
     columns = _columns(design)

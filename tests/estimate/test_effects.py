@@ -214,3 +214,36 @@ def test_adjustments_of_p_values():
     table["statistic"] = reach
     np.testing.assert_allclose(adjustment("tukey")(table, 3, 0.9)[0], 0.1, rtol=1e-5)
     np.testing.assert_allclose(adjustment("tukey")(table[:1], 2, 0.9)[0], table["p_value"][:1])
+
+
+def test_a_type_two_table_says_where_a_covariate_s_zero_matters(unbalanced):
+    """With the product in the model the test of `a` is that of type III, and moves with the covariate's origin."""
+    fit = hier.Model("y ~ a * x + (1 | g)", unbalanced).estimate()
+    table = fit.anova(type=2)
+    assert table.loc["a", "statistic"] == pytest.approx(fit.anova(type=3).loc["a", "statistic"], rel=1e-9)
+    assert "`a` is adjusted for `a:x` too, and tested where the covariate is 0" in table.attrs["note"]
+    assert "adjusted" not in fit.anova(type=3).attrs["note"]
+
+
+def test_two_valued_covariates_and_offsets_in_the_means(unbalanced):
+    """Both values count equally, however many rows have them; an offset is taken at the mean of its variable."""
+    data = unbalanced.assign(z=(np.arange(90) % 3 == 0) * 2.0)
+    fit = hier.Model("y ~ a + z + offset(log(x)) + (1 | g)", data).estimate()
+    means = fit.emmeans("a")
+    at = [fit.emmeans("a", at={"z": z}).table["estimate"] for z in (0.0, 2.0)]
+    np.testing.assert_allclose(means.table["estimate"], (at[0] + at[1]) / 2, rtol=1e-10)
+    none = fit.emmeans("a", offset=0).table["estimate"]
+    np.testing.assert_allclose(means.table["estimate"] - none, np.log(data["x"].mean()), rtol=1e-10)
+    assert f"offset: {np.log(data['x'].mean()):.5g}, offset(log(x)) at `x` = {data['x'].mean():.5g}" in means.notes
+    assert "averaged over `z`" in means.notes
+    with pytest.raises(hier.FitError, match="one number"):
+        fit.emmeans("a", offset="log(x)")
+
+
+def test_titles_say_what_was_computed(unbalanced):
+    """A Normal model with a formula for sigma is linear, and has no degrees of freedom of Satterthwaite's."""
+    fit = hier.Model(hier.Formula("y ~ a + (1 | g)", sigma="~ b"), unbalanced).estimate()
+    assert fit.summary().startswith("Linear mixed model fit by REML")
+    for text in (fit.summary(), repr(fit.emmeans("a")), repr(fit.contrast("a[T.q]")), fit.anova().attrs["note"]):
+        assert "Generalized" not in text
+        assert "Satterthwaite" not in text
