@@ -84,8 +84,10 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     coefficients = to_user @ fit.coefficients
     sizes = [len(own.names) for own in design.parameters]
     *others, cutpoints, beta = np.split(coefficients, np.cumsum([*sizes, n_cut]))
-    correction = 2.0 * np.log(np.diag(units.basis)).sum() if method == "reml" else 0.0
-    objective, neg2_loglik = float(fit.value) - correction, float(fit.neg2_loglik) - correction
+    correction = 2.0 * float(np.log(units.y)) * float(np.sum(problem.rows.counts))
+    if method == "reml":
+        correction -= 2.0 * np.log(np.diag(units.basis)).sum()
+    objective, neg2_loglik = float(fit.value) + correction, float(fit.neg2_loglik) + correction
     n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
     flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
@@ -106,7 +108,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             curvature=curvature,
             search=fit.x,
             unknown=lost[start:],
-            terms=terms_in_user_units(model, units.random, fit),
+            terms=terms_in_user_units(model, units.random, fit, y=float(units.y)),
         ),
         further=Further(
             nagq=int(nagq),
@@ -114,7 +116,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             cutpoints=cutpoints,
             covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
             with_fixed=np.where(lost[:start, None] | lost[start:], np.nan, covariance[:start, start:]),
-            eta=fit.eta,
+            eta=units.y * fit.eta,
         ),
     )
     open_names = unknown_spreads(found) if found.converged else []

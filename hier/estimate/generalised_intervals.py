@@ -111,7 +111,7 @@ def _spreads(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
     found = {}
     for own, value, spread in zip(asked, values, se, strict=True):
         if own.kind == "sd":
-            length = units[order.index(own.group)].direction(own.i)[1]
+            length = units[order.index(own.group)].direction(own.i)[1] * problem.units.y
             found[own.name] = _finite(value + np.log(length), spread, np.exp)
         else:
             inside = abs(np.tanh(value)) < 1.0 - AT_LIMIT

@@ -124,20 +124,21 @@ class GeneralisedEstimate(Estimate):
         Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.5.
         """
         problem, approximation = set_up(self.model, self.method, self.nagq)
-        score, weights = slopes_at(self.arrays.search, self.further.eta, problem, approximation)
+        unit = problem.units.y
+        score, weights = slopes_at(self.arrays.search, self.further.eta / unit, problem, approximation)
         weights = np.maximum(weights, LEAST_CURVATURE)
-        return self.further.eta + score / weights, weights
+        return self.further.eta + unit * score / weights, weights / unit**2
 
     @cached_property
     def solved(self) -> Solved:
         """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
         problem, approximation = set_up(self.model, self.method, self.nagq)
-        cross = expansion_at(self.arrays.search, self.further.eta, problem, approximation)
-        basis, random = problem.units.basis, problem.units.random
-        units = Units(np.zeros(len(basis)), basis, random, np.float64(1.0), np.log(np.diag(basis)).sum())
+        basis, _, random, y = problem.units
+        cross = expansion_at(self.arrays.search, self.further.eta / y, problem, approximation)
+        units = Units(np.zeros(len(basis)), basis, random, y, np.log(np.diag(basis)).sum())
         terms = [self.arrays.terms[k] for k in self.model.structure.order]
-        factors = [own.kernel_factor(term.factor) for term, own in zip(terms, random, strict=True)]
-        return Solved(cross, units, prediction_errors(factors, cross), self.model.structure.order)
+        factors = [own.kernel_factor(term.factor, y) for term, own in zip(terms, random, strict=True)]
+        return Solved(cross, units, prediction_errors(factors, cross), self.model.structure.order, float(y))
 
     def predictors(self) -> list[np.ndarray]:
         """The linear predictor (n,) of each parameter in the fit's rows, that of the mean first."""

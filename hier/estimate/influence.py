@@ -76,7 +76,7 @@ def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
 
     It is [X r]_j'W[X r]_j less what the deviations of the level, and of the levels inside it, explain.
     """
-    design, (cross, units, errors, _) = estimate.model.design, estimate.solved
+    design, (cross, units, errors, *_) = estimate.model.design, estimate.solved
     random, p = design.random_effects[at], len(units.centre)
     offset = 0.0 if design.offset is None else design.offset
     rows = np.column_stack([design.X @ units.basis, design.y - offset - design.X @ estimate.arrays.beta])

@@ -23,7 +23,7 @@ from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
-from hier.estimate.units import Solved, mode_variances, solve
+from hier.estimate.units import Solved, mode_errors, solve
 from hier.kernel.curvature import Curvature
 from hier.model import Model
 from hier.printed import Printed
@@ -140,7 +140,7 @@ class Estimate(Printed):
         Solved for when first asked, by one more elimination.
         Source: Bates et al. (2015), equation 58; what lme4's `ranef(condVar = TRUE)` gives.
         """
-        return self._by_level([np.sqrt(variances) for variances in mode_variances(self)])
+        return self._by_level(mode_errors(self))
 
     @owned
     def coef(self) -> dict[str, pd.DataFrame]:

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 
 class Solved(NamedTuple):
-    """The equations of a fit solved at its variance parameters: cross-products, units, and prediction errors."""
+    """The equations of a fit solved at its variance parameters: cross-products, units, and prediction errors, whose
+    variances are times the square of `scale`, in the response's unit.
+    """
 
     cross: CrossProducts
     units: Units
     errors: Errors
     order: tuple[int, ...]
+    scale: float
 
 
 def solve(estimate: Estimate) -> Solved:
@@ -38,7 +41,8 @@ def solve(estimate: Estimate) -> Solved:
     model = estimate.model
     problem = likelihood_problem(model.design, model.structure)
     factors = relative_factors(estimate, problem.units)
-    return Solved(problem.cross, problem.units, prediction_errors(factors, problem.cross), model.structure.order)
+    errors = prediction_errors(factors, problem.cross)
+    return Solved(problem.cross, problem.units, errors, model.structure.order, estimate.sigma)
 
 
 def relative_factors(estimate: Estimate, units: Units) -> list[np.ndarray]:
@@ -65,15 +69,16 @@ def unexplained(solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray
     return X - np.linalg.solve(solved.units.basis.T, solved.units.y * mode_slopes(solved.errors, rows).T).T
 
 
-def mode_variances(estimate: Estimate) -> list[np.ndarray]:
-    """Variances (J, q) of the deviations about their modes, given beta and the variance parameters, in the design's
-    order of the factors.
+def mode_errors(estimate: Estimate) -> list[np.ndarray]:
+    """Standard deviations (J, q) of the deviations about their modes, given beta and the variance parameters, in the
+    design's order of the factors.
     """
     solved, found = estimate.solved, {}
     for at, (k, units) in enumerate(zip(solved.order, solved.units.random, strict=True)):
-        each = each_deviation(solved.errors, at, units.to_user)
-        own = error_variances(solved.errors, each).reshape(units.size, -1).T
-        found[k] = estimate.dispersion * own[: estimate.model.design.random_effects[k].n_levels]
+        directions, lengths = zip(*map(units.direction, range(units.size)), strict=True)
+        each = each_deviation(solved.errors, at, np.stack(directions))
+        own = np.sqrt(error_variances(solved.errors, each)).reshape(units.size, -1).T
+        found[k] = solved.scale * np.array(lengths) * own[: estimate.model.design.random_effects[k].n_levels]
     return [found[k] for k in range(len(found))]
 
 
@@ -84,4 +89,4 @@ def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Com
     """
     shifted = unexplained(solved, X, rows)
     of_beta = np.einsum("ij,jk,ik->i", shifted, estimate.arrays.vcov, shifted)
-    return of_beta + estimate.dispersion * error_variances(solved.errors, rows)
+    return of_beta + solved.scale**2 * error_variances(solved.errors, rows)

@@ -11,6 +11,7 @@ from hier.kernel.covariance import n_theta
 from hier.kernel.curvature import Curvature, curvature_of
 from hier.model import Model
 from hier.model.problem import terms_of
+from hier.model.row_problem import has_response_unit
 
 VAST = 1e10  # the variance of a flat direction in units of a parameter's own size, where a covariance needs a number
 FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, at which it is at its limit
@@ -32,11 +33,12 @@ def curvature_at(model: Model, fit: Any, method: str) -> Curvature:
 
 def curvature_of_rows(model: Model, fit: Any, method: str) -> Curvature:
     """The same of a likelihood of rows, whose deviations and fixed effects are on the scale of the mean's predictor:
-    that of a logarithm or a logit, but for links that leave the mean its own unit.
+    that of a logarithm or a logit, and of a response in the kernel's unit, but for other links that leave the mean its
+    own unit.
     """
     if method == "map":
         return curvature_of(fit.gradient, fit.hessian)
-    in_units = model.likelihood.links[0].onto == "real"
+    in_units = model.likelihood.links[0].onto == "real" and not has_response_unit(model)
     unit = float(np.sqrt(np.mean(fit.eta**2))) or 1.0 if in_units else 1.0
     size = np.ones(len(fit.x))
     count = n_theta(terms_of(model.design, model.structure))

@@ -218,12 +218,14 @@ def _coupling(rows: Rows, weights: Any, r: int) -> Coupling:
 
 class RowUnits(NamedTuple):
     """The way from the kernel's units to the user's: `beta = basis @ beta_kernel`, the same of each further parameter
-    (`others`), and `random` for the deviations of each factor.
+    (`others`), and `random` for the deviations of each factor. `y`: the unit of the response and of the mean's linear
+    predictor.
     """
 
     basis: np.ndarray
     others: tuple[np.ndarray, ...]
     random: tuple[ColumnUnits, ...]
+    y: np.ndarray
 
 
 class Columns(NamedTuple):
@@ -240,11 +242,13 @@ def rows_of(
     parameters: Sequence[Columns],
     terms: Sequence[Term],
     structure: Structure,
+    unit: float = 1.0,
 ) -> tuple[Rows, RowUnits]:
     """The rows in the kernel's units, which make each parameter's columns orthogonal and every column's mean square 1.
 
     `parameters`: the columns of the mean, and of each further parameter. `terms`: the random effects of the mean, in
-    the model's order.
+    the model's order. `unit` of the response, in which the mean's predictor is too; offsets of other parameters must
+    be in it already.
     """
     triangles = [triangular_factor(own.X) for own in parameters]
     bases = [orthogonal_basis(triangle, len(y)) for triangle in triangles]
@@ -252,13 +256,13 @@ def rows_of(
     random = [column_units(term, parameters[0].X, triangles[0]) for term in ordered]
     columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
     rows = Rows(
-        y=y,
+        y=y / unit,
         trials=trials,
         counts=counts,
         X=columns[0],
         others=tuple(columns[1:]),
-        offsets=tuple(own.offset for own in parameters),
+        offsets=(parameters[0].offset / unit, *(own.offset for own in parameters[1:])),
         z=tuple(np.ascontiguousarray(own.columns(term.Z).T) for term, own in zip(ordered, random, strict=True)),
         pattern=arrange(terms, structure),
     )
-    return rows, RowUnits(bases[0], tuple(bases[1:]), tuple(random))
+    return rows, RowUnits(unit * bases[0], tuple(bases[1:]), tuple(random), np.float64(unit))

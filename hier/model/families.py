@@ -47,7 +47,8 @@ class Family:
     `aliases`: other names. `precision`: the parameter, a standard deviation, that the weights of rows divide by their
     square roots; otherwise weights multiply log densities. `response_scale`: "log" where the parameters are those of
     the response's logarithm, otherwise "identity"; default priors are scaled by it. `one_trial`: the family that takes
-    its place where each row is one trial.
+    its place where each row is one trial. `location_scale`: whether response, mean and `sigma` have one unit, in which
+    the density is the same whatever it is: the density of c y at c mu and c sigma is that of y at mu and sigma over c.
 
     A family with functions of your own can be pickled, for another process say, where these can be imported by name;
     cloudpickle, and so joblib and Dask, takes those without a name too.
@@ -65,6 +66,7 @@ class Family:
     precision: str | None = None
     response_scale: str = "identity"
     one_trial: str | None = None
+    location_scale: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(_parameter(self.name, given) for given in self.parameters))
@@ -198,8 +200,17 @@ def _built_in(
 
 
 _BUILT_IN = (
-    _built_in("gaussian", _REAL, [_SIGMA], "real", responses.mean_mu, aliases=("normal",), precision="sigma"),
-    _built_in("student", _REAL, [_SIGMA, _NU], "real", responses.mean_mu),
+    _built_in(
+        "gaussian",
+        _REAL,
+        [_SIGMA],
+        "real",
+        responses.mean_mu,
+        aliases=("normal",),
+        precision="sigma",
+        location_scale=True,
+    ),
+    _built_in("student", _REAL, [_SIGMA, _NU], "real", responses.mean_mu, location_scale=True),
     _built_in("lognormal", ("identity",), [_SIGMA], "positive", responses.mean_lognormal, response_scale="log"),
     _built_in("gamma", _POSITIVE, [_SHAPE], "positive", responses.mean_mu, aliases=("Gamma",)),
     _built_in("inverse_gaussian", _POSITIVE, [_SHAPE], "positive", responses.mean_mu),

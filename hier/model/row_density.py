@@ -148,7 +148,7 @@ class RowDensity:
     def in_kernel_units(self, natural: Natural, problem: Any) -> Outer:
         units = problem.units
         factors = tuple(
-            own.kernel_factor(correlated_factor(sd, cor, blocks))
+            own.kernel_factor(correlated_factor(sd, cor, blocks), units.y)
             for sd, own, cor, blocks in zip(natural.sd, problem.priors.anchored, natural.cor, self.terms, strict=True)
         )
         others = []
@@ -192,7 +192,7 @@ def row_start(model: Model, density: RowDensity, problem: Any) -> Any:
     priors, units = problem.priors, problem.units
     others, cut, beta = first_coefficients(model, problem.rows)
     guesses: list[Any] = [
-        FIRST_SD * own.to_user[start, start]
+        FIRST_SD * units.y * own.to_user[start, start]
         for own, blocks in zip(priors.anchored, density.terms, strict=True)
         for start, _ in sd_columns(blocks)
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hier.kernel.covariance import n_columns, starts, theta_of
+from hier.kernel.crossproducts import root_mean_square
 from hier.kernel.likelihood import apply_link
 from hier.kernel.rows import Columns, Rows, RowUnits, rows_of
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
@@ -31,9 +32,12 @@ def row_problem(model: Model) -> RowProblem:
     design, n = model.design, model.design.nobs
     refuse_large_dense(design, model.structure)
     ones, zeros = np.ones(n), np.zeros(n)
+    unit = _response_unit(model)
     parameters = [Columns(design.X, zeros if design.offset is None else design.offset)]
-    for own in design.parameters:
-        parameters.append(Columns(np.asarray(own.X), zeros if own.offset is None else own.offset))
+    for k, own in enumerate(design.parameters):
+        offset = zeros if own.offset is None else own.offset
+        in_unit = unit != 1.0 and k == model.family.precision_at
+        parameters.append(Columns(np.asarray(own.X), offset - np.log(unit) if in_unit else offset))
     rows, units = rows_of(
         y=design.y,
         trials=ones if design.trials is None else design.trials,
@@ -41,8 +45,27 @@ def row_problem(model: Model) -> RowProblem:
         parameters=parameters,
         terms=term_arrays(design),
         structure=model.structure,
+        unit=unit,
     )
     return RowProblem(rows, units, None)
+
+
+def has_response_unit(model: Model) -> bool:
+    """Whether the likelihood is the same in any unit of the response, and of the mean's linear predictor."""
+    at, links = model.family.precision_at, model.likelihood.links
+    scaled = at is not None and model.family.location_scale
+    return scaled and links[0].name == "identity" and links[1 + at].name == "log"
+
+
+def _response_unit(model: Model) -> float:
+    """The spread of the response, where the likelihood is the same in any unit; otherwise 1.
+
+    A residual standard deviation whose logarithm is modelled takes the unit up in its offset.
+    """
+    if not has_response_unit(model):
+        return 1.0
+    y = model.design.y if model.design.offset is None else model.design.y - model.design.offset
+    return root_mean_square(y - y.mean()) or 1.0
 
 
 def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -63,7 +86,7 @@ def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.n
     if precision is not None:
         spread = float(np.std(target - rows.X @ beta)) or 1.0
         columns, link = rows.others[precision], likelihood.links[1 + precision]
-        others[precision] = columns.T @ np.full(len(y), apply_link(link, np.float64(spread))) / len(y)
+        others[precision] = columns.T @ (apply_link(link, np.float64(spread)) - rows.offsets[1 + precision]) / len(y)
     return others, np.zeros(0), beta
 
 

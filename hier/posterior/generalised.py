@@ -175,7 +175,7 @@ def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> RowDraws:
         sd=natural.sd,
         cor=tuple(map(pairs_of, natural.cor, density.terms)),
         b=tuple(
-            own.deviations(b[:, :J]).T
+            own.deviations(b[:, :J], problem.units.y).T
             for b, own, (_, J) in zip(moved.b, problem.units.random, sampled.shapes, strict=True)
         ),
         others=natural.others,
