@@ -16,6 +16,7 @@ import pandas as pd
 from hier import __version__
 from hier.errors import JobError
 from hier.files import existing, is_folder, place, write
+from hier.posterior.levels import levels_of, written_if_known
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -122,14 +123,17 @@ def versions() -> dict[str, str]:
 
 
 def _split(table: pd.DataFrame) -> dict[str, Any]:
+    kept = written_if_known(table.index)
     return {
-        "index": table.index.tolist(),
+        "index": [str(label) if isinstance(label, tuple) else label for label in table.index],
+        **({} if kept is None else {"levels": kept}),
         "columns": table.columns.tolist(),
         "data": [list(row) for row in table.itertuples(index=False, name=None)],
     }
 
 
 def _frame(table: dict[str, Any], index_name: str | None = None) -> pd.DataFrame:
-    frame = pd.DataFrame(table["data"], columns=table["columns"], index=pd.Index(table["index"], name=index_name))
+    index = levels_of(table.get("levels"), np.asarray(table["index"])).rename(index_name)
+    frame = pd.DataFrame(table["data"], columns=table["columns"], index=index)
     numeric = [name for name in frame.columns if name not in _LABELS or index_name is not None]
     return frame.astype(dict.fromkeys(numeric, np.float64))

@@ -30,7 +30,7 @@ class _Kind(NamedTuple):
 
 def _timestamp(parts: list[Any]) -> Any:
     value, unit, zone = parts
-    stamp = pd.Timestamp(value, unit=unit).as_unit(unit)
+    stamp: Any = pd.Timestamp(value, unit=unit).as_unit(unit)
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(zone)
 
 

@@ -252,3 +252,34 @@ def pd_table(design, data):
     from hier.design.table import select
 
     return select(data, ["a", "b"], Uses(frozenset(), frozenset()))
+
+
+def test_zeros_of_either_sign_are_one_level():
+    """In some engines -0.0 and 0.0 are two groups."""
+    labels = np.where(np.arange(60) % 2 == 0, 0.0, -0.0) + np.repeat([0.0, 1.5, 2.5], 20)
+    (random,) = hier.Model("y ~ x + (1 | g)", frame().assign(g=labels)).design.random_effects
+    assert list(random.levels) == [0.0, 1.5, 2.5]
+    assert codes(frame().assign(g=np.abs(labels)), of([-0.0, 1.5])) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["object", "pyarrow", "pandas of Arrow", "polars"])
+def test_decimals_are_numbers(kind):
+    values = [decimal.Decimal(k) / 8 for k in range(60)]
+    arrow = pyarrow.array(values, pyarrow.decimal128(20, 6))
+    base = frame().drop(columns="x")
+    table = {
+        "object": lambda: base.assign(x=pd.Series(values, dtype=object)),
+        "pyarrow": lambda: pyarrow.Table.from_pandas(base).append_column("x", arrow),
+        "pandas of Arrow": lambda: base.assign(x=pd.arrays.ArrowExtensionArray(arrow)),
+        "polars": lambda: polars.from_pandas(base).with_columns(polars.from_arrow(arrow).alias("x")),
+    }[kind]()
+    design = hier.Model("y ~ x + I(x * x) + (1 | g)", table).design
+    np.testing.assert_array_equal(design.X[:, 1], np.arange(60) / 8)
+    np.testing.assert_array_equal(design.X[:, 2], (np.arange(60) / 8) ** 2)
+
+
+def test_responses_and_offsets_of_small_integers_do_not_overflow():
+    data = frame(u=np.arange(60, dtype=np.int8), o=np.full(60, 100, np.int8))
+    design = hier.Model("I(u * u) ~ x + offset(2 * o) + (1 | g)", data).design
+    np.testing.assert_array_equal(design.y, np.arange(60.0) ** 2)
+    np.testing.assert_array_equal(design.offset, np.full(60, 200.0))

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.posterior.groups import Group
 
 
 class Farm(enum.Enum):
@@ -70,8 +69,7 @@ def drawn():
 
 def with_levels(posterior, levels):
     (group,) = posterior.groups
-    own = Group(group.name, index_of(levels), group.names, group.blocks, group.codes)
-    return dataclasses.replace(posterior, groups=(own,))
+    return dataclasses.replace(posterior, groups=(dataclasses.replace(group, levels=index_of(levels)),))
 
 
 @pytest.mark.parametrize("kind", LEVELS)
