@@ -12,6 +12,7 @@ from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_
 from hier.estimate.exact_fit import SUSPICIOUS, refuse_exact_fit
 from hier.estimate.intervals import unknown_parameters
 from hier.estimate.result import Arrays, Estimate
+from hier.estimate.support import bounded, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import curvature_at, flat_sentences
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.fit import PointFit, fit_best, fit_density
@@ -31,12 +32,14 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
 
     `method`: `"reml"` (restricted maximum likelihood; the default for a Normal response with the identity link),
     `"ml"` (maximum likelihood; the default for all others), or `"map"`: the mode of the posterior density under the
-    model's priors, over standard deviations, correlations and sigma, the fixed effects integrated out; for other
-    responses than Normal ones over the fixed effects too.
+    model's priors, over standard deviations and correlations (of the deviations that their priors are of), sigma, and
+    the fixed effects with other than Normal priors, the others integrated out; for other responses than Normal ones
+    over all fixed effects. A mode at the end of a prior's support is put there, and has no standard error.
     `nagq`: points of adaptive Gauss-Hermite quadrature in each direction of a level's deviations, for one grouping
     factor with up to three columns; 1 is Laplace's approximation. A Normal likelihood is exact with one.
 
-    Raises FitError for an unknown method, and where the data cannot identify the variances. A search that did not
+    Raises FitError for an unknown method, where the data cannot identify the variances, and for a mode under a prior
+    that is infinite at an end of its support, or at a kink of a prior. A search that did not
     converge and a singular fit are values, not errors: `converged`, `is_singular` and `message` of the result.
     Source: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
     """
@@ -56,6 +59,7 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
         return estimate_rows(model, method, nagq)
     terms = terms_of(model.design, model.structure)
     if method == "map":
+        refuse_without_mode(model)
         problem = posterior_problem(model.design, model.structure, model.priors)
         assert problem.priors is not None
         density = Density(terms, len(problem.priors.held), with_volume=False)
@@ -99,13 +103,18 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
     back = slice(None) if problem.priors is None else np.argsort(problem.order)
     basis = units.basis[back]
     jacobian = basis @ fit.vcov_jacobian.transpose(2, 0, 1) @ basis.T
+    beta, vcov, unknown = units.centre[back] + basis @ fit.beta, basis @ fit.vcov @ basis.T, np.zeros(len(basis), bool)
+    if method == "map":
+        beta, vcov, unknown, given = bounded(model, beta, vcov)
+        jacobian = given @ jacobian @ given.T
+        refuse_kinks(model, beta, vcov, converged=bool(fit.converged))
     arrays = Arrays(
-        beta=units.centre[back] + basis @ fit.beta,
-        vcov=basis @ fit.vcov @ basis.T,
+        beta=beta,
+        vcov=vcov,
         vcov_jacobian=jacobian.transpose(1, 2, 0),
         curvature=curvature_at(model, fit, method),
         search=fit.x,
-        unknown=np.zeros(len(design.names), bool),
+        unknown=unknown,
         terms=terms_in_user_units(model, units.random, fit, y=units.y, sigma=fit.sigma),
     )
     flat = flat_terms(model, units.random, fit)

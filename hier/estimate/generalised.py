@@ -13,6 +13,7 @@ from hier.estimate.generalised_intervals import unknown_spreads
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays
+from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import FAR, covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
 from hier.kernel.covariance import n_theta
 from hier.kernel.generalised import RowFit, fit_rows
@@ -36,8 +37,11 @@ def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
     _check_quadrature(model, method, nagq)
     problem, approximation = set_up(model, method, nagq)
     if method == "map":
+        refuse_without_mode(model)
         start = row_start(model, approximation.parameters, problem)
-        return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, None))
+        found = _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, None))
+        refuse_kinks(model, found.arrays.beta, found.arrays.vcov, converged=found.converged)
+        return found
     start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
     terms = terms_of(model.design, model.structure)
     return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, terms))
@@ -91,7 +95,11 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
     flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
-    lost = curvature.moves(slopes) | np.concatenate([_is_far(model, others), np.zeros(n_cut + p, bool)])
+    both = zip(design.names, beta, strict=True)
+    ends = [method == "map" and end_reached(model, name, value) is not None for name, value in both]
+    lost = curvature.moves(slopes) | np.concatenate(
+        [_is_far(model, others), np.zeros(n_cut, bool), np.array(ends, bool)]
+    )
     found = GeneralisedEstimate(
         model=model,
         method=method,

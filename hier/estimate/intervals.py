@@ -14,6 +14,7 @@ from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
+from hier.estimate.support import end_reached
 from hier.estimate.units import relative_factors
 from hier.estimate.unknown import curvature_at
 from hier.kernel import profile
@@ -104,7 +105,7 @@ def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tupl
     arrays = estimate.arrays
     bounds = np.full((len(asked), 2), np.nan)
     sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)
-    fixed = [k for k, own in enumerate(asked) if own.kind == "fixed"]
+    fixed = [k for k, own in enumerate(asked) if own.kind == "fixed" and not arrays.unknown[own.i]]
     for k in fixed:
         i = asked[k].i
         bounds[k] = arrays.beta[i] + sides * np.sqrt(arrays.vcov[i, i])
@@ -126,7 +127,7 @@ def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tupl
                 flat.append(asked[k].name)
             else:
                 bounds[k] = to_user(asked[k], estimate, units)(value + sides * np.sqrt(spread))
-    limited = [own.name for k, own in enumerate(asked) if own.kind != "fixed" and k not in inside]
+    limited = [own.name for k, own in enumerate(asked) if k not in fixed and k not in inside]
     return bounds, wald_note(limited, flat)
 
 
@@ -169,8 +170,12 @@ def _search_values(estimate: Estimate, asked: list[Named]) -> tuple[Units, np.nd
 
 
 def _at_limit(own: Named, estimate: Estimate) -> bool:
-    """Whether a standard deviation is estimated as zero, or a correlation as -1 or 1 or not at all."""
+    """Whether a standard deviation is estimated as zero, a correlation as -1 or 1 or not at all, or any of them as the
+    end of its prior's support.
+    """
     (value,) = estimates_of(estimate, [own])
+    if estimate.method == "map" and end_reached(estimate.model, own.name, value) is not None:
+        return True
     if own.kind == "sd":
         columns = estimate.solved.units.random[estimate.model.structure.order.index(own.group)]
         return bool(value < BOUNDARY * estimate.sigma * columns.direction(own.i)[1])

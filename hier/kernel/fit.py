@@ -112,8 +112,13 @@ def _at_optimum(
     cross: CrossProducts,
     prior: FixedPrior,
     search: Optimum,
+    held: tuple[FixedPrior, jax.Array] | None = None,
 ) -> PointFit:
-    """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma)."""
+    """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma).
+
+    `held`: where the last fixed effects were searched for, these, and the prior of the others alone; `prior` then has
+    their curvature.
+    """
     factors, sigma = covariance(x)
     eliminated = eliminate(factors, cross)
     schur = local_schur(factors, cross, eliminated)
@@ -124,6 +129,9 @@ def _at_optimum(
         return fixed_effects(fixed_effects_form(near, sigma, prior))[1]
 
     beta, vcov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, prior))
+    if held is not None and held[1].shape[0]:
+        loose, _ = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, *held))
+        beta = jnp.concatenate([loose, held[1]])
     return PointFit(
         factors=factors,
         sigma=sigma,
@@ -262,6 +270,7 @@ def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
         cross=problem.cross,
         prior=density.fixed_prior_at(x, problem),
         search=search,
+        held=(problem.fixed, density.held_at(x, problem)),
     )
     return (_pack(fit),)
 
@@ -276,7 +285,7 @@ def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
     `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `given(x, problem, integrate)`,
-    `covariance(x, problem)` and `fixed_prior_at(x, problem)`.
+    `covariance(x, problem)`, `held_at(x, problem)` and `fixed_prior_at(x, problem)`.
     """
     (flat,) = _density_program(density)(problem)
     return _unpack(flat, problem.cross, density.size)

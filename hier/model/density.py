@@ -147,6 +147,10 @@ class Density:
         )
         return factors, parameters.sigma / problem.units.y
 
+    def held_at(self, x: Any, problem: Problem) -> Any:
+        """The fixed effects that are sampled, at x, in the kernel's units."""
+        return self.held_in_kernel_units(self.constrain(x, problem)[0], problem)
+
     def held_in_kernel_units(self, parameters: Parameters, problem: Problem) -> Any:
         """The fixed effects that are sampled; they stand last, so that the basis keeps them apart from the others."""
         units, h = problem.units, self.n_held
@@ -187,7 +191,8 @@ class Density:
     def fixed_prior_at(self, x: Any, problem: Problem) -> FixedPrior:
         """The fixed effects' prior with those that are not Normal replaced by their second-order expansion at x.
 
-        Its mode given the variance parameters is the joint mode at x, and its curvature gives standard errors.
+        Its curvature gives standard errors. Its mode is the joint mode at x, but where a prior's bound stops that, and
+        this one lies beyond.
         """
         assert problem.priors is not None
         fixed, p = problem.fixed, len(problem.order)
