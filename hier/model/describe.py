@@ -21,7 +21,7 @@ def describe_model(model: Model) -> str:
     lines = [
         f"Hierarchical model: {model.formula}",
         f"Family: {model.family.name}, {_links(model)}",
-        f"Rows: {design.nobs}{_weights(model)}",
+        f"Rows: {', '.join([str(design.nobs), *trials_and_weights(model)])}",
         f"Fixed effects: {', '.join(design.names) or 'none'}",
     ]
     if model.family.has_cutpoints and design.categories is not None:
@@ -64,15 +64,17 @@ def _links(model: Model) -> str:
     return ", ".join([f"{model.link} link", *(f"{own.name}: {link.name}" for own, link in links if own.has_formula)])
 
 
-def _weights(model: Model) -> str:
+def trials_and_weights(model: Model) -> list[str]:
+    """`5 to 20 trials in each`, and `precision weights from 0.5 to 2`, those of them that the rows have."""
     weights, trials = model.design.weights, model.design.trials
-    said = "" if trials is None else f", {trials.min():g} to {trials.max():g} trials in each"
-    if trials is not None and trials.min() == trials.max():
-        said = f", {trials[0]:g} trials in each"
-    if weights is None:
-        return said
-    kind = "precision weights" if model.family.precision else "weights"
-    return f"{said}, {kind} from {weights.min():g} to {weights.max():g}"
+    said = []
+    if trials is not None:
+        low, high = trials.min(), trials.max()
+        said.append(f"{low:g} trials in each" if low == high else f"{low:g} to {high:g} trials in each")
+    if weights is not None:
+        kind = "precision weights" if model.family.precision else "weights"
+        said.append(f"{kind} from {weights.min():g} to {weights.max():g}")
+    return said
 
 
 def blocks_in_words(random: RandomEffects) -> list[str]:

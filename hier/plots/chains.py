@@ -81,19 +81,19 @@ def plot_trace(posterior: Posterior) -> Figure:
     figure = style.picture(1.3 + 1.55 * -(-len(found) // 2), "Draws in order, by chain")
     panels = style.grid(figure, len(found), min(2, len(found)), sharex=True)
     for axes, parameter in zip(panels, found, strict=True):
-        _draw_trace(axes, parameter, posterior.stats["diverging"])
+        _draw_trace(axes, parameter, posterior.stats.get("diverging"))
     style.legend(figure, panels[0])
     style.outer_labels(panels, min(2, len(found)), "draw", "")
     return figure
 
 
-def _draw_trace(axes: Axes, parameter: Parameter, diverging: np.ndarray) -> None:
+def _draw_trace(axes: Axes, parameter: Parameter, diverging: np.ndarray | None) -> None:
     for chain, colour in enumerate(style.chain_colours(len(parameter.draws))):
         # thousands of crossing lines are smaller, and look the same, as pixels
         axes.plot(
             parameter.draws[chain], color=colour, linewidth=0.5, alpha=0.75, label=f"chain {chain}", rasterized=True
         )
-    where = np.flatnonzero(diverging.any(axis=0))
+    where = () if diverging is None else np.flatnonzero(diverging.any(axis=0))
     if len(where):
         foot = np.full(len(where), 0.0)
         axes.plot(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from hier.plots import style
-from hier.plots.parameters import Parameter, parameters
+from hier.plots.parameters import Parameter, parameters, ranges_of
 from hier.pooling import Comparison
 
 ACROSS = 3
@@ -24,7 +24,7 @@ def plot_parameters(comparison: Comparison) -> Figure:
     Fixed effects have the estimate's 95 percent interval too, a t interval on Satterthwaite's degrees of freedom.
     """
     estimate = comparison.estimate
-    found = parameters(comparison.posterior)
+    found = parameters(comparison.posterior, ranges_of(estimate.model))
     point = comparison.parameters["estimate"].to_numpy(dtype=float)
     interval = fixed_intervals(comparison)
     figure = style.picture(1.3 + 2.1 * -(-len(found) // ACROSS), "Parameters")

@@ -9,11 +9,11 @@ import numpy as np
 
 from hier.estimate import Estimate
 from hier.estimate.summary import significant
-from hier.model.describe import blocks_in_words
+from hier.model.describe import blocks_in_words, trials_and_weights
 from hier.pooling import Comparison
 from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
-from hier.posterior.diagnose import Diagnosis
+from hier.posterior.diagnose import LARGEST_PARETO_K, Diagnosis
 from hier.posterior.groups import Group, largest_first
 from hier.report.made import how_made
 from hier.report.pictures import chain_pictures, parameter_picture, pooling_pictures
@@ -56,9 +56,9 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "estimate_block": estimate.summary(),
         "posterior_block": posterior.summary(),
         "parameter_picture": parameter_picture(comparison),
-        "chain_pictures": chain_pictures(comparison),
+        "chain_pictures": [] if posterior.is_approximate else chain_pictures(comparison),
         "factors": [factor(comparison, group, k) for k, group in enumerate(largest_first(posterior.groups))],
-        "diagnosis": diagnosis_table(diagnosis),
+        "diagnosis": None if posterior.is_approximate else diagnosis_table(diagnosis),
         "problems": diagnosis.problems,
         "sampler_facts": sampler_facts(posterior, diagnosis),
         "made": how_made(comparison),
@@ -96,7 +96,6 @@ def verdicts(estimate: Estimate, diagnosis: Diagnosis) -> list[Verdict]:
         )
     else:
         singular = Verdict(True, "not singular", "No variance of the random effects is estimated as zero.")
-    usable = f"{len(diagnosis.problems)} of the checks below failed: do not rely on the posterior yet."
     return [
         Verdict(
             estimate.converged,
@@ -104,12 +103,26 @@ def verdicts(estimate: Estimate, diagnosis: Diagnosis) -> list[Verdict]:
             f"{estimate.message[:1].upper()}{estimate.message[1:]}.",
         ),
         singular,
-        Verdict(
+        _verdict_on_draws(diagnosis),
+    ]
+
+
+def _verdict_on_draws(diagnosis: Diagnosis) -> Verdict:
+    """Whether the draws can be used; those of an approximation have neither chains that could disagree nor energies."""
+    approximate = not np.isnan(diagnosis.pareto_k)
+    if diagnosis.ok and approximate:
+        return Verdict(
+            True,
+            "approximation usable",
+            "The draws are independent ones of a Normal approximation, which the importance weights say is near enough "
+            f"to the posterior (Pareto k {diagnosis.pareto_k:.2f}).",
+        )
+    if diagnosis.ok:
+        return Verdict(
             True, "draws usable", "R-hat, effective sample sizes, divergences and energy are all as they should be."
         )
-        if diagnosis.ok
-        else Verdict(False, "draws not yet usable", usable),
-    ]
+    failed = f"{len(diagnosis.problems)} of the checks below failed: do not rely on the posterior yet."
+    return Verdict(False, "approximation too poor" if approximate else "draws not yet usable", failed)
 
 
 def facts(estimate: Estimate) -> list[tuple[str, str]]:
@@ -117,7 +130,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     model, design = estimate.model, estimate.model.design
     found = [
         ("Response", f"{design.response}, {model.family.name} with {model.link} link"),
-        ("Rows", f"{design.nobs} of {design.rows_read} in the table"),
+        ("Rows", "; ".join([f"{design.nobs} of {design.rows_read} in the table", *trials_and_weights(model)])),
         ("Fixed effects", ", ".join(design.names) or "none"),
     ]
     for random in design.random_effects:
@@ -128,9 +141,6 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
             ("Grouping factor", f"{random.group}, {random.n_levels} levels with {each} rows each"),
             ("Random effects", "; ".join(blocks) + (" (uncorrelated)" if len(blocks) > 1 else "")),
         ]
-    if design.weights is not None:
-        low, high = design.weights.min(), design.weights.max()
-        found.append(("Weights", f"precision weights from {low:.4g} to {high:.4g}"))
     if design.offset is not None:
         found.append(("Offset", f"from {design.offset.min():.4g} to {design.offset.max():.4g}"))
     return found
@@ -191,6 +201,11 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
 def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str, str]]:
     settings = posterior.settings
     total = settings.chains * settings.draws
+    if posterior.is_approximate:
+        return [
+            ("Draws", f"{total}, independent of each other: {posterior.method}"),
+            ("Pareto k", f"{diagnosis.pareto_k:.2f} (good below 0.5, too poor above {LARGEST_PARETO_K})"),
+        ]
     return [
         ("Divergences", f"{diagnosis.divergences} of {total} draws"),
         ("At the largest tree depth", f"{diagnosis.at_max_depth} of {total} draws"),

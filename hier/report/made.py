@@ -8,25 +8,33 @@ from importlib import metadata
 
 from hier import __version__
 from hier.pooling import Comparison
+from hier.posterior import Posterior
 
 LIBRARIES = ("jax", "numpyro", "numpy", "matplotlib")
 
 
 def how_made(comparison: Comparison) -> list[tuple[str, str]]:
     """Pairs of a word and what it was: enough to make the same report again."""
-    settings = comparison.posterior.settings
+    posterior = comparison.posterior
+    settings = posterior.settings
     versions = ", ".join(f"{library} {_version(library)}" for library in LIBRARIES)
     return [
         ("Date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("hier", __version__),
         ("With", f"{versions}, Python {platform.python_version()}"),
         ("Point estimate", f"method {comparison.estimate.method}; {comparison.estimate.message}"),
-        (
-            "Sampling",
-            f"NUTS, {settings.chains} chains of {settings.draws} draws after {settings.warmup} warm-up iterations, "
-            f"seed {settings.seed}, tree depth at most {settings.max_tree_depth}",
-        ),
+        ("Sampling", f"{posterior.method}: {_drawn(posterior)}, seed {settings.seed}"),
     ]
+
+
+def _drawn(posterior: Posterior) -> str:
+    settings = posterior.settings
+    if posterior.is_approximate:
+        return f"{settings.chains * settings.draws} independent draws"
+    return (
+        f"{settings.chains} chains of {settings.draws} draws after {settings.warmup} warm-up iterations, "
+        f"tree depth at most {settings.max_tree_depth}"
+    )
 
 
 def _version(library: str) -> str:

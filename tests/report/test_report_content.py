@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import hier
 from hier.report import content, pictures
 
 
@@ -100,3 +102,39 @@ def test_the_reading_of_a_picture_says_what_is_taken_off(crossed, pigs, monkeypa
     assert "less the deviations of the other grouping factors" in several
     assert "what the other grouping factors add to the rows" in several
     assert "other grouping factors" not in single
+
+
+@pytest.mark.parametrize("method", ["laplace", "advi"])
+def test_a_report_of_approximate_draws_says_that_they_are(pigs, tmp_path, method):
+    drawn = pigs.estimate.model.sample(chains=2, draws=500, method=method, seed=1, progress=False)
+    both = hier.compare(pigs.estimate, drawn)
+    shown = content.content(both)
+    facts = dict(shown["sampler_facts"])
+    assert "1000, independent of each other: approximate" in facts["Draws"]
+    assert f"{drawn.pareto_k:.2f}" in facts["Pareto k"]
+    assert not {"Divergences", "E-BFMI", "Leapfrog steps"} & set(facts)
+    assert (shown["diagnosis"], shown["chain_pictures"]) == (None, [])
+    assert "approximation" in shown["verdicts"][-1].word
+    assert "1000 independent draws" in dict(shown["made"])["Sampling"]
+    page = hier.report(both, tmp_path / "pigs.html").read_text(encoding="utf-8")
+    assert "E-BFMI" not in page
+    assert "divergences" not in page.replace("no chains, divergences or energies to check", "")
+
+
+def test_a_poor_approximation_is_said_first(pigs):
+    diagnosis = dataclasses.replace(pigs.posterior.diagnose(), pareto_k=1.2, problems=("poor",))
+    verdict = content.verdicts(pigs.estimate, diagnosis)[-1]
+    assert (verdict.ok, verdict.word) == (False, "approximation too poor")
+
+
+def test_trials_are_no_weights(pigs):
+    random, codes = np.random.default_rng(1), np.repeat(np.arange(8), 6)
+    n = random.integers(2, 9, 48)
+    data = pd.DataFrame({"s": random.binomial(n, 0.4), "n": n, "g": codes, "w": random.uniform(1, 2, 48)})
+    trials = hier.Model("s | trials(n) ~ 1 + (1 | g)", data, family="binomial")
+    weighted = hier.Model("s | trials(n) ~ 1 + (1 | g)", data, family="binomial", weights="w")
+    said = dict(content.facts(SimpleNamespace(model=trials)))["Rows"]
+    assert said == "48 of 48 in the table; 2 to 8 trials in each"
+    said = dict(content.facts(SimpleNamespace(model=weighted)))["Rows"]
+    assert "; weights from 1" in said
+    assert "precision" not in said

@@ -188,7 +188,7 @@ def test_a_name_that_cannot_be_written_is_refused(pigs, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "render", lambda comparison: "page")
     with pytest.raises(hier.JobError, match="the report cannot be written") as caught:
         write_report(pigs, tmp_path)
-    assert "a folder has this name" in str(caught.value)
+    assert "is a folder" in str(caught.value)
     (tmp_path / "file").write_text("")
     with pytest.raises(hier.JobError, match="the report cannot be written"):
         write_report(pigs, tmp_path / "file" / "page.html")
