@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import os
 from collections.abc import Callable
@@ -28,8 +27,9 @@ def whole(least: int, most: int | None = None) -> Setting:
     words = f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}"
 
     def fits(value: Any) -> bool:
-        number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return number and least <= value and (most is None or value <= most)
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            return False
+        return least <= int(value) and (most is None or int(value) <= most)
 
     return Setting(words, fits)
 
@@ -40,8 +40,9 @@ def choice(*words: str) -> Setting:
 
 
 def _between_0_and_1(value: Any) -> bool:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return number and math.isfinite(value) and 0.0 < value < 1.0
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    return 0.0 < float(value) < 1.0
 
 
 SEED = whole(0, 2**63 - 1)  # the largest whole number of a model file, and of a saved posterior
@@ -64,8 +65,8 @@ def check(name: str, value: Any, setting: Setting) -> Any:
     """The value of an argument, as Python's own number where it is one. Raises FitError where it cannot be that."""
     if not setting.fits(value):
         hint = None
-        if setting is PROBABILITY and isinstance(value, numbers.Real) and 1 < value < 100:
-            hint = f"{name}={value / 100:g}"
+        if setting is PROBABILITY and isinstance(value, numbers.Real) and 1 < float(value) < 100:
+            hint = f"{name}={float(value) / 100:g}"
         raise FitError(f"`{name}` cannot be {written(value)}", expected=setting.expected, hint=hint)
     if isinstance(value, numbers.Integral):
         return int(value)

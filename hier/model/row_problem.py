@@ -53,8 +53,9 @@ def row_problem(model: Model) -> RowProblem:
 def has_response_unit(model: Model) -> bool:
     """Whether the likelihood is the same in any unit of the response, and of the mean's linear predictor."""
     at, links = model.family.precision_at, model.likelihood.links
-    scaled = at is not None and model.family.location_scale
-    return scaled and links[0].name == "identity" and links[1 + at].name == "log"
+    if at is None or not model.family.location_scale:
+        return False
+    return links[0].name == "identity" and links[1 + at].name == "log"
 
 
 def _response_unit(model: Model) -> float:
