@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def refusals_on_stderr(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except (typer.Exit, BrokenPipeError):  # a reader such as `head` that has gone is nobody's mistake
+        except typer.Exit:
             raise
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -80,10 +81,21 @@ def refusals_on_stderr(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def say(text: str, *, error: bool = False) -> None:
+    """Print to standard output, or error. A reader such as `head` that has gone is nobody's mistake: the work goes on,
+    unread.
+    """
+    try:
+        typer.echo(text, err=error)
+    except BrokenPipeError:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), (sys.stderr if error else sys.stdout).fileno())
+
+
 def _complain(message: str, status: int) -> None:
     if os.environ.get("HIER_DEBUG", "") not in ("", "0"):
         traceback.print_exc()
-    typer.echo(message, err=True)
+    say(message, error=True)
     raise typer.Exit(status)
 
 
@@ -122,7 +134,7 @@ def _refuse_taken(out: Path, force: bool) -> None:
 @app.callback(invoke_without_command=True)
 def start(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
-        typer.echo(f"hier {__version__}")
+        say(f"hier {__version__}")
         raise typer.Exit
 
 
@@ -169,8 +181,8 @@ def run(
         seed=seed,
         device=device,
     )
-    folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: typer.echo(block + "\n"))
-    typer.echo(shown(f"Run folder: {folder}   report: {folder / 'report.html'}"))
+    folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: say(block + "\n"))
+    say(shown(f"Run folder: {folder}   report: {folder / 'report.html'}"))
 
 
 @app.command()
@@ -192,7 +204,7 @@ def estimate(
     model_file = _model_file(
         model, data, method, sep=sep, decimal=decimal, encoding=encoding, na=na, family=family, link=link
     )
-    typer.echo(estimate_of(model_file, build(model_file)).summary())
+    say(estimate_of(model_file, build(model_file)).summary())
 
 
 @app.command()
@@ -237,7 +249,7 @@ def sample(
     )
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
-    typer.echo(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
+    say(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
 
 
 @app.command()
@@ -277,7 +289,7 @@ def compare(
         seed=seed,
         device=device,
     )
-    typer.echo(str(compare_of(model_file, progress=True)))
+    say(str(compare_of(model_file, progress=True)))
 
 
 @app.command()
@@ -333,7 +345,7 @@ def report(
     path = out or Path(f"{Path(source).resolve().name if stored else Path(source).stem}.html")
     _refuse_taken(path, force)
     both = load_comparison(source) if model_file is None else compare_of(model_file, progress=True)
-    typer.echo(shown(f"Report: {report_of(both, path)}"))
+    say(shown(f"Report: {report_of(both, path)}"))
 
 
 @app.command()
@@ -357,7 +369,7 @@ def show(
 
     options = {"sep": sep, "decimal": decimal, "encoding": encoding, "na": na}
     built = build(_model_file(model, data, **options, family=family, link=link))
-    typer.echo(built.latex() if latex else repr(built))
+    say(built.latex() if latex else repr(built))
 
 
 @app.command()
@@ -367,8 +379,8 @@ def datasets() -> None:
     from hier.datasets import list_datasets
 
     for each in list_datasets().values():
-        typer.echo(f"{each.name}: {each.rows} rows; columns {', '.join(each.columns)}")
-        typer.echo(f"  {each.description}\n  Source: {each.source}\n")
+        say(f"{each.name}: {each.rows} rows; columns {', '.join(each.columns)}")
+        say(f"  {each.description}\n  Source: {each.source}\n")
 
 
 def main() -> None:
@@ -377,10 +389,19 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a letter that the terminal does not have is no reason to stop
             reconfigure(errors="backslashreplace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup it is ignored
+            signal.signal(number, _stop)
     try:
         app(prog_name="hier")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _stop(number: int, _: Any) -> None:
+    """Leave as Ctrl-C does, with nothing half-written left behind; a second signal ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -251,6 +251,129 @@ def test_a_defect_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" in done.stderr
 
 
+UNREAD = """
+import os, sys
+from hier.cli import main
+reader, writer = os.pipe()
+os.close(reader)
+for number in {streams}:
+    os.dup2(writer, number)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("streams", "words", "status"),
+    [((1,), ["datasets"], 0), ((1, 2), ["show", "none.toml"], 2), ((1,), ["--version"], 0)],
+)
+def test_a_reader_that_has_gone_is_nobodys_mistake(streams: tuple[int, ...], words: list[str], status: int) -> None:
+    done = fresh(UNREAD.format(streams=streams), *words)
+    assert done.returncode == status
+    assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["datasets"], 0), pytest.param(["show", "none.toml"], 2, marks=pytest.mark.slow)]
+)
+def test_closed_streams_are_nobodys_mistake(words: list[str], status: int) -> None:
+    command = 'exec "$@" >&- 2>&-'
+    program = "from hier.cli import main; main()"
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, "-c", program, *words],
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == status
+
+
+STOPPED = """
+import os, signal, sys, threading, time
+import hier.jobs.job as job
+from hier.cli import main
+
+def wait(*_):
+    assert any(name.endswith(".part") for name in os.listdir("."))
+    os.kill(os.getpid(), getattr(signal, "{signal}"))
+    time.sleep(60)
+
+job.estimate_of = wait
+sys.argv = ["hier", "run", "weight ~ week + (week | id)", "--data", "pigs", "--out", "run"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("SIGTERM", 143),
+        pytest.param("SIGHUP", 129, marks=pytest.mark.slow),
+        pytest.param("SIGINT", 130, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, name: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED.format(signal=name)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "sample", "report"])
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("x" * 300, "File name too long"),
+        ("x" * 5000, "File name too long"),
+        ("~nobody-of-that-name/x", "no home folder"),
+        ("round", "round in a circle"),
+        ("round/x", "round in a circle"),
+        ("m.toml/x", "a file, not a folder"),
+        ("null\0", "null byte"),
+        ("m.toml/a\x1b[2J", "a file, not a folder"),
+    ],
+)
+def test_no_name_for_the_output_is_a_sentence_before_the_work_begins(
+    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, out: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hier.jobs.job.estimate_of", None)
+    monkeypatch.setattr("hier.jobs.sample_of", None)
+    monkeypatch.setattr("hier.jobs.compare_of", None)
+    (tmp_path / "round").symlink_to("back")
+    (tmp_path / "back").symlink_to("round")
+    before = set(tmp_path.iterdir())
+    done = hier(command, model_path, "--out", out, "--force")
+    assert done.exit_code == 2, done.output
+    assert reason in done.stderr
+    assert "\x1b" not in done.stderr
+    assert done.stdout == ""
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("model", ["x" * 300, "x" * 5000, "~nobody-of-that-name/m.toml", "round", "."])
+@pytest.mark.parametrize("command", ["show", "report"])
+def test_no_name_of_a_model_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, model: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "round").symlink_to("round")
+    done = hier(command, model)
+    assert done.exit_code == 2, done.output
+    assert len(done.stderr) < 1000
+
+
+def test_a_long_formula_is_a_formula() -> None:
+    formula = "weight ~ " + " + ".join(["week"] * 100) + " + (week | id)"
+    done = hier("show", formula, "--data", "pigs")
+    assert done.exit_code == 0, done.output
+
+
 def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     done = failing(monkeypatch, KeyboardInterrupt())
     assert done.exit_code == 130
