@@ -10,6 +10,9 @@ from typing import Any
 
 from hier.text import shown
 
+LONGEST = 500  # letters of a line of a message, of which the middle is left out beyond
+BESIDE = 300  # letters of a formula that are shown on each side of the place in it
+
 
 class HierError(Exception):
     """The data, the formula or the request cannot be used as given; the message says why and what to do.
@@ -40,10 +43,14 @@ class HierError(Exception):
 
     def _lines(self) -> list[str]:
         named = [("where", self.where), ("found", self.found), ("expected", self.expected), ("try", self.hint)]
-        return [f"  {label + ':':<10}{shown(text.strip())}" for label, text in named if text]
+        return [f"  {label + ':':<10}{_short(shown(text.strip()))}" for label, text in named if text]
 
     def _render(self) -> str:
-        return "\n".join([shown(self.what), *self._lines()])
+        return "\n".join([_short(shown(self.what)), *self._lines()])
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 120]} ... {line[-100:]}"
 
 
 def _remade(kind: type[HierError], args: tuple[Any, ...], parts: dict[str, Any]) -> HierError:
@@ -80,9 +87,16 @@ class FormulaError(HierError):
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", start)
         line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
-        before, marked = shown(line[: start - line_start]), shown(line[start - line_start : end - line_start])
+        start, end = start - line_start, min(end - line_start, len(line))
+        before, marked, after = shown(line[:start]), shown(line[start:end]), shown(line[end:])
+        if len(before) > BESIDE:
+            before = "..." + before[-BESIDE:]
+        if len(marked) > LONGEST:
+            marked = marked[:LONGEST] + "..."
+        if len(after) > BESIDE:
+            after = after[:BESIDE] + "..."
         marks = " " * len(before) + "^" * max(1, len(marked))
-        return "\n".join([shown(self.what), f"    {shown(line)}", f"    {marks}", *self._lines()])
+        return "\n".join([_short(shown(self.what)), f"    {before}{marked}{after}", f"    {marks}", *self._lines()])
 
 
 class DataError(HierError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import hier.model as models
 import hier.pooling as pooling
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
+from hier.printed import answering
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -121,6 +122,7 @@ class Comparison(pooling.Comparison):
         return plot_shrinkage(self, group)
 
 
+@answering
 def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
     """Lay an estimate and a posterior of one model side by side: `table`, `shrinkage`, `parameters`.
 
@@ -132,6 +134,7 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
     )
 
 
+@answering
 def report(comparison: Comparison, path: str | PathLike[str]) -> Path:
     """Write a comparison as one self-contained HTML file with pictures, and return its path."""
     from hier.report import write_report

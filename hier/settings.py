@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hier.errors import FitError
+from hier.errors import FitError, HierError, did_you_mean
 from hier.text import shown
 
 SHARE_OF_MEMORY = 0.7  # of this machine's memory that one request may need
@@ -45,6 +45,13 @@ def _between_0_and_1(value: Any) -> bool:
     return 0.0 < float(value) < 1.0
 
 
+def _true_or_false(value: Any) -> bool:
+    if isinstance(value, bool) or (isinstance(value, numbers.Integral) and value in (0, 1)):
+        return True
+    return str(getattr(value, "dtype", "")) == "bool" and getattr(value, "shape", None) == ()  # numpy's own
+
+
+TRUTH = Setting("True or False", _true_or_false)
 SEED = whole(0, 2**63 - 1)  # the largest whole number of a model file, and of a saved posterior
 PROBABILITY = Setting("a number between 0 and 1", _between_0_and_1)
 COUNT = whole(1)
@@ -68,9 +75,82 @@ def check(name: str, value: Any, setting: Setting) -> Any:
         if setting is PROBABILITY and isinstance(value, numbers.Real) and 1 < float(value) < 100:
             hint = f"{name}={float(value) / 100:g}"
         raise FitError(f"`{name}` cannot be {written(value)}", expected=setting.expected, hint=hint)
+    if setting is TRUTH:
+        return bool(value)
     if isinstance(value, numbers.Integral):
         return int(value)
     return float(value) if isinstance(value, numbers.Real) else value
+
+
+def names_in(argument: str, value: Any, expected: str) -> list[str]:
+    """A name, or several, as a list. Raises FitError for what holds anything but text."""
+    try:
+        found = [value] if isinstance(value, str) else list(value)
+    except (TypeError, ValueError):
+        found = [value]
+    if not all(isinstance(each, str) for each in found):
+        raise FitError(f"`{argument}` cannot be {written(value)}", found=_kind(value), expected=expected)
+    return found
+
+
+# a value of each kind, as a user comes by it
+SOURCES = {
+    "Model": "hier.Model(formula, data)",
+    "Estimate": "model.estimate()",
+    "Posterior": "model.sample()",
+    "Comparison": "hier.compare(estimate, posterior)",
+}
+
+
+def of_kind[T](what: str, value: Any, kind: type[T], error: type[HierError] = FitError) -> T:
+    """The value, where it is of this kind, one of `SOURCES`. Raises `error`, which says `what` needs it."""
+    if isinstance(value, kind):
+        return value
+    name = kind.__name__
+    raise error(
+        f"{what} needs {_article(name)}",
+        found=_kind(value),
+        expected=f"what {SOURCES[name]} gives",
+        hint=HINTS.get((_known_kind(value), name)),
+    )
+
+
+# what was given in the place of what, and the way from one to the other
+HINTS = {
+    ("Comparison", "Estimate"): "its `estimate`",
+    ("Comparison", "Posterior"): "its `posterior`",
+    ("Estimate", "Model"): "its `model`",
+    ("Model", "Estimate"): "model.estimate()",
+    ("Model", "Posterior"): "model.sample()",
+    ("Estimate", "Comparison"): "hier.compare(estimate, posterior), with a posterior of the same model",
+    ("Posterior", "Comparison"): "hier.compare(estimate, posterior), with an estimate of the same model",
+}
+
+
+def _known_kind(value: Any) -> str:
+    """The name among `SOURCES` of what a value is, or is a kind of; otherwise that of its type."""
+    names = [own.__name__ for own in type(value).__mro__]
+    return next((name for name in names if name in SOURCES), names[0])
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words: `a Posterior`, or `1 (int)`."""
+    name = _known_kind(value)
+    return _article(name) if name in SOURCES else f"{written(value)} ({type(value).__name__})"
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def as_given(value: Any) -> str:
+    """A value that was given where a word belongs: text in back-quotes, anything else as Python writes it."""
+    return f"`{value[:LONGEST]}`" if isinstance(value, str) else written(value)
+
+
+def nearest_choice(value: Any, choices: Iterable[str]) -> str | None:
+    """The hint for a value that is none of the choices: the nearest, where it is text."""
+    return did_you_mean(value, choices) if isinstance(value, str) else None
 
 
 def written(value: Any) -> str:

@@ -47,7 +47,7 @@ def reading_of(sep: str | None, decimal: str | None, encoding: str | None, na: o
 
     `na`: one of the two words, texts that stand for a missing value, or a list of both. Raises DataError.
     """
-    if sep in ("\\t", "tab"):  # as a shell hands it over
+    if isinstance(sep, str) and sep in ("\\t", "tab"):  # as a shell hands it over
         sep = "\t"
     if sep is not None and (not isinstance(sep, str) or len(sep) != 1 or sep.isalnum() or sep in '"\r\n.+-'):
         raise DataError(
@@ -55,7 +55,7 @@ def reading_of(sep: str | None, decimal: str | None, encoding: str | None, na: o
             found=repr(sep),
             expected='a comma, ";", a tab ("\\t"), "|" or a space',
         )
-    if decimal not in (None, ".", ","):
+    if decimal is not None and (not isinstance(decimal, str) or decimal not in (".", ",")):
         raise DataError("`decimal` is a point or a comma", found=repr(decimal), expected='"." or ","')
     if sep is not None and sep == decimal:
         raise DataError("`sep` and `decimal` cannot be the same character", found=f"{sep!r} for both")
@@ -81,7 +81,7 @@ def _missing(na: object) -> tuple[str, tuple[str, ...]]:
     """The policy among `na`, by default "drop", and the texts among it."""
     given = list(na) if isinstance(na, list | tuple | set | frozenset) else [na]
     policies = [each for each in given if isinstance(each, str) and each in POLICIES]
-    texts = [each for each in given if each not in POLICIES]
+    texts = [each for each in given if not (isinstance(each, str) and each in POLICIES)]
     alone = not isinstance(na, list | tuple | set | frozenset)
     if len(policies) > 1 or (alone and texts) or not all(isinstance(each, str | int | float) for each in texts):
         raise DataError(
@@ -107,6 +107,8 @@ class Content(NamedTuple):
 def path_of(data: str | os.PathLike[str]) -> Path:
     """The path of a file that is there. Raises DataError where it is none, a folder, or not a path at all."""
     written = os.fspath(data)
+    if not written:
+        raise DataError("the path of the data is empty", expected="a table, or the path of a CSV or Parquet file")
     if "\n" in written or "\r" in written:
         lines = len(written.splitlines())
         raise DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
 from hier.estimate.term_hypotheses import TYPES, beside_covariates
+from hier.settings import TRUTH, check, written
 
 if TYPE_CHECKING:
     from hier.design import Design
@@ -24,8 +25,7 @@ WORSE = 1e-4  # on the scale of the log-likelihood: a larger model that fits wor
 
 def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
     """The table of F-tests that `Estimate.anova` describes."""
-    if type not in TYPES:
-        raise FitError(f"there is no analysis of variance of type {type}", expected="1, 2 or 3")
+    type = _type(type)
     approximation = find_approximation(estimate, ddf)
     rows = {}
     for label, functions in TYPES[type](estimate.model.design).items():
@@ -42,8 +42,19 @@ def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
     return table
 
 
+def _type(given: Any) -> int:
+    """The type of an analysis of variance, which other programs write as `"II"` or `"2"` too. Raises FitError."""
+    known = {name: k for k, roman in ROMAN.items() for name in (k, str(k), roman)}
+    found = known.get(given) if isinstance(given, str | int | float | np.number) else None
+    if found is None or isinstance(given, bool):
+        said = given if isinstance(given, str) else written(given)
+        raise FitError(f"there is no analysis of variance of type {said}", expected='1, 2 or 3 ("I", "II" or "III")')
+    return found
+
+
 def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.DataFrame:
     """The table of likelihood-ratio tests that `Estimate.anova` describes."""
+    refit = check("refit", refit, TRUTH)
     _refuse_incomparable(estimates)
     note = "log-likelihoods at the maximum-likelihood estimates"
     restricted = any(each.method == "reml" for each in estimates)

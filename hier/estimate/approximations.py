@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from hier.errors import FitError, did_you_mean
+from hier.errors import FitError
 from hier.estimate.satterthwaite import FTest, Satterthwaite
+from hier.settings import as_given, nearest_choice
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -45,16 +46,18 @@ ASYMPTOTIC = "infinitely many degrees of freedom"
 
 def title(estimate: Estimate, ddf: str) -> str:
     """By which method tests have their degrees of freedom, which only exact Normal models have."""
-    return TITLES[ddf] if estimate.model.is_linear_normal else ASYMPTOTIC
+    return TITLES[ddf.lower()] if estimate.model.is_linear_normal else ASYMPTOTIC
 
 
 def find_approximation(estimate: Estimate, ddf: str) -> Approximation:
-    """The approximation of that name. Raises FitError for another name, and where the fit does not allow it."""
-    make = BY_NAME.get(ddf)
+    """The approximation of that name, which lmerTest writes with capitals. Raises FitError for another name, and where
+    the fit does not allow it.
+    """
+    make = BY_NAME.get(ddf.lower()) if isinstance(ddf, str) else None
     if make is None:
         raise FitError(
-            f"there is no method `{ddf}` for degrees of freedom",
+            f"there is no method {as_given(ddf)} for degrees of freedom",
             expected=", ".join(f'"{name}"' for name in BY_NAME),
-            hint=did_you_mean(str(ddf), BY_NAME),
+            hint=nearest_choice(ddf, BY_NAME),
         )
     return make(estimate)

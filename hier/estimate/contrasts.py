@@ -15,6 +15,7 @@ from hier.estimate.expressions import read_linear, written
 from hier.estimate.satterthwaite import t_tests
 from hier.estimate.tables import labels
 from hier.settings import PROBABILITY, check
+from hier.settings import written as shortened
 from hier.text import shown_lines
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def function_table(
 
 def read_functions(L: Any, names: Sequence[str]) -> Functions:
     """Linear functions from what a user gives: an array (k, p) or (p,), a table with coefficients as columns, text such
-    as `week - 2 * Intercept`, a list of such texts, or a mapping of labels to texts, to arrays (p,) or to weights by
-    name.
+    as `week - 2 * Intercept`, a list of such texts, a labelled Series of weights, or a mapping of labels to texts, to
+    arrays (p,) or to weights by name.
 
     Raises FitError where shape or names do not fit, FormulaError for text that cannot be read.
     """
@@ -123,6 +124,8 @@ def read_functions(L: Any, names: Sequence[str]) -> Functions:
     elif isinstance(L, Sequence) and len(L) and all(isinstance(own, str) for own in L):
         given = {own: _one(own, names) for own in L}
     else:
+        if isinstance(L, pd.Series) and not isinstance(L.index, pd.RangeIndex):
+            L = _by_name(dict(L), names)[0]
         rows = np.atleast_2d(_numbers(L))
         _check_width(rows, names)
         return Functions(rows, np.zeros(len(rows)), [written(row, names) for row in rows])
@@ -163,7 +166,7 @@ def _numbers(values: Any) -> np.ndarray:
             expected="numbers, text such as `week - 2 * Intercept`, or weights by the coefficients' names",
         ) from error
     if not np.isfinite(found).all():
-        raise FitError("the weights of a linear function must be finite numbers")
+        raise FitError("the weights of a linear function must be finite numbers", found=shortened(values))
     return found
 
 

@@ -21,7 +21,7 @@ from hier.kernel.units import Units
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
-from hier.settings import COUNT, check
+from hier.settings import COUNT, as_given, check
 
 METHODS = ("reml", "ml", "map")
 
@@ -46,9 +46,9 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
     if method is None:
         method = "reml" if model.has_normal_rows else "ml"
     method = method.lower() if isinstance(method, str) else method  # "REML" is how it is usually written
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise FitError(
-            f"there is no method `{method}`",
+            f"there is no method {as_given(method)}",
             expected=", ".join(f'"{name}"' for name in METHODS),
             hint='use method="reml"',
         )

@@ -11,11 +11,11 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.intervals import AT_LIMIT, variance_parameter, wald_note
-from hier.estimate.parameters import named_parameters
+from hier.estimate.parameters import EXPECTED, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
 from hier.kernel.generalised import spreads_at
 from hier.kernel.likelihood import natural
-from hier.settings import PROBABILITY, check
+from hier.settings import PROBABILITY, check, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,14 +60,10 @@ def _chosen(known: dict[str, Scaled], n_fixed: int, asked: str | Sequence[str] |
         return names
     if isinstance(asked, str) and asked not in known and asked in ("fixed", "random"):
         return names[:n_fixed] if asked == "fixed" else names[n_fixed:]
-    chosen = [asked] if isinstance(asked, str) else list(asked)
+    chosen = names_in("parameters", asked, EXPECTED)
     for name in chosen:
         if name not in known:
-            raise FitError(
-                f"there is no parameter `{name}`",
-                expected='"fixed", "random", or names of parameters',
-                hint=did_you_mean(str(name), known),
-            )
+            raise FitError(f"there is no parameter `{name}`", expected=EXPECTED, hint=did_you_mean(name, known))
     return chosen
 
 

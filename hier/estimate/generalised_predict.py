@@ -14,6 +14,7 @@ from hier.estimate.predict import Random, check_choice, check_kind
 from hier.estimate.simulate import check_simulation, simulated_deviations
 from hier.kernel.densities import Observed
 from hier.kernel.likelihood import draw_rows
+from hier.settings import TRUTH, check
 
 if TYPE_CHECKING:
     from hier.estimate.generalised_result import GeneralisedEstimate
@@ -75,6 +76,7 @@ def _others(estimate: GeneralisedEstimate, data: Any) -> list[np.ndarray]:
 def simulate(estimate: GeneralisedEstimate, n: int, seed: int, conditional: bool) -> pd.DataFrame:
     """What `GeneralisedEstimate.simulate` says."""
     n, seed = check_simulation(estimate, n, seed)
+    conditional = check("conditional", conditional, TRUTH)
     model, design = estimate.model, estimate.model.design
     if model.family.draw is None:
         raise FitError(

@@ -12,8 +12,9 @@ import pandas as pd
 
 from hier.design.owned import owned
 from hier.errors import FitError
+from hier.estimate.approximations import find_approximation
 from hier.estimate.generalised_setup import set_up
-from hier.estimate.predict import Random
+from hier.estimate.predict import Random, check_choice, predictor_of_rows
 from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
 from hier.estimate.units import Solved
@@ -161,6 +162,7 @@ class GeneralisedEstimate(Estimate):
         """
         if self.model.family.mean is None and not self.model.family.has_cutpoints:
             return eta
+        eta = predictor_of_rows(self, eta, rows)
         others = [np.broadcast_to(own[rows], eta.shape).ravel() for own in self.predictors()[1:]]
         return expected(self, [eta.ravel(), *others]).reshape(eta.shape)
 
@@ -189,8 +191,9 @@ class GeneralisedEstimate(Estimate):
         records = table.to_dict("records")
         return pd.DataFrame([*records[:at], *further, *records[at:]], columns=table.columns)
 
-    def summary(self) -> str:  # type: ignore[override]
-        """The block that lme4 prints of a generalised model, with z-tests."""
+    def summary(self, ddf: str = "satterthwaite") -> str:
+        """The block that lme4 prints of a generalised model, with z-tests, which are what `ddf` leads to."""
+        find_approximation(self, ddf)
         from hier.estimate.generalised_summary import summarise
 
         return summarise(self)
@@ -206,6 +209,7 @@ class GeneralisedEstimate(Estimate):
         se: bool = False,
         interval: str | None = None,
         level: float = 0.95,
+        weights: Any = None,
     ) -> pd.Series | pd.DataFrame:
         """Expected responses of the fit's rows, or of another table's, on the scale of `fitted`; with `kind="link"`
         linear predictors, with `kind="probabilities"` those of an ordered response's categories, a column each.
@@ -213,24 +217,38 @@ class GeneralisedEstimate(Estimate):
         `type` is `kind` by the name that it has in R. `random`, `new_levels`, `se` and `level` as in
         `Estimate.predict`. `interval`: "confidence" or None. Standard errors are those of the linear predictor, all
         random effects included, and of the response by the delta method; the limits of intervals are those of the
-        predictor taken through the link. Raises FitError and DataError.
+        predictor taken through the link. `weights` are for the prediction interval of a Normal response, and refused.
+        Raises FitError and DataError.
         """
+        if weights is not None:
+            self._refuse("the prediction interval, to which `weights` belong,", "leave `weights` out")
         from hier.estimate.generalised_predict import predict
 
         return predict(self, data, kind if type is None else type, random, new_levels, se, interval, level)
 
-    def confint(  # type: ignore[override]
-        self, method: str = "wald", *, level: float = 0.95, parameters: str | Sequence[str] | None = None
+    def confint(
+        self,
+        method: str = "wald",
+        *,
+        level: float = 0.95,
+        parameters: str | Sequence[str] | None = None,
+        df: str = "none",
+        n: int = 1000,
+        seed: int = 0,
+        kind: str = "parametric",
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Wald intervals from the full Hessian: columns `lower, upper`, a row each for the fixed effects, the cutpoints
         and further parameters, `sd_GROUP[column]` and `cor_GROUP[column,column]`.
 
         Of a positive parameter on the log scale, of a share on the logit scale, of a correlation on Fisher's z scale;
-        NaN for what is estimated at its limit. `parameters`: all, "fixed", "random" (the others), or names.
+        NaN for what is estimated at its limit. `parameters`: all, "fixed", "random" (the others), or names. There are
+        no degrees of freedom for `df`, and no bootstrap yet for `n`, `seed`, `kind` and `progress`.
         Raises FitError for another method, and for a name that is not there.
         """
         from hier.estimate.generalised_intervals import confint
 
+        check_choice("df", df, ("none",))
         return confint(self, method, level, parameters)
 
     @property

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hier.design import Design
+from hier.design import Design, kind_of
+from hier.design.levels import match
 from hier.design.table import Table
 from hier.errors import FitError, did_you_mean
 
@@ -151,7 +152,7 @@ def _values(design: Design, wanted: list[str], at: dict[str, Any]) -> dict[str, 
         if given is None:
             values[name] = np.array([own]) if isinstance(own, float) else own
             continue
-        several = isinstance(given, Iterable) and not isinstance(given, str)
+        several = isinstance(given, Iterable) and not isinstance(given, str | bytes) and np.ndim(given) != 0
         chosen = list(given) if several else [given]
         values[name] = _chosen(name, chosen, own if isinstance(own, pd.Index) else None)
     return values
@@ -169,14 +170,15 @@ def _chosen(name: str, chosen: list[Any], levels: pd.Index | None) -> Any:
         if not np.isfinite(numbers).all():
             raise FitError(f"`{name}` is not finite in `at`", found=f"{chosen}")
         return numbers
-    for value in chosen:
-        if value not in levels:
-            raise FitError(
-                f"the factor `{name}` has no level {value!r}",
-                expected=f"one of {', '.join(map(str, levels[:10]))}",
-                hint=did_you_mean(str(value), levels.astype(str)),
-            )
-    return levels[levels.get_indexer(list(dict.fromkeys(chosen)))]
+    places = match(name, pd.Index(chosen), levels)
+    if (places < 0).any():
+        value = chosen[int(np.argmax(places < 0))]
+        raise FitError(
+            f"the factor `{name}` has no level {value!r}",
+            expected=f"one of {', '.join(map(str, levels[:10]))} ({kind_of(levels)})",
+            hint=did_you_mean(str(value), levels.astype(str)),
+        )
+    return levels[list(dict.fromkeys(places))]
 
 
 def _seen(design: Design, order: list[str], values: dict[str, Any], at: dict[str, Any]) -> np.ndarray:

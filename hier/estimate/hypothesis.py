@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.contrasts import Functions, t_table
 from hier.estimate.expressions import Comparison, read_comparison
-from hier.settings import PROBABILITY, check
+from hier.settings import PROBABILITY, check, names_in
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
 
+EXPECTED = 'text such as "week > 6", or a list of such texts'
+
 
 def read_hypotheses(hypotheses: str | Sequence[str], names: Sequence[str]) -> dict[str, Comparison]:
-    """One or several hypotheses, by their text. Raises FormulaError."""
-    given = [hypotheses] if isinstance(hypotheses, str) else list(hypotheses)
+    """One or several hypotheses, by their text. Raises FormulaError, and FitError for what is no text."""
+    given = names_in("hypotheses", hypotheses, EXPECTED)
+    if not given:
+        raise FitError("there is no hypothesis to test", expected=EXPECTED)
     return {text: read_comparison(text, names) for text in given}
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hier.errors import FitError, did_you_mean
+from hier.errors import FitError
 from hier.estimate.units import combinations, unexplained
 from hier.kernel.crossproducts import group_products
 from hier.kernel.prediction import error_covariance
+from hier.settings import as_given, nearest_choice
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -62,11 +63,11 @@ def influence(estimate: Estimate, group: str | None) -> Influence:
 def _place(group: str | None, groups: list[str], n_levels: list[int]) -> int:
     if group is None:
         return int(np.argmax(n_levels))
-    if group not in groups:
+    if not isinstance(group, str) or group not in groups:
         raise FitError(
-            f"there is no grouping factor `{group}` in the model",
+            f"there is no grouping factor {as_given(group)} in the model",
             expected=", ".join(f"`{name}`" for name in groups),
-            hint=did_you_mean(str(group), groups),
+            hint=nearest_choice(group, groups),
         )
     return groups.index(group)
 

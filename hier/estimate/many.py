@@ -18,6 +18,8 @@ from hier.kernel.many import ManyFits, fit_many
 from hier.kernel.moments import start_of
 from hier.model import Model
 from hier.model.problem import Problem, likelihood_problem, terms_of
+from hier.printed import answering
+from hier.settings import as_given, of_kind, written
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class ManyEstimates:
         return len(self.fixef)
 
 
+@answering
 def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool = True) -> ManyEstimates:
     """REML or maximum-likelihood estimates of many responses on the rows, columns and groups of one model.
 
@@ -69,8 +72,10 @@ def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool 
     Raises DataError where Y does not fit the model's rows, FitError for an unknown method.
     Source: the likelihood is that of `Model.estimate`.
     """
-    if method not in ("reml", "ml"):
-        raise FitError(f"many responses cannot be fitted by the method `{method}`", expected='"reml" or "ml"')
+    model = of_kind("hier.estimate_many", model, Model)
+    method = method.lower() if isinstance(method, str) else method
+    if not isinstance(method, str) or method not in ("reml", "ml"):
+        raise FitError(f"many responses cannot be fitted by the method {as_given(method)}", expected='"reml" or "ml"')
     if not model.is_linear_normal:
         raise FitError(
             "many responses are fitted at once where they are Normal with one residual variance",
@@ -142,7 +147,12 @@ def in_user_units(
 def _responses(model: Model, Y: Any) -> tuple[np.ndarray, pd.Index]:
     """The responses as numbers (n, B), and a label for each."""
     design = model.design
-    table = Y if isinstance(Y, pd.DataFrame) else pd.DataFrame(np.asarray(Y))
+    try:
+        table = Y if isinstance(Y, pd.DataFrame) else pd.DataFrame(np.asarray(Y))
+    except ValueError as error:
+        raise DataError(
+            "the responses are no table", found=written(Y), expected=f"an array or a table of {design.nobs} rows"
+        ) from error
     if isinstance(Y, pd.DataFrame) and len(table) != design.nobs and design.index.isin(table.index).all():
         table = table.loc[design.index]  # rows that the model dropped
     if len(table) != design.nobs:

@@ -16,7 +16,7 @@ from hier.estimate.approximations import Approximation, find_approximation, titl
 from hier.estimate.contrasts import Functions, function_table, t_table
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
-from hier.settings import PROBABILITY, check
+from hier.settings import PROBABILITY, check, names_in, written
 from hier.text import shown, shown_lines
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def emmeans(
     """The means that `Estimate.emmeans` describes."""
     design = estimate.model.design
     approximation: Approximation = find_approximation(estimate, ddf)
-    grid = make_grid(design, [specs] if isinstance(specs, str) else list(specs), dict(at or {}))
+    wanted = names_in("specs", specs, "the name of a variable of the fixed effects, or a list of such names")
+    grid = make_grid(design, wanted, _values_at(at))
     X = grid.averaged(design.fixed.columns(grid.table))
     known = design.determined.estimable(X)
     rows = np.where(known[:, None], X[:, design.kept], np.nan)
@@ -111,8 +112,16 @@ def _offsets(design: Design, grid: Grid, offset: float | None) -> np.ndarray:
     return np.full(grid.table.nobs, beside) + (0.0 if within is None else within)
 
 
+def _values_at(at: Any) -> dict[str, Any]:
+    if at is None:
+        return {}
+    if not isinstance(at, Mapping):
+        raise FitError(f"`at` cannot be {written(at)}", expected='values by variable, such as at={"week": [1, 5]}')
+    return dict(at)
+
+
 def _number(offset: float) -> float:
-    if isinstance(offset, int | float | np.number) and np.isfinite(offset):
+    if isinstance(offset, int | float | np.number) and abs(offset) < np.inf:
         return float(offset)
     raise FitError("the offset of marginal means is one number", found=repr(offset), hint="offset=0 leaves it out")
 

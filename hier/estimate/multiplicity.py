@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from hier.errors import FitError, did_you_mean
+from hier.errors import FitError
+from hier.settings import as_given, nearest_choice
 
 Adjust = Callable[[pd.DataFrame, int, float], tuple[np.ndarray, np.ndarray]]
 
@@ -16,11 +17,11 @@ def adjustment(name: str) -> Adjust:
     """The adjustment of that name: of a table of t-tests (`df, statistic, p_value`), the number of means that they
     compare and a confidence level, it makes p-values, and how many standard errors an interval reaches.
     """
-    if name not in BY_NAME:
+    if not isinstance(name, str) or name not in BY_NAME:
         raise FitError(
-            f"there is no adjustment `{name}`",
+            f"there is no adjustment {as_given(name)}",
             expected=", ".join(f'"{each}"' for each in BY_NAME),
-            hint=did_you_mean(str(name), BY_NAME),
+            hint=nearest_choice(name, BY_NAME),
         )
     return BY_NAME[name]
 

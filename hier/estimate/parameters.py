@@ -9,12 +9,14 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.tables import correlated_pairs
 from hier.model.identifiability import parameter_name
 from hier.model.names import COLUMN, find, told_apart
+from hier.settings import names_in
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
     from hier.model import Model
 
 FIXED, RANDOM = "fixed", "random"
+EXPECTED = f'"{FIXED}", "{RANDOM}", or names of parameters'
 
 
 class Named(NamedTuple):
@@ -63,8 +65,8 @@ def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[N
     if isinstance(asked, str) and asked not in by_name and asked in (FIXED, RANDOM):
         return [own for own in known if (own.kind == "fixed") == (asked == FIXED)]
     found = []
-    for name in [asked] if isinstance(asked, str) else asked:
-        there = find(str(name), list(by_name))
+    for name in names_in("parameters", asked, EXPECTED):
+        there = find(name, list(by_name))
         if there in model.design.names and by_name[there].kind != "fixed":
             raise FitError(
                 f"`{there}` is the name of a column and of another parameter",
@@ -74,8 +76,8 @@ def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[N
         if there is None:
             raise FitError(
                 f"there is no parameter `{name}`",
-                expected=f'"{FIXED}", "{RANDOM}", or names of parameters',
-                hint=did_you_mean(str(name), by_name),
+                expected=EXPECTED,
+                hint=did_you_mean(name, by_name),
             )
         found.append(by_name[there])
     return found

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hier.design import RandomEffects, column_of, kind_of, numbers_beside
-from hier.errors import DataError, FitError, did_you_mean
+from hier.errors import DataError, FitError, did_you_mean, nearest
 from hier.estimate.units import combinations, total_variances
 from hier.formula import RandomTerm, parse_formula
-from hier.settings import PROBABILITY, check
+from hier.settings import PROBABILITY, TRUTH, check, names_in, written
 
 if TYPE_CHECKING:
     from hier.design import Design
@@ -39,7 +39,7 @@ def predict(
     """What `Estimate.predict` says."""
     check_choice("new_levels", new_levels, NEW_LEVELS)
     check_choice("interval", interval, INTERVALS)
-    level = check("level", level, PROBABILITY)
+    level, se = check("level", level, PROBABILITY), check("se", se, TRUTH)
     design = estimate.model.design
     included = included_columns(design, random)
     if data is None:
@@ -85,7 +85,12 @@ def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:
     if isinstance(value, str | None) and value in choices:
         return
     named = [f'"{choice}"' if isinstance(choice, str) else repr(choice) for choice in choices]
-    raise FitError(f"`{argument}` cannot be {value!r}", expected=" or ".join(named), hint=f"use {argument}={named[0]}")
+    near = nearest(value, filter(None, choices)) if isinstance(value, str) else None
+    raise FitError(
+        f"`{argument}` cannot be {written(value)}",
+        expected=" or ".join(named),
+        hint=f'use {argument}="{near}"' if near else f"use {argument}={named[0]}",
+    )
 
 
 def check_kind(model: Model, kind: str) -> None:
@@ -97,6 +102,22 @@ def check_kind(model: Model, kind: str) -> None:
             found=f"the family `{model.family.name}`",
             hint='use kind="response", the expected response: of two outcomes, the probability of the second',
         )
+
+
+def predictor_of_rows(estimate: Estimate, eta: Any, rows: Any) -> np.ndarray:
+    """Linear predictors (..., n) of some rows of the fit, as numbers. Raises FitError for anything else."""
+    n = len(np.arange(estimate.nobs)[rows])
+    try:
+        found = np.asarray(eta, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.shape[-1:] != (n,):
+        raise FitError(
+            "the linear predictor is a number for each row of the fit",
+            found=written(eta),
+            expected=f"an array whose last axis has length {n}",
+        )
+    return found
 
 
 def normal_quantile(probability: float) -> float:
@@ -127,16 +148,11 @@ def included_columns(design: Design, random: Random) -> list[np.ndarray]:
     `random`: "all", "none", or names of grouping factors and random terms in a formula's notation. Raises FitError for
     what the model does not have.
     """
-    included = [np.full(len(own.names), random == "all") for own in design.random_effects]
-    if isinstance(random, str) and random in ("all", "none"):
+    is_word = isinstance(random, str) and random in ("all", "none")
+    included = [np.full(len(own.names), is_word and random == "all") for own in design.random_effects]
+    if is_word:
         return included
-    asked = [random] if isinstance(random, str) else random
-    if not isinstance(asked, Sequence) or not all(isinstance(one, str) for one in asked):
-        raise FitError(
-            "`random` says which random effects to include",
-            found=repr(random),
-            expected='"all", "none", or names of grouping factors or terms such as "(1 | group)"',
-        )
+    asked = names_in("random", random, '"all", "none", or names of grouping factors or terms such as "(1 | group)"')
     groups = [own.group for own in design.random_effects]
     for one in asked:
         if one in groups:
@@ -231,6 +247,7 @@ def _row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
     if np.ndim(weights) == 0 and not isinstance(weights, str):
         weights = np.full(len(frame), weights)
     values = numbers_beside(frame, "weights", weights)
-    if not (values > 0).all():
-        raise DataError("precision weights must be positive", found=f"{values.min():g}")
+    if not ((values > 0) & (values < np.inf)).all():
+        wrong = values[~((values > 0) & (values < np.inf))]
+        raise DataError("precision weights must be positive and finite", found=f"{wrong[0]:g}")
     return values

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from hier.settings import TRUTH, check
+
 
 @contextlib.contextmanager
 def progress_bar(total: int, what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """A bar that is told how many of `total` are done."""
-    if not shown:
+    if not check("progress", shown, TRUTH):
         yield lambda done: None
         return
     from rich.console import Console

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design.owned import owned
+from hier.errors import ModelError
 from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
 from hier.estimate.hypothesis import hypothesis
@@ -18,7 +19,7 @@ from hier.estimate.influence import Influence, influence
 from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
-from hier.estimate.predict import Random, check_kind, predict
+from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
@@ -27,6 +28,7 @@ from hier.estimate.units import Solved, mode_errors, solve
 from hier.kernel.curvature import Curvature
 from hier.model import Model
 from hier.printed import Printed
+from hier.settings import of_kind
 
 if TYPE_CHECKING:
     from hier.estimate.bootstrap import Bootstrap
@@ -250,7 +252,8 @@ class Estimate(Printed):
         from hier.estimate.anova import f_table, likelihood_ratio_table
 
         if others:
-            return likelihood_ratio_table([self, *others], refit=refit)
+            models = [of_kind("a comparison of models", own, Estimate, ModelError) for own in others]
+            return likelihood_ratio_table([self, *models], refit=refit)
         return f_table(self, type=type, ddf=ddf)
 
     def ranova(self) -> pd.DataFrame:
@@ -270,9 +273,9 @@ class Estimate(Printed):
 
     def expected_response(self, eta: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
         """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n): itself
-        where the response is Normal.
+        where the response is Normal. Raises FitError for other than a number a row.
         """
-        return eta
+        return predictor_of_rows(self, eta, rows)
 
     @property
     def working_rows(self) -> tuple[np.ndarray, np.ndarray | None]:

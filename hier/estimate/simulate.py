@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hier.settings import COUNT, SEED, check, refuse_beyond_memory
+from hier.settings import COUNT, SEED, TRUTH, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -26,6 +26,7 @@ def simulate_responses(estimate: Estimate, n: int, seed: int, conditional: bool 
     The deviations of each factor are drawn in the model's order, then the residuals.
     """
     n, seed = check_simulation(estimate, n, seed)
+    conditional = check("conditional", conditional, TRUTH)
     design, rng = estimate.model.design, np.random.default_rng(seed)
     mean = design.X @ estimate.arrays.beta + (0.0 if design.offset is None else design.offset)
     if conditional:

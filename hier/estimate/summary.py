@@ -26,7 +26,7 @@ def summarise(estimate: Estimate, ddf: str) -> str:
     """Title, objective, scaled residuals, random effects, fixed effects and their correlations."""
     design = estimate.model.design
     table = estimate.tests(ddf)
-    tests = f"; t-tests use {approximations.TITLES[ddf]}" if design.names else ""
+    tests = f"; t-tests use {approximations.title(estimate, ddf)}" if design.names else ""
     parts = [
         [f"{TITLES[estimate.method]}{tests}", f"Formula: {estimate.model.formula}"],
         [

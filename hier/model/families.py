@@ -13,6 +13,7 @@ from hier.errors import ModelError, did_you_mean
 from hier.kernel import densities, responses
 from hier.kernel.likelihood import Likelihood
 from hier.kernel.links import LINKS
+from hier.settings import as_given, nearest_choice
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -272,11 +273,11 @@ def find_family(name: str | Family, link: str | None = None) -> Family:
             expected=", ".join(f"`{each}`" for each in FAMILIES),
             hint=did_you_mean(ELSEWHERE.get(str(name).lower(), str(name)), _by_any_name()),
         )
-    if link is not None and link not in family.links:
+    if link is not None and (not isinstance(link, str) or link not in family.links):
         raise ModelError(
-            f"the family `{family.name}` has no link `{link}`",
+            f"the family `{family.name}` has no link {as_given(link)}",
             expected=", ".join(f"`{each}`" for each in family.links),
-            hint=did_you_mean(str(link), family.links),
+            hint=nearest_choice(link, family.links),
         )
     return family
 

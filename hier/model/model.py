@@ -14,6 +14,7 @@ from hier.kernel.responses import mean_mu
 from hier.model.arguments import refuse_arguments, refuse_swapped
 from hier.model.families import FAMILIES, Family, find_family, is_built_in, likelihood_of
 from hier.printed import Printed
+from hier.settings import written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ class Model(Printed):
             self._family = FAMILIES[self._family.one_trial]
         self._link = link or self._family.links[0]
         self._centred = _true_or_false("centred", centred)
-        self._given = dict(priors or {})
+        self._given = _priors_given(priors)
         if self._given:
             _ = self.priors  # a prior that does not fit is refused here, not when it is first used
 
@@ -165,7 +166,7 @@ class Model(Printed):
         """The same model with some priors replaced; `priors` as for `Model`."""
         other = object.__new__(type(self))
         other.__dict__ |= {k: v for k, v in self.__dict__.items() if k != "priors"}
-        other._given = self._given | dict(priors)
+        other._given = self._given | _priors_given(priors)
         _ = other.priors
         return other
 
@@ -199,6 +200,19 @@ class Model(Printed):
         from hier.model.describe import describe_model
 
         return describe_model(self)
+
+
+def _priors_given(priors: Any) -> dict[str, Any]:
+    """Priors by parameter, none where there are none. Raises ModelError for what is no mapping."""
+    if priors is None:
+        return {}
+    if not isinstance(priors, Mapping):
+        raise ModelError(
+            f"`priors` cannot be {written(priors)}",
+            expected='distributions by parameter, such as priors={"x": dist.Normal(0, 1)}',
+            hint="print(model) shows the parameters and the priors in force",
+        )
+    return dict(priors)
 
 
 def _true_or_false(name: str, value: Any) -> bool:

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
+from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.parameters import Parameter, parameters
 from hier.posterior import Posterior
+from hier.settings import of_kind
 
 ACROSS = 3
 THRESHOLDS = 50
@@ -29,7 +31,7 @@ def plot_ranks(posterior: Posterior) -> Figure:
     line stays within the grey band, with probability 0.95 for all chains and ranks at once.
     Source: Säilynoja, Bürkner and Vehtari (2022), Stat. Comput. 32, 32, section 2.2, the band by shuffling.
     """
-    found = parameters(posterior)
+    found = parameters(of_kind("plot_ranks", posterior, Posterior, ModelError))
     chains, draws = posterior.settings.chains, posterior.settings.draws
     at = np.linspace(0.0, 1.0, THRESHOLDS + 1)[1:-1]
     band = _band(chains, draws, at)
@@ -77,7 +79,7 @@ def plot_trace(posterior: Posterior) -> Figure:
 
     Divergent draws have a mark at the foot of each panel.
     """
-    found = parameters(posterior)
+    found = parameters(of_kind("plot_trace", posterior, Posterior, ModelError))
     figure = style.picture(1.3 + 1.55 * -(-len(found) // 2), "Draws in order, by chain")
     panels = style.grid(figure, len(found), min(2, len(found)), sharex=True)
     for axes, parameter in zip(panels, found, strict=True):

@@ -7,11 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.plots import style
 from hier.plots.factors import find_factor
 from hier.plots.lines import covariate, hold, hold_levels, level_means, path, paths
 from hier.pooling import Comparison
+from hier.settings import of_kind
 
 POPULATION_POINTS = 60
 
@@ -26,7 +28,7 @@ def plot_data(comparison: Comparison, group: str | None = None) -> Figure:
     deviations, like all columns but the covariate, at their means over the level's rows. Raises ModelError for a
     grouping factor that the model does not have.
     """
-    estimate = comparison.estimate
+    estimate = of_kind("plot_data", comparison, Comparison, ModelError).estimate
     design, k = estimate.model.design, find_factor(estimate.model, group)
     random = design.random_effects[k]
     column = covariate(estimate.model, random.group)

@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.parameters import Parameter, parameters, ranges_of
 from hier.pooling import Comparison
+from hier.settings import of_kind
 
 ACROSS = 3
 POINTS = 256
@@ -23,7 +25,7 @@ def plot_parameters(comparison: Comparison) -> Figure:
 
     Fixed effects have the estimate's 95 percent interval too, a t interval on Satterthwaite's degrees of freedom.
     """
-    estimate = comparison.estimate
+    estimate = of_kind("plot_parameters", comparison, Comparison, ModelError).estimate
     found = parameters(comparison.posterior, ranges_of(estimate.model))
     point = comparison.parameters["estimate"].to_numpy(dtype=float)
     interval = fixed_intervals(comparison)

@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hier.design import RandomEffects
+from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.factors import by_level, find_factor
 from hier.pooling import Comparison
+from hier.settings import of_kind
 
 NORMAL = 1.959963984540054  # 97.5 percent quantile of the Normal distribution
 APART = 0.18  # half the distance, in rows, between a level's two intervals
@@ -23,7 +25,7 @@ def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figu
     more than 60 levels an even selection is shown. With several grouping factors the levels are those of `group`, by
     default of the one with the most. Raises ModelError for a grouping factor that the model does not have.
     """
-    model = comparison.estimate.model
+    model = of_kind("plot_group_effects", comparison, Comparison, ModelError).estimate.model
     factor = find_factor(model, group)
     random, stem = model.design.random_effects[factor], comparison.posterior.groups[factor].stem
     q, count = len(random.names), random.n_levels

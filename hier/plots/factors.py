@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from hier.design import RandomEffects
-from hier.errors import ModelError, did_you_mean
+from hier.errors import ModelError
 from hier.model import Model
 from hier.pooling.compare import of_group
+from hier.settings import as_given, nearest_choice
 
 
 def find_factor(model: Model, group: str | None) -> int:
@@ -20,12 +21,12 @@ def find_factor(model: Model, group: str | None) -> int:
     if group is None:
         return max(range(len(factors)), key=lambda k: factors[k].n_levels)
     names = [random.group for random in factors]
-    if group not in names:
+    if not isinstance(group, str) or group not in names:
         raise ModelError(
-            f"the model has no grouping factor `{group}`",
+            f"the model has no grouping factor {as_given(group)}",
             found=f"`{model.formula}`",
             expected=", ".join(f"`{name}`" for name in names),
-            hint=did_you_mean(str(group), names),
+            hint=nearest_choice(group, names),
         )
     return names.index(group)
 

@@ -15,7 +15,7 @@ from hier.plots.factors import by_level, find_factor
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
 from hier.pooling import Comparison
 from hier.pooling.least_squares import explained_by_others
-from hier.settings import COUNT, check
+from hier.settings import COUNT, check, of_kind
 
 ACROSS = 4
 DRAWS_FOR_BAND = 1000
@@ -34,7 +34,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
     means.
     Raises ModelError where the model has no numeric covariate, and for a grouping factor that it does not have.
     """
-    model = comparison.estimate.model
+    model = of_kind("plot_group_fits", comparison, Comparison, ModelError).estimate.model
     k = find_factor(model, group)
     random = model.design.random_effects[k]
     column = covariate(model, random.group)

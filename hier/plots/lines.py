@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from hier.design import Design
+from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.formula import ParsedFormula, Term
 from hier.model import Model
 from hier.plots.factors import find_factor
+from hier.printed import answering
+from hier.settings import of_kind
 
 
 class Held(NamedTuple):
@@ -76,6 +79,7 @@ class HeldLevels(NamedTuple):
         return total
 
 
+@answering
 def covariate(model: Model, group: str | None = None) -> str | None:
     """The column that pictures of a grouping factor have on their horizontal axis, or None where there is no numeric
     one.
@@ -84,6 +88,7 @@ def covariate(model: Model, group: str | None = None) -> str | None:
     a name `group`, the factor is the one with the most levels; raises ModelError for a name that the model does not
     have.
     """
+    model = of_kind("covariate", model, Model, ModelError)
     single = [term for term in _terms(model.formula) if len(term.factors) == 1]
     numeric = {text for term in single for text in (term.label, term.name)}  # odd names keep their back-quotes
     random = model.design.random_effects[find_factor(model, group)]

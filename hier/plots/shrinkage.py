@@ -9,9 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.factors import by_level, find_factor
 from hier.pooling import Comparison
+from hier.settings import of_kind
 
 LABELS = 6  # extreme levels named in a panel
 LONGEST = 14  # letters of a name beside one of several panels
@@ -37,7 +39,7 @@ def plot_shrinkage(comparison: Comparison, group: str | None = None) -> Figure:
     least squares are given the other factors' deviations, as in the comparison's table. Raises ModelError for a
     grouping factor that the model does not have.
     """
-    model = comparison.estimate.model
+    model = of_kind("plot_shrinkage", comparison, Comparison, ModelError).estimate.model
     at = find_factor(model, group)
     random = model.design.random_effects[at]
     pooled = pooled_coefficients(comparison, at)

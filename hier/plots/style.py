@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from hier.printed import answering
 from hier.text import shown
 
 ESTIMATE = "#0072B2"  # blue: REML, ML or MAP
@@ -104,7 +105,7 @@ def styled[**P](plot: Callable[P, Figure]) -> Callable[P, Figure]:
         with in_style():
             return plot(*args, **kwargs)
 
-    return wrapped
+    return answering(wrapped)
 
 
 def picture(height: float, title: str, width: float = WIDTH) -> Picture:

@@ -20,7 +20,7 @@ from hier.model.families import drawing
 from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
 from hier.posterior.groups import Group, groups_of
 from hier.posterior.names import CENTRED, in_tree
-from hier.settings import COUNT, SEED, check, refuse_beyond_memory
+from hier.settings import COUNT, SEED, TRUTH, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,6 +51,7 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
 
     from hier.posterior.sites import coefficients
 
+    noncentred = check("noncentred", noncentred, TRUTH)
     design, priors = model.design, model.priors
     groups = groups_of(design)
 

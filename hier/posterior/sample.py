@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hier.errors import FitError, did_you_mean
+from hier.errors import FitError
 from hier.estimate.progress import progress_bar
 from hier.model import Model
 from hier.model.density import Density
@@ -19,7 +19,7 @@ from hier.posterior.groups import covariance_matrices, groups_of, spreads_of
 from hier.posterior.names import CENTRED
 from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 from hier.posterior.route import CHOICES, choose_route
-from hier.settings import SAMPLING, check, refuse_beyond_memory, written
+from hier.settings import SAMPLING, TRUTH, check, nearest_choice, refuse_beyond_memory, written
 
 METHODS = {
     "nuts": "NUTS on",
@@ -104,10 +104,11 @@ def _checked(run: Run, model: Model) -> Run:
     run = run._replace(**{name: check(name, getattr(run, name), setting) for name, setting in SAMPLING.items()})
     for name, choices in (("integrate", CHOICES), ("method", tuple(METHODS))):
         value = getattr(run, name)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             expected = ", ".join(f'"{choice}"' for choice in choices)
-            hint = did_you_mean(str(value), choices) or None
+            hint = nearest_choice(value, choices)
             raise FitError(f"`{name}` cannot be {written(value)}", expected=expected, hint=hint)
+    run = run._replace(progress=check("progress", run.progress, TRUTH))
     held = float(run.chains) * run.draws * numbers_a_draw(model.design)
     refuse_beyond_memory(f"{run.chains} chains of {run.draws} draws", held, "4 chains of 1,000 draws do for most uses")
     return run

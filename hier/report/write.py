@@ -7,9 +7,11 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from hier.errors import ModelError
 from hier.files import refuse_unwritable, write
 from hier.pooling import Comparison
 from hier.report.content import content
+from hier.settings import of_kind
 from hier.text import shown
 
 WHAT = "the report"
@@ -20,6 +22,7 @@ def write_report(comparison: Comparison, path: str | Path) -> Path:
 
     Folders on the way are made. Raises JobError where the file cannot be written.
     """
+    comparison = of_kind("a report", comparison, Comparison, ModelError)
     path = refuse_unwritable(path, WHAT)
     return write(path, render(comparison).encode("utf-8", "xmlcharrefreplace"), WHAT)
 

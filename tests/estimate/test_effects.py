@@ -87,6 +87,7 @@ def test_a_function_of_the_coefficients_may_be_given_in_several_ways(crossed_fit
         {"q - r": "a[T.q] - a[T.r]"},
         {"q - r": {"a[T.q]": 1, "a[T.r]": -1}},
         {"q - r": weights},
+        pd.Series({"a[T.r]": -1.0, "a[T.q]": 1.0}),
         pd.DataFrame({"a[T.q]": [1.0], "a[T.r]": [-1.0]}, index=["q - r"]),
     ]
     tables = [crossed_fit.contrast(own).table for own in given]

@@ -155,7 +155,7 @@ def test_new_levels_are_named(fits):
         ({"random": "gg"}, "no grouping factor `gg`"),
         ({"random": ["(0 + off | g)"]}, "no random effects"),
         ({"random": ["(x | item)"]}, "no random effects"),
-        ({"random": None}, "which random effects"),
+        ({"random": None}, "`random` cannot be None"),
         ({"new_levels": "drop"}, "`new_levels` cannot be 'drop'"),
         ({"interval": "both"}, "`interval` cannot be 'both'"),
         ({"interval": "confidence", "level": 95}, r"`level` cannot be 95"),

@@ -66,7 +66,11 @@ QUESTIONS = {
     "nothing to test": (lambda f: f["reml"].contrast({}), hier.FitError, ["no linear function to test"]),
     "only numbers": (lambda f: f["reml"].contrast("1 + 1"), hier.FitError, ["no coefficient", "`1 + 1`"]),
     "unknown weight": (lambda f: f["reml"].contrast({"a": {"Xx": 1}}), hier.FitError, ["no coefficient `Xx`", "`X`"]),
-    "level": (lambda f: f["reml"].contrast("X", level=95), hier.FitError, ["between 0 and 1", "level=95"]),
+    "level": (
+        lambda f: f["reml"].contrast("X", level=95),
+        hier.FitError,
+        ["`level` cannot be 95", "level=0.95"],
+    ),
     "no variable": (lambda f: f["reml"].emmeans("Group"), hier.FitError, ["no variable `Group`", "`X`"]),
     "no value": (lambda f: f["reml"].emmeans("X", at={"X": []}), hier.FitError, ["no value of `X`"]),
     "no number": (lambda f: f["reml"].emmeans("X", at={"X": "high"}), hier.FitError, ["`X` is numeric", "high"]),
