@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 class Approximation(Protocol):
-    """A covariance of the fixed effects, and degrees of freedom for what is tested with it."""
+    """A covariance of the fixed effects, by a basis of them, and degrees of freedom for what is tested with it."""
 
     @property
-    def vcov(self) -> np.ndarray: ...
+    def basis(self) -> np.ndarray: ...
+
+    @property
+    def basis_vcov(self) -> np.ndarray: ...
 
     def df(self, rows: np.ndarray) -> np.ndarray:
         """Degrees of freedom (k,) of t-tests of linear functions (k, p)."""
@@ -33,7 +36,7 @@ class Approximation(Protocol):
 def satterthwaite(estimate: Estimate) -> Satterthwaite:
     """Satterthwaite's approximation for a fit by any method."""
     arrays = estimate.arrays
-    return Satterthwaite(arrays.vcov, arrays.vcov_jacobian, arrays.curvature)
+    return Satterthwaite(arrays.basis, arrays.basis_vcov, arrays.vcov_jacobian, arrays.curvature)
 
 
 BY_NAME: dict[str, Callable[[Estimate], Approximation]] = {

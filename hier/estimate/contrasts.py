@@ -12,7 +12,7 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import Approximation, find_approximation, title
 from hier.estimate.expressions import read_linear, written
-from hier.estimate.satterthwaite import t_tests
+from hier.estimate.satterthwaite import standard_errors, t_tests
 from hier.estimate.tables import labels
 from hier.settings import PROBABILITY, check
 from hier.settings import written as shortened
@@ -83,11 +83,11 @@ def t_table(estimate: Estimate, approximation: Approximation, functions: Functio
     """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
     rows, constants, index, less_cutpoints = functions
     value = rows @ estimate.arrays.beta + constants
-    variance = np.einsum("ki,ij,kj->k", rows, approximation.vcov, rows)
+    std_error = standard_errors(rows, approximation.basis, approximation.basis_vcov)
     if less_cutpoints:
         mean, own_variance, with_fixed = estimate.mean_cutpoint
-        value, variance = value - mean, variance + own_variance - 2.0 * rows @ with_fixed
-    std_error = np.sqrt(np.maximum(variance, 0.0))
+        value = value - mean
+        std_error = np.sqrt(np.maximum(std_error**2 + own_variance - 2.0 * rows @ with_fixed, 0.0))
     unknown = (rows[:, estimate.arrays.unknown] != 0.0).any(axis=1)
     std_error = np.where(unknown, np.nan, std_error)
     df = np.full(len(rows), np.inf) if less_cutpoints else approximation.df(rows)

@@ -12,6 +12,7 @@ from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_
 from hier.estimate.exact_fit import SUSPICIOUS, refuse_exact_fit
 from hier.estimate.intervals import unknown_parameters
 from hier.estimate.result import Arrays, Estimate
+from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import bounded, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import curvature_at, flat_sentences
 from hier.kernel.covariance import n_variance_parameters
@@ -102,16 +103,16 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
     # only priors move columns from their places
     back = slice(None) if problem.priors is None else np.argsort(problem.order)
     basis = units.basis[back]
-    jacobian = basis @ fit.vcov_jacobian.transpose(2, 0, 1) @ basis.T
-    beta, vcov, unknown = units.centre[back] + basis @ fit.beta, basis @ fit.vcov @ basis.T, np.zeros(len(basis), bool)
+    beta, unknown = units.centre[back] + basis @ fit.beta, np.zeros(len(basis), bool)
     if method == "map":
-        beta, vcov, unknown, given = bounded(model, beta, vcov)
-        jacobian = given @ jacobian @ given.T
-        refuse_kinks(model, beta, vcov, converged=bool(fit.converged))
+        beta, unknown, given = bounded(model, beta, covariance_of_functions(basis, fit.vcov))
+        basis = given @ basis
+        refuse_kinks(model, beta, covariance_of_functions(basis, fit.vcov), converged=bool(fit.converged))
     arrays = Arrays(
         beta=beta,
-        vcov=vcov,
-        vcov_jacobian=jacobian.transpose(1, 2, 0),
+        basis=basis,
+        basis_vcov=fit.vcov,
+        vcov_jacobian=fit.vcov_jacobian,
         curvature=curvature_at(model, fit, method),
         search=fit.x,
         unknown=unknown,

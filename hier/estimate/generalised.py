@@ -13,6 +13,7 @@ from hier.estimate.generalised_intervals import unknown_spreads
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays
+from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import FAR, covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
 from hier.kernel.covariance import n_theta
@@ -80,12 +81,12 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     design, units = model.design, problem.units
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
-    slopes = to_user @ fit.slopes
     curvature = curvature_of_rows(model, fit, method)
-    covariance = covariance_with_flat(slopes, curvature)
+    in_basis = covariance_with_flat(fit.slopes, curvature)
     if method == "reml" and p:
-        covariance[-p:, -p:] += units.basis @ fit.conditional_cov @ units.basis.T
-    coefficients = to_user @ fit.coefficients
+        in_basis[-p:, -p:] += fit.conditional_cov
+    covariance = covariance_of_functions(to_user, in_basis)
+    slopes, coefficients = to_user @ fit.slopes, to_user @ fit.coefficients
     sizes = [len(own.names) for own in design.parameters]
     *others, cutpoints, beta = np.split(coefficients, np.cumsum([*sizes, n_cut]))
     correction = 2.0 * float(np.log(units.y)) * float(np.sum(problem.rows.counts))
@@ -111,7 +112,8 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
-            vcov=covariance[start:, start:],
+            basis=units.basis,
+            basis_vcov=in_basis[start:, start:],
             vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
             curvature=curvature,
             search=fit.x,

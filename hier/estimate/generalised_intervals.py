@@ -72,7 +72,7 @@ def _same(values: np.ndarray) -> np.ndarray:
 
 
 def _fixed(estimate: GeneralisedEstimate) -> dict[str, Scaled]:
-    se = np.where(estimate.arrays.unknown, np.nan, np.sqrt(np.diag(estimate.arrays.vcov)))
+    se = np.where(estimate.arrays.unknown, np.nan, estimate.arrays.standard_errors(np.eye(len(estimate.fixef))))
     return {
         str(name): Scaled(float(value), float(own), _same)
         for name, value, own in zip(estimate.fixef.index, estimate.fixef, se, strict=True)

@@ -104,8 +104,8 @@ class GeneralisedEstimate(Estimate):
         """
         terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
         ordered = sorted(terms, key=lambda pair: -pair[0].n_levels)
-        groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
-        return varcorr_table(groups, self.sigma**2 if "sigma" in self.family_parameters.index else None)
+        groups = [(random.group, random.names, random.blocks, *own.sized) for random, own in ordered]
+        return varcorr_table(groups, self.sigma if "sigma" in self.family_parameters.index else None)
 
     @owned
     def linear_predictor(self) -> pd.Series:

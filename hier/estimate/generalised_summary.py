@@ -11,6 +11,7 @@ from hier.estimate.summary import (
     align,
     coefficient,
     correlation_lines,
+    fixed_correlations,
     groups_line,
     p_value,
     random_effects_lines,
@@ -56,7 +57,7 @@ def summarise(estimate: GeneralisedEstimate) -> str:
     if design.names:
         parts.append(["Fixed effects:", *_fixed_effects(estimate.coefficients)])
     if len(design.names) > 1:
-        parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
+        parts.append(["Correlation of fixed effects:", *correlation_lines(fixed_correlations(estimate))])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
     return blocks(parts)
 

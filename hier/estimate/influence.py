@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
-from hier.estimate.units import combinations, unexplained
+from hier.estimate.satterthwaite import in_basis
+from hier.estimate.units import combinations, unexplained, vcov_in_basis
 from hier.kernel.crossproducts import group_products
 from hier.kernel.prediction import error_covariance
 from hier.settings import as_given, nearest_choice
@@ -54,10 +55,9 @@ def influence(estimate: Estimate, group: str | None) -> Influence:
         raise FitError("there are no fixed effects for a group to have influence on")
     outermost = not model.structure.dense and model.structure.order[-1] == at
     pieces = _of_independent(estimate, at) if outermost else _of_rows(estimate, at)
-    basis = estimate.solved.units.basis
-    total = np.linalg.inv(np.linalg.solve(basis, np.linalg.solve(basis, estimate.arrays.vcov).T))
-    change, vcov = _without(pieces / estimate.sigma**2, total)
-    return _measures(estimate, at, change @ basis.T, basis @ vcov @ basis.T)
+    whole = vcov_in_basis(estimate, estimate.solved)
+    change, vcov = _without(pieces, np.linalg.inv(whole))
+    return _measures(estimate, at, change, vcov, whole)
 
 
 def _place(group: str | None, groups: list[str], n_levels: list[int]) -> int:
@@ -73,7 +73,7 @@ def _place(group: str | None, groups: list[str], n_levels: list[int]) -> int:
 
 
 def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
-    """Each level's part of [X r]'V^-1[X r] (J, p + 1, p + 1), X in the kernel's basis and r = y - X beta.
+    """Each level's part of [X r]'V^-1[X r] over sigma^2 (J, p + 1, p + 1), X in the kernel's basis and r = y - X beta.
 
     It is [X r]_j'W[X r]_j less what the deviations of the level, and of the levels inside it, explain.
     """
@@ -81,12 +81,13 @@ def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
     random, p = design.random_effects[at], len(units.centre)
     offset = 0.0 if design.offset is None else design.offset
     rows = np.column_stack([design.X @ units.basis, design.y - offset - design.X @ estimate.arrays.beta])
+    rows /= estimate.sigma
     if design.weights is not None:
         rows *= np.sqrt(design.weights)[:, None]
     found = group_products(rows, rows, random.codes, random.n_levels)
     beta = np.linalg.solve(units.basis, estimate.arrays.beta - units.centre)
     for level, reduced in zip(cross.levels, errors.reduced, strict=True):
-        explained = units.y * reduced[:, -p - 1 :]
+        explained = units.y / estimate.sigma * reduced[:, -p - 1 :]
         explained[:, p] -= np.einsum("aij,i->aj", explained[:, :p], beta)
         parent = level.parents[-1] if level.parents else np.arange(level.count.shape[0])
         for half in explained:
@@ -96,7 +97,7 @@ def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
 
 
 def _of_rows(estimate: Estimate, at: int) -> np.ndarray:
-    """By how much [X r]'V^-1[X r] falls without the rows of each level: (J, p + 1, p + 1).
+    """By how much [X r]'V^-1[X r] over sigma^2 falls without the rows of each level: (J, p + 1, p + 1).
 
     With S the deleted rows and Q = V^-1, it is Q_S' (Q_SS)^-1 Q_S, and Q_SS = W - W Z C Z'W of these rows.
     """
@@ -104,7 +105,7 @@ def _of_rows(estimate: Estimate, at: int) -> np.ndarray:
     random = design.random_effects[at]
     _refuse_large(random.group, int(random.rows_per_level.max()))
     rows = combinations(solved, design.random_effects, [np.ones(len(r.names), bool) for r in design.random_effects])
-    left = np.column_stack([unexplained(solved, design.X, rows) @ solved.units.basis, estimate.residuals.to_numpy()])
+    left = np.column_stack([unexplained(solved, design.X, rows), estimate.residuals.to_numpy()]) / estimate.sigma
     root = np.ones(design.nobs) if design.weights is None else np.sqrt(design.weights)
     left *= root[:, None]
     order = np.argsort(random.codes, kind="stable")
@@ -146,15 +147,19 @@ def _without(pieces: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndar
     return change, vcov
 
 
-def _measures(estimate: Estimate, at: int, change: np.ndarray, vcov: np.ndarray) -> Influence:
+def _measures(estimate: Estimate, at: int, change: np.ndarray, vcov: np.ndarray, whole: np.ndarray) -> Influence:
+    """From changes (J, p) and covariances (J, p, p) without each level, and that with all, in the kernel's basis."""
     design = estimate.model.design
     random, names, p = design.random_effects[at], list(design.names), len(design.names)
     index = random.levels.rename(random.group)
-    std_error = np.sqrt(np.einsum("jaa->ja", vcov))
-    squares = np.einsum("ja,ja->j", change, np.linalg.solve(estimate.arrays.vcov, change.T).T)
+    basis = estimate.solved.units.basis
+    own, size = in_basis(np.eye(p), basis)
+    std_error = size * np.sqrt(np.einsum("ka,jab,kb->jk", own, vcov, own))
+    squares = np.einsum("ja,ja->j", change, np.linalg.solve(whole, change.T).T)
     known = np.isfinite(change).all(axis=1)
     covratio = np.full(len(change), np.nan)
-    covratio[known] = np.exp(np.linalg.slogdet(vcov[known])[1] - np.linalg.slogdet(estimate.arrays.vcov)[1])
+    covratio[known] = np.exp(np.linalg.slogdet(vcov[known])[1] - np.linalg.slogdet(whole)[1])
+    change = change @ basis.T
     return Influence(
         group=random.group,
         fixef=pd.DataFrame(estimate.arrays.beta + change, index=index, columns=names),

@@ -106,16 +106,17 @@ def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tupl
     bounds = np.full((len(asked), 2), np.nan)
     sides = np.array([-1.0, 1.0]) * normal_quantile(0.5 + level / 2)
     fixed = [k for k, own in enumerate(asked) if own.kind == "fixed" and not arrays.unknown[own.i]]
+    errors = arrays.standard_errors(np.eye(len(arrays.beta)))
     for k in fixed:
         i = asked[k].i
-        bounds[k] = arrays.beta[i] + sides * np.sqrt(arrays.vcov[i, i])
+        bounds[k] = arrays.beta[i] + sides * errors[i]
     if df == "satterthwaite" and fixed:
         from scipy.special import stdtrit
 
         all_df = satterthwaite(estimate).df(np.eye(len(arrays.beta)))
         for k in fixed:
             i = asked[k].i
-            half = stdtrit(all_df[i], 0.5 + level / 2) * np.sqrt(arrays.vcov[i, i])
+            half = stdtrit(all_df[i], 0.5 + level / 2) * errors[i]
             bounds[k] = arrays.beta[i] + np.array([-1.0, 1.0]) * half
     inside = [k for k, own in enumerate(asked) if own.kind != "fixed" and not _at_limit(own, estimate)]
     flat: list[str] = []

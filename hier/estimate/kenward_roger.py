@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hier.errors import FitError
-from hier.estimate.satterthwaite import NO_TEST, FTest, uncorrelated
+from hier.estimate.satterthwaite import NO_TEST, FTest, covariance_of_functions, in_basis, uncorrelated
 from hier.kernel.linear import LinearExpansion, expand_linearly
 from hier.model.problem import likelihood_problem, terms_of
 
@@ -26,17 +26,28 @@ NEAR = 1e-2
 class KenwardRoger:
     """Tests of linear functions of the fixed effects, their covariance adjusted for small samples.
 
-    `vcov` (p, p): the adjusted covariance. `asymptotic` (p, p): what it adjusts. `jacobian` (p, p, m): the derivative
-    of that in the variances and covariances, `variance_cov` (m, m) their covariance by the expected information.
+    In a `basis` (p, p), the user's fixed effects being `basis` times those in it: `basis_vcov` (p, p), the adjusted
+    covariance; `asymptotic` (p, p), what it adjusts; `jacobian` (p, p, m), the derivative of that in the variances and
+    covariances. `variance_cov` (m, m): their covariance by the expected information.
     """
 
-    vcov: np.ndarray = field(repr=False)
+    basis: np.ndarray = field(repr=False)
+    basis_vcov: np.ndarray = field(repr=False)
     asymptotic: np.ndarray = field(repr=False)
     jacobian: np.ndarray = field(repr=False)
     variance_cov: np.ndarray = field(repr=False)
 
+    @property
+    def vcov(self) -> np.ndarray:
+        """The adjusted covariance (p, p) of the fixed effects."""
+        return covariance_of_functions(self.basis, self.basis_vcov)
+
     def df(self, rows: np.ndarray) -> np.ndarray:
         """Degrees of freedom of the t-test of each row (k, p); infinite where the variance is known exactly."""
+        return self._df(in_basis(rows, self.basis)[0])
+
+    def _df(self, rows: np.ndarray) -> np.ndarray:
+        """The same of functions in the basis."""
         return np.array([self._moments(row[None])[0] for row in rows])
 
     def f_test(self, rows: np.ndarray, values: np.ndarray) -> FTest:
@@ -44,14 +55,15 @@ class KenwardRoger:
 
         Source: Kenward and Roger (1997), section 3; Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9), section 4.
         """
-        rows, values, variances = uncorrelated(rows, values, self.vcov)
+        rows, size = in_basis(rows, self.basis)
+        rows, values, variances = uncorrelated(rows, values / size, self.basis_vcov)
         if len(rows) == 0:
             return NO_TEST
         den_df, scale = self._moments(rows)
         return FTest(scale * float(np.mean(values**2 / variances)), len(rows), den_df, scale)
 
     def _moments(self, rows: np.ndarray) -> tuple[float, float]:
-        """Denominator degrees of freedom and scale of F for independent rows (k, p).
+        """Denominator degrees of freedom and scale of F for independent rows (k, p) of functions in the basis.
 
         The names are those of Kenward and Roger (1997), section 3. The two quotients that are 0 / 0 in balanced designs
         are 1 there, and the statistic is then Hotelling's. With few levels the formulas ask for at most four degrees of
@@ -84,7 +96,7 @@ class KenwardRoger:
         if df > 0.0 and scale > 0.0:
             return float(df), float(scale)
         # no F has such moments: the fewest degrees of freedom of a single row
-        return float(self.df(rows).min()), 1.0
+        return float(self._df(rows).min()), 1.0
 
 
 def _quotient(above: float, below: float) -> float:
@@ -112,12 +124,11 @@ def kenward_roger(estimate: Estimate) -> KenwardRoger:
     problem = likelihood_problem(model.design, model.structure)
     found = expand_linearly(estimate.arrays.search[:-1], problem.cross, terms_of(model.design, model.structure))
     asymptotic, adjustment, jacobian, variance_cov = adjusted(found)
-    basis = problem.units.basis * (estimate.sigma / float(problem.units.y))
-    plain, added = (basis @ matrix @ basis.T for matrix in (asymptotic, adjustment))
     return KenwardRoger(
-        vcov=plain + added,
-        asymptotic=plain,
-        jacobian=np.einsum("ia,mab,jb->ijm", basis, jacobian, basis),
+        basis=problem.units.basis * (estimate.sigma / float(problem.units.y)),
+        basis_vcov=asymptotic + adjustment,
+        asymptotic=asymptotic,
+        jacobian=jacobian.transpose(1, 2, 0),
         variance_cov=variance_cov,
     )
 

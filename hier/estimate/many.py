@@ -12,6 +12,7 @@ import pandas as pd
 
 from hier.errors import DataError, FitError
 from hier.estimate.progress import progress_bar
+from hier.estimate.satterthwaite import in_basis
 from hier.estimate.tables import correlated_pairs
 from hier.kernel.crossproducts import Term
 from hier.kernel.many import ManyFits, fit_many
@@ -123,7 +124,8 @@ def in_user_units(
     design, units = model.design, problem.units
     basis = units.basis / units.y
     beta = (fits.centre + fits.y[:, None] * fits.beta) @ basis.T
-    vcov = np.einsum("ia,bac,ic->bi", basis, fits.vcov, basis) * (fits.y**2)[:, None]
+    own, size = in_basis(np.eye(len(basis)), basis)
+    std_error = np.sqrt(np.einsum("ia,bac,ic->bi", own, fits.vcov, own)) * size * fits.y[:, None]
     objective = fits.value + 2.0 * n * np.log(fits.y)
     if method == "reml":
         objective = objective - 2.0 * (units.log_det_basis + len(basis) * np.log(fits.y / units.y))
@@ -136,7 +138,7 @@ def in_user_units(
         model=model,
         method=method,
         fixef=pd.DataFrame(beta, index=labels, columns=names),
-        std_error=pd.DataFrame(np.sqrt(vcov), index=labels, columns=names),
+        std_error=pd.DataFrame(std_error, index=labels, columns=names),
         objective=pd.Series(objective, index=labels, name="objective"),
         converged=pd.Series(fits.converged, index=labels, name="converged"),
         covariances={random.group: covariances[random.group] for random in design.random_effects},

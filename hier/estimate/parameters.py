@@ -92,10 +92,10 @@ def estimates_of(estimate: Estimate, parameters: Sequence[Named]) -> list[float]
         elif own.kind == "sigma":
             found.append(estimate.sigma)
         else:
-            covariance = estimate.arrays.terms[own.group].covariance
+            covariance, size = estimate.arrays.terms[own.group].sized
             a, b = float(covariance[own.i, own.i]) ** 0.5, float(covariance[own.j, own.j]) ** 0.5
             if own.kind == "sd":
-                found.append(a)
+                found.append(a * float(size[own.i]))
             else:
                 found.append(float(covariance[own.i, own.j]) / (a * b) if a * b > 0 else float("nan"))
     return found

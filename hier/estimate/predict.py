@@ -61,11 +61,11 @@ def predict(
     if not se and interval is None:
         return _with_note(pd.Series(fit, index=index, name="fit"), known)
     variance = np.where(known, _variances(estimate, X, effects, included), np.nan)
-    table = pd.DataFrame({"fit": fit, "se": np.sqrt(variance)}, index=index)
+    table = pd.DataFrame({"fit": fit, "se": estimate.size * np.sqrt(variance)}, index=index)
     if interval is not None:
         if interval == "prediction":
-            variance = variance + estimate.sigma**2 / _row_weights(design, data, weights)
-        half = normal_quantile(0.5 + level / 2) * np.sqrt(variance)
+            variance = variance + (estimate.sigma / estimate.size) ** 2 / _row_weights(design, data, weights)
+        half = normal_quantile(0.5 + level / 2) * estimate.size * np.sqrt(variance)
         table["lower"], table["upper"] = fit - half, fit + half
     return _with_note(table, known)
 
@@ -130,14 +130,15 @@ def normal_quantile(probability: float) -> float:
 def _variances(
     estimate: Estimate, X: np.ndarray, effects: Sequence[RandomEffects], included: Sequence[np.ndarray]
 ) -> np.ndarray:
+    """Variances of predictions (n,), over the square of `estimate.size`."""
     if not any(kept.any() for kept in included):
-        return np.einsum("ij,jk,ik->i", X, estimate.arrays.vcov, X)
+        return (estimate.arrays.standard_errors(X) / estimate.size) ** 2
     solved = estimate.solved
     found = total_variances(estimate, solved, X, combinations(solved, effects, included))
     for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
         new = own.codes < 0
         if new.any():  # nothing is known of a new level's deviations but their covariance
-            half = (own.Z[new] * kept) @ term.factor
+            half = (own.Z[new] * kept) @ (term.factor / estimate.size)
             found[new] += np.einsum("ij,ij->i", half, half)
     return found
 

@@ -20,12 +20,14 @@ from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
+from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.estimate.units import Solved, mode_errors, solve
 from hier.kernel.curvature import Curvature
+from hier.kernel.units import magnitude
 from hier.model import Model
 from hier.printed import Printed
 from hier.settings import of_kind
@@ -45,22 +47,40 @@ class TermArrays(NamedTuple):
         """Covariance of the deviations (q, q)."""
         return self.factor @ self.factor.T
 
+    @property
+    def sized(self) -> tuple[np.ndarray, np.ndarray]:
+        """Covariance of the deviations (q, q), each over its size (q,), and these: 1 unless squares are no numbers."""
+        size = magnitude(np.abs(self.factor).max(axis=1))
+        own = self.factor / size[:, None]
+        return own @ own.T, size
+
 
 class Arrays(NamedTuple):
     """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
 
-    `curvature` is that of the objective in the m parameters of the search, in which `vcov_jacobian` (p, p, m)
-    differentiates `vcov`; `search` (m,) are their values, in the kernel's units. `unknown` (p,): fixed effects of which
-    nothing is known, since the likelihood is flat along them.
+    `basis_vcov`: the covariance of the fixed effects in a basis in which none is large beside the others, those of the
+    user being `basis` times these. `curvature` is that of the objective in the m parameters of the search, in which
+    `vcov_jacobian` (p, p, m) differentiates `basis_vcov`; `search` (m,) are their values, in the kernel's units.
+    `unknown` (p,): fixed effects of which nothing is known, since the likelihood is flat along them.
     """
 
     beta: np.ndarray  # (p,)
-    vcov: np.ndarray  # (p, p)
+    basis: np.ndarray  # (p, p)
+    basis_vcov: np.ndarray  # (p, p)
     vcov_jacobian: np.ndarray  # (p, p, m)
     curvature: Curvature
     search: np.ndarray  # (m,)
     unknown: np.ndarray  # (p,)
     terms: tuple[TermArrays, ...]
+
+    @property
+    def vcov(self) -> np.ndarray:
+        """Covariance of the fixed effects (p, p)."""
+        return covariance_of_functions(self.basis, self.basis_vcov)
+
+    def standard_errors(self, rows: np.ndarray) -> np.ndarray:
+        """Those of linear functions (k, p) of the fixed effects."""
+        return standard_errors(rows, self.basis, self.basis_vcov)
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,8 +147,8 @@ class Estimate(Printed):
         terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
         # lme4's order: the factor with the most levels first
         ordered = sorted(terms, key=lambda pair: -pair[0].n_levels)
-        groups = [(random.group, random.names, random.blocks, own.covariance) for random, own in ordered]
-        return varcorr_table(groups, self.sigma**2)
+        groups = [(random.group, random.names, random.blocks, *own.sized) for random, own in ordered]
+        return varcorr_table(groups, self.sigma)
 
     @owned
     def ranef(self) -> dict[str, pd.DataFrame]:
@@ -283,9 +303,14 @@ class Estimate(Printed):
         return self.model.design.y, self.model.design.weights
 
     @property
+    def size(self) -> float:
+        """The unit in which squares of the response are numbers: 1 unless it is very large or small."""
+        return float(magnitude(np.float64(self.sigma)))
+
+    @property
     def dispersion(self) -> float:
         """What the inverse of the mixed model equations is multiplied by to be a covariance: sigma^2."""
-        return self.sigma**2
+        return self.sigma * self.sigma  # a power of a float that is no number is an error
 
     @cached_property
     def solved(self) -> Solved:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hier.kernel.curvature import Curvature
+from hier.kernel.units import magnitude
 
 SAME = 1e-8  # degrees of freedom that differ by less are one number
 VANISHING = float(np.sqrt(np.finfo(float).eps))  # of the largest variance: below it a combination is none of its own
@@ -39,15 +40,42 @@ class FTest(NamedTuple):
 NO_TEST = FTest(np.nan, 0, np.nan, 1.0)
 
 
+def in_basis(rows: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Linear functions (k, p) of the fixed effects as functions of those in a basis, each over its size (k,): 1 unless
+    it is so large or small that its variance is no number.
+
+    Far from the origin of a covariate the user's effects have large variances that nearly cancel in a function there;
+    those in a basis of centred columns have not.
+    """
+    own = rows @ basis
+    size = magnitude(np.abs(own).max(axis=1, initial=0.0))
+    return own / size[:, None], size
+
+
+def standard_errors(rows: np.ndarray, basis: np.ndarray, vcov: np.ndarray) -> np.ndarray:
+    """Standard errors (k,) of linear functions (k, p) of fixed effects whose covariance in the basis is `vcov`."""
+    own, size = in_basis(rows, basis)
+    return size * np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", own, vcov, own), 0.0))
+
+
+def covariance_of_functions(rows: np.ndarray, vcov: np.ndarray) -> np.ndarray:
+    """The covariance (k, k) of linear functions (k, p) of what has the covariance `vcov` (p, p); what is no number is
+    infinite or zero.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return rows @ vcov @ rows.T
+
+
 @dataclass(frozen=True)
 class Satterthwaite:
     """Tests of linear functions of the fixed effects, their variances matched by multiples of chi-squared ones.
 
-    `vcov` (p, p) of the fixed effects; `jacobian` (p, p, m) its derivative in the m variance parameters; `curvature`
-    that of the objective in these.
+    `basis_vcov` (p, p): the covariance of the fixed effects in a `basis` (p, p), those of the user being `basis` times
+    these; `jacobian` (p, p, m) its derivative in the m variance parameters; `curvature` that of the objective in these.
     """
 
-    vcov: np.ndarray = field(repr=False)
+    basis: np.ndarray = field(repr=False)
+    basis_vcov: np.ndarray = field(repr=False)
     jacobian: np.ndarray = field(repr=False)
     curvature: Curvature = field(repr=False)
 
@@ -57,7 +85,12 @@ class Satterthwaite:
 
         Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13), section 2.3.
         """
-        variance = np.einsum("ki,ij,kj->k", rows, self.vcov, rows)
+        rows, _ = in_basis(rows, self.basis)
+        return self._df(rows)
+
+    def _df(self, rows: np.ndarray) -> np.ndarray:
+        """The same of functions in the basis."""
+        variance = np.einsum("ki,ij,kj->k", rows, self.basis_vcov, rows)
         gradient = np.einsum("ki,ijm,kj->km", rows, self.jacobian, rows)
         spread = np.einsum("km,mn,kn->k", gradient, self.curvature.covariance, gradient)
         # a variance that is known exactly has infinitely many, and one of zero none
@@ -73,12 +106,13 @@ class Satterthwaite:
         means nu_m / (nu_m - 2); F takes the degrees of freedom that give the mean of their average.
         Source: Fai and Cornelius (1996), J. Stat. Comput. Simul. 54, 363; Kuznetsova et al. (2017), section 2.3.
         """
-        rows, values, variances = uncorrelated(rows, values, self.vcov)
+        rows, size = in_basis(rows, self.basis)
+        rows, values, variances = uncorrelated(rows, values / size, self.basis_vcov)
         count = len(rows)
         if count == 0:
             return NO_TEST
         statistic = float(np.mean(values**2 / variances))
-        return FTest(statistic, count, _pooled(self.df(rows)), 1.0)
+        return FTest(statistic, count, _pooled(self._df(rows)), 1.0)
 
 
 def _pooled(df: np.ndarray) -> float:
@@ -100,8 +134,16 @@ def uncorrelated(rows: np.ndarray, values: np.ndarray, vcov: np.ndarray) -> tupl
 
     Returns them (r, p), their `values` (r,) and their variances (r,).
     """
-    variances, turn = np.linalg.eigh(rows @ vcov @ rows.T)
+    covariance = rows @ vcov @ rows.T
+    variances, turn = np.linalg.eigh(covariance)
     kept = variances > VANISHING * max(variances.max(initial=0.0), 0.0)
+    if not kept.all():  # some may be small only because of their units
+        sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        sd[sd == 0.0] = 1.0
+        in_own, own_turn = np.linalg.eigh(covariance / np.outer(sd, sd))
+        independent = in_own > VANISHING * in_own.max()
+        if independent.sum() > kept.sum():
+            variances, turn, kept = in_own, own_turn / sd[:, None], independent
     return turn.T[kept] @ rows, turn.T[kept] @ values, variances[kept]
 
 

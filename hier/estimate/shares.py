@@ -24,7 +24,8 @@ class Variances(NamedTuple):
 
 
 def variances(estimate: Estimate) -> Variances:
-    """The parts of the variance. Those of a factor with slopes are the mean over rows of z' Sigma z.
+    """The parts of the variance, over the square of `estimate.size`. Those of a factor with slopes are the mean over
+    rows of z' Sigma z.
 
     Source: Nakagawa and Schielzeth (2013), Methods Ecol. Evol. 4, 133, equations 26 to 30; with slopes, Johnson (2014),
     Methods Ecol. Evol. 5, 944, equations 10 and 11.
@@ -32,10 +33,10 @@ def variances(estimate: Estimate) -> Variances:
     design = estimate.model.design
     groups = []
     for random, own in zip(design.random_effects, estimate.arrays.terms, strict=True):
-        groups.append(float(np.mean(np.sum((random.Z @ own.factor) ** 2, axis=1))))
+        groups.append(float(np.mean(np.sum((random.Z @ own.factor / estimate.size) ** 2, axis=1))))
     mean_inverse = 1.0 if design.weights is None else float(np.mean(1.0 / design.weights))
-    fixed = float(np.var(design.X @ estimate.arrays.beta, ddof=1))
-    return Variances(fixed, tuple(groups), estimate.sigma**2 * mean_inverse)
+    fixed = float(np.var(design.X @ estimate.arrays.beta / estimate.size, ddof=1))
+    return Variances(fixed, tuple(groups), (estimate.sigma / estimate.size) ** 2 * mean_inverse)
 
 
 def r2(estimate: Estimate) -> pd.Series:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.estimate import approximations
+from hier.estimate.satterthwaite import in_basis
 from hier.text import blocks, shown
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def summarise(estimate: Estimate, ddf: str) -> str:
     if design.names:
         parts.append(["Fixed effects:", *fixed_effects_lines(table)])
     if len(design.names) > 1:
-        parts.append(["Correlation of fixed effects:", *correlation_lines(estimate.vcov)])
+        parts.append(["Correlation of fixed effects:", *correlation_lines(fixed_correlations(estimate))])
     parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
     return blocks(parts)
 
@@ -102,6 +103,13 @@ def coefficient(value: float) -> str:
     if 0 < abs(value) < 0.1:
         return significant(value)
     return f"{value:.5f}" if abs(value) < 1e5 else f"{value:.6g}"
+
+
+def fixed_correlations(estimate: Estimate) -> pd.DataFrame:
+    """The covariance of the fixed effects, each over its size: of correlations, where variances are no numbers."""
+    names, arrays = estimate.fixef.index, estimate.arrays
+    own, _ = in_basis(np.eye(len(names)), arrays.basis)
+    return pd.DataFrame(own @ arrays.basis_vcov @ own.T, index=names, columns=names)
 
 
 def correlation_lines(vcov: pd.DataFrame) -> list[str]:

@@ -18,12 +18,11 @@ KINKED = ("Laplace", "AsymmetricLaplace", "AsymmetricLaplaceQuantile")  # whose 
 
 
 class Bounded(NamedTuple):
-    """Fixed effects (p,) and their covariance (p, p), given those that are `at_bound` (p,), whose own is zero; `given`
-    (p, p) makes such a covariance of one that knows of no bounds.
+    """Fixed effects (p,), of which some are `at_bound` (p,); `given` (p, p) times errors of them all are those of the
+    others where these are known.
     """
 
     beta: np.ndarray
-    vcov: np.ndarray
     at_bound: np.ndarray
     given: np.ndarray
 
@@ -68,8 +67,8 @@ def refuse_kinks(model: Model, beta: np.ndarray, vcov: np.ndarray, *, converged:
 
 
 def bounded(model: Model, beta: np.ndarray, vcov: np.ndarray) -> Bounded:
-    """Fixed effects that a search took to the end of their prior's support put there, and the covariance of the others
-    given these.
+    """Fixed effects that a search took to the end of their prior's support put there; `vcov` (p, p) is their covariance
+    as it would be without such ends.
     """
     p, found = len(beta), beta.copy()
     at_bound = np.zeros(p, bool)
@@ -84,7 +83,7 @@ def bounded(model: Model, beta: np.ndarray, vcov: np.ndarray) -> Bounded:
         given[np.ix_(free, at_bound)] = -np.linalg.solve(
             vcov[np.ix_(at_bound, at_bound)], vcov[np.ix_(at_bound, free)]
         ).T
-    return Bounded(found, given @ vcov @ given.T, at_bound, given)
+    return Bounded(found, at_bound, given)
 
 
 def _named_priors(model: Model) -> Iterator[tuple[str, Any]]:

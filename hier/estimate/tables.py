@@ -22,26 +22,29 @@ def labels(names: tuple[str, ...]) -> pd.Index:
     return _index(names).view()  # whose name a user can set without changing others'
 
 
-GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray]
+GroupCovariance = tuple[str, tuple[str, ...], tuple[Block, ...], np.ndarray, np.ndarray]
 
 
-def varcorr_table(groups: Sequence[GroupCovariance], residual_variance: float | None) -> pd.DataFrame:
+def varcorr_table(groups: Sequence[GroupCovariance], residual_sd: float | None) -> pd.DataFrame:
     """Rows of lme4's `as.data.frame(VarCorr(m))`: of each grouping factor, given as its name, columns, blocks and
-    covariance (q, q), the variances, then the covariances of each correlated block; then the residual, if there is one.
+    covariance (q, q) of its deviations over their sizes (q,), the variances, then the covariances of each correlated
+    block; then the residual, if there is one.
 
     Columns `group, term1, term2, vcov, sdcor`; `term2` is None for a variance. A correlation with a column whose
     variance is zero is not defined, and NaN.
     """
     rows: list[tuple[str, str | None, str | None, float, float]] = []
-    for group, names, blocks, covariance in groups:
+    for group, names, blocks, covariance, size in groups:
         sd = np.sqrt(np.diag(covariance))
-        rows += [(group, name, None, sd[k] ** 2, sd[k]) for k, name in enumerate(names)]
+        with np.errstate(over="ignore", under="ignore"):  # a variance may be no number where its root is one
+            own = size[:, None] * covariance * size
+        rows += [(group, name, None, own[k, k], size[k] * sd[k]) for k, name in enumerate(names)]
         for i, j in correlated_pairs(blocks):
             product = sd[i] * sd[j]
             correlation = covariance[i, j] / product if product > 0 else np.nan
-            rows.append((group, names[i], names[j], covariance[i, j], correlation))
-    if residual_variance is not None:
-        rows.append(("Residual", None, None, residual_variance, np.sqrt(residual_variance)))
+            rows.append((group, names[i], names[j], own[i, j], correlation))
+    if residual_sd is not None:
+        rows.append(("Residual", None, None, residual_sd * residual_sd, residual_sd))
     table = pd.DataFrame(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
     return table.astype({"group": object, "term1": object, "term2": object}).replace(
         {"term1": {np.nan: None}, "term2": {np.nan: None}}

@@ -65,8 +65,18 @@ def combinations(solved: Solved, random: Sequence[RandomEffects], included: Sequ
 
 
 def unexplained(solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
-    """The columns of X less what the modes of these combinations take up of them: (m, p), in the user's units."""
-    return X - np.linalg.solve(solved.units.basis.T, solved.units.y * mode_slopes(solved.errors, rows).T).T
+    """The columns of X less what the modes of these combinations take up of them: (m, p), in the kernel's basis."""
+    return X @ solved.units.basis - solved.units.y * mode_slopes(solved.errors, rows)
+
+
+def vcov_in_basis(estimate: Estimate, solved: Solved) -> np.ndarray:
+    """The covariance of the fixed effects (p, p) in the basis of the solved equations: a posterior mode has another,
+    where priors move columns from their places.
+    """
+    if estimate.method != "map":
+        return estimate.arrays.basis_vcov
+    between = np.linalg.solve(solved.units.basis, estimate.arrays.basis)
+    return between @ estimate.arrays.basis_vcov @ between.T
 
 
 def mode_errors(estimate: Estimate) -> list[np.ndarray]:
@@ -83,10 +93,11 @@ def mode_errors(estimate: Estimate) -> list[np.ndarray]:
 
 
 def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
-    """Variance of x'(beta^ - beta) + z'(b^ - b) of each row (m,), given the variance parameters.
+    """Variance of x'(beta^ - beta) + z'(b^ - b) of each row (m,), given the variance parameters, over the square of
+    `estimate.size`.
 
     The errors of the modes given beta, and on top of them that of beta, which shifts the modes too.
     """
-    shifted = unexplained(solved, X, rows)
-    of_beta = np.einsum("ij,jk,ik->i", shifted, estimate.arrays.vcov, shifted)
-    return of_beta + solved.scale**2 * error_variances(solved.errors, rows)
+    shifted = unexplained(solved, X, rows) / estimate.size
+    of_beta = np.einsum("ij,jk,ik->i", shifted, vcov_in_basis(estimate, solved), shifted)
+    return of_beta + (solved.scale / estimate.size) ** 2 * error_variances(solved.errors, rows)

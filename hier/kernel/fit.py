@@ -37,6 +37,8 @@ from hier.kernel.optimise import Evaluate, Optimum, minimise
 from hier.kernel.precision import float64
 from hier.kernel.programs import Program, fetched
 
+DEAR = 128  # deviations of crossed factors: a step with fewer takes no time that matters
+
 
 class PointFit(NamedTuple):
     """A point estimate in the kernel's units, its grouping factors in the kernel's order.
@@ -153,7 +155,7 @@ def left_behind(cross: CrossProducts) -> float:
     """The decrease of the objective that a search may leave: nothing, or a few hundred-thousandths of a standard error
     of each parameter where crossed factors make a step dear.
     """
-    return 3e-10 if cross.dense else 0.0
+    return 3e-10 if any(dense.rr.shape[0] > DEAR for dense in cross.dense) else 0.0
 
 
 def _covariance(x: jax.Array, terms: Terms) -> tuple[Factors, jax.Array]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from hier.kernel.library import library_of
 
+LARGEST_EXPONENT = 200  # of two: fourth powers of numbers up to it are numbers
 UNROLL = 6  # columns up to which products are written out, so that they fuse with what they stand beside
 
 
@@ -70,6 +71,14 @@ class Units(NamedTuple):
     random: tuple[ColumnUnits, ...]  # one a factor, in the kernel's order
     y: np.ndarray  # ()           sigma is y times that in the kernel's units
     log_det_basis: np.ndarray  # () log of the determinant of `basis`
+
+
+def magnitude(sizes: np.ndarray) -> np.ndarray:
+    """A power of two near each size whose fourth power is no number, or has lost digits; 1 for every other, so that
+    what is computed in these units is mostly what it is without.
+    """
+    exponent = np.frexp(sizes)[1]
+    return np.where(np.abs(exponent) > LARGEST_EXPONENT, np.ldexp(1.0, exponent), 1.0)
 
 
 def direction(row: np.ndarray) -> tuple[np.ndarray, float]:

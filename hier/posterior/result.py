@@ -111,12 +111,12 @@ class Posterior(Printed):
         for group in largest_first(self.groups):
             sd, cor = self.draws[f"sd_{group.stem}"], self.draws.get(f"cor_{group.stem}")
             covariance = covariance_matrices(sd, cor, group.blocks).mean(axis=(0, 1))
-            terms.append((group.name, group.names, group.blocks, covariance))
+            terms.append((group.name, group.names, group.blocks, covariance, np.ones(len(covariance))))
             means += list(sd.mean(axis=(0, 1)))
             means += [] if cor is None else list(cor.mean(axis=(0, 1)))
         if "sigma" not in self.draws:
             return varcorr_table(terms, None).assign(sdcor=means)
-        return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean())).assign(sdcor=[*means, self.sigma])
+        return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean()) ** 0.5).assign(sdcor=[*means, self.sigma])
 
     @property
     def is_approximate(self) -> bool:

@@ -58,7 +58,8 @@ def made_up_estimate(model: hier.Model) -> hier.Estimate:
         variances.append(np.einsum("jkk->jk", np.linalg.inv(information + np.eye(q))))
     arrays = Arrays(
         beta=beta,
-        vcov=np.linalg.inv(design.X.T @ design.X),
+        basis=np.eye(p),
+        basis_vcov=np.linalg.inv(design.X.T @ design.X),
         vcov_jacobian=np.broadcast_to(0.1 * np.eye(p)[:, :, None], (p, p, 1)),
         curvature=Curvature(np.eye(1), np.ones(1), np.zeros((1, 0))),
         unknown=np.zeros(len(beta), bool),
