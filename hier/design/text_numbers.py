@@ -15,6 +15,8 @@ from hier.errors import DataError
 FEW_LEVELS = 10  # of numbers as text: so many are labels, more are likely to be numbers
 MANY_LEVELS = 20  # of any text in the fixed effects, from which on they are counted in a note
 LOOKED_AT = 2_000  # levels
+WHOLE = re.compile(r"\d+")
+CLASS = re.compile(r".*\d.*")  # "3+", "10-14", ">4", "2a": no stray mark of a missing value
 
 
 class _Disguise(NamedTuple):
@@ -63,11 +65,19 @@ def check_text(name: str, values: pd.Categorical, index: pd.Index) -> list[str]:
     disguised = [None if ok else _disguise(level) for ok, level in zip(plain, looked, strict=True)]
     count = sum(plain) + sum(found is not None for found in disguised)
     if 2 * count > len(looked):
+        if not any(disguised) and len(looked) <= FEW_LEVELS and _are_classes(looked, plain):
+            return []
         _refuse(name, values, index, plain, disguised)
         return [f"`{name}` is text, and so a factor of {len(levels)} levels, although all of them are numbers"]
     if len(levels) > MANY_LEVELS:
         return [f"`{name}` is text, and so a factor of {len(levels)} levels"]
     return []
+
+
+def _are_classes(levels: Sequence[str], plain: Sequence[bool]) -> bool:
+    """Whether these are classes of counts such as 0, 1, 2, 3+: whole numbers, and others that have digits in them."""
+    written = (WHOLE if ok else CLASS for ok in plain)
+    return not all(plain) and all(own.fullmatch(level) for own, level in zip(written, levels, strict=True))
 
 
 def _disguise(text: str) -> _Disguise | None:

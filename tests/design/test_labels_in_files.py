@@ -197,3 +197,16 @@ def test_what_a_text_table_says_of_numbers_in_disguise():
             assert "factor(x)" in str(caught.value)
             assert len(hier.Model("y ~ factor(x) + (1 | g)", data).design.names) == len(words)
             assert hier.Model("y ~ 1 + (1 | g) + (1 | x)", data).design.notes() == []
+
+
+@pytest.mark.parametrize("levels", [("0", "1", "2", "3+"), ("1", "2", ">2"), ("0", "1", "2", "3-9"), ("1", "2", "2a")])
+def test_classes_of_counts_are_levels(levels):
+    """As the numbers of children in lme4's data on contraception, 0 to 3+; a lone mark among few numbers is refused."""
+    data = pd.DataFrame({"y": np.arange(40.0), "g": np.repeat(np.arange(5), 8)})
+    data["x"] = [levels[k % len(levels)] for k in range(40)]
+    model = hier.Model("y ~ x + (1 | g)", data)
+    assert model.design.names == ("Intercept", *(f"x[T.{level}]" for level in levels[1:]))
+    for mark in (".", "?", "none", "-"):
+        marked = data.assign(x=data["x"].replace(levels[-1], mark))
+        with pytest.raises(hier.DataError, match="numbers, and text among them"):
+            hier.Model("y ~ x + (1 | g)", marked)
