@@ -43,7 +43,8 @@ def at(model: hier.Model, seed: int) -> tuple[np.ndarray, Problem, Density, dict
     spreads = {}
     for place, k in enumerate(model.structure.order):
         random = model.design.random_effects[k]
-        factor = np.asarray(correlated_factor(found.sd[place], found.cor[place], random.blocks))
+        anchored = np.asarray(correlated_factor(found.sd[place], found.cor[place], random.blocks))
+        factor = model.priors.groups[k].to_user @ anchored
         spreads[random.group] = factor @ factor.T
     log_prior = float(density.log_prior(found, problem) + volume)
     value = float(density.neg2_log_density(x, problem)) + 2.0 * log_prior

@@ -15,7 +15,7 @@ from hier.posterior.hypothesis import hypothesis
 def known():
     """Draws of two coefficients whose every share is known."""
     beta = np.stack([np.arange(1000.0), -np.arange(1000.0) / 10], axis=-1).reshape(4, 250, 2)
-    return SimpleNamespace(draws={"beta": beta}, coef_names=("Intercept", "a[T.q]"))
+    return SimpleNamespace(beta=beta, coef_names=("Intercept", "a[T.q]"))
 
 
 def test_probabilities_are_shares_of_the_draws(known):

@@ -53,7 +53,7 @@ def test_density_is_that_of_the_response_and_the_sampled_deviations(x_prior):
         values.append(float(value(vector)))
         parameters, volume = density.constrain(vector[: density.size], problem)
         factors = [
-            np.asarray(correlated_factor(sd, cor, design.random_effects[k].blocks))
+            model.priors.groups[k].to_user @ np.asarray(correlated_factor(sd, cor, design.random_effects[k].blocks))
             for sd, cor, k in zip(parameters.sd, parameters.cor, order, strict=True)
         ]
         sigma = float(parameters.sigma)

@@ -88,9 +88,9 @@ def test_draws_from_the_prior_are_responses_of_the_family(name: str) -> None:
     kind = model.family.response
     if kind in ("count", "binary", "successes", "ordered"):
         assert (y == np.floor(y)).all()
-        assert y.min() == 0
+        assert y.min() == (1 if kind == "ordered" else 0)
     if kind in ("binary", "successes", "ordered"):
-        highest = {"binary": 1, "ordered": 2}.get(kind, model.design.trials)
+        highest = {"binary": 1, "ordered": 3}.get(kind, model.design.trials)
         assert (y <= highest).all()
     if kind in ("positive", "unit"):
         assert y.min() > 0
