@@ -57,7 +57,7 @@ def determined(R: np.ndarray, widths: Sequence[int], n: int) -> Determined:
     belong to, one after another.
     """
     kept = independent_columns(R)
-    sizes = np.sqrt(np.sum(R * R, axis=0) / n)
+    sizes = column_lengths(R) / np.sqrt(n)
     if not kept.all():
         starts = np.cumsum([0, *widths])
         largest = [sizes[a:b].max(initial=0.0) or 1.0 for a, b in itertools.pairwise(starts)]

@@ -30,7 +30,7 @@ def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
     rows = {}
     for label, functions in TYPES[type](estimate.model.design).items():
         test = approximation.f_test(functions, functions @ estimate.arrays.beta)
-        mean_sq = test.statistic / test.scale * estimate.sigma**2
+        mean_sq = test.statistic / test.scale * estimate.dispersion
         rows[label] = (mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, test.p_value)
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
     table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)

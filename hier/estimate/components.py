@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import RandomEffects
-from hier.kernel.units import ColumnUnits
+from hier.kernel.units import ColumnUnits, direction
 
 SHOWN = 0.01  # of a direction's length: smaller parts are left out of the sentence
 
@@ -63,9 +63,9 @@ def _of_block(names: Sequence[str], factor: np.ndarray, units: ColumnUnits, leas
     # combinations of the kernel's deviations that are combinations of these columns' alone, and of them the flat ones
     own, _ = np.linalg.qr(directions[varies].T)
     left, _, _ = np.linalg.svd(own.T @ factor)
-    for direction in left.T[len(kept) - max(0, n_flat - len(said)) :]:
-        weights = ((own @ direction) @ units.to_kernel)[varies]
-        weights = weights / np.linalg.norm(weights)
+    for flat in left.T[len(kept) - max(0, n_flat - len(said)) :]:
+        weights = ((own @ flat) @ units.to_kernel)[varies]
+        weights = direction(weights)[0]
         said.append(_as_sum(kept, weights * np.sign(weights[np.abs(weights) >= SHOWN][0])))
     return said
 

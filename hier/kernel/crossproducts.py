@@ -256,8 +256,11 @@ def root_mean_square(z: np.ndarray, weights: np.ndarray | None = None) -> float:
 
 def _units(basis: Basis) -> Units:
     own, p, y = basis.to_kernel, basis.to_kernel.shape[0] - 1, basis.y
-    back = own[:p, :p] * y
-    return Units(-own[:p, p] * y, back, basis.random, np.float64(y), np.log(np.diag(back)).sum())
+    with np.errstate(
+        over="ignore", under="ignore", divide="ignore"
+    ):  # slopes may be no numbers, which is said elsewhere
+        back = own[:p, :p] * y
+        return Units(-own[:p, p] * y, back, basis.random, np.float64(y), np.log(np.diag(back)).sum())
 
 
 def in_kernel_units(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import Design, one_blas_thread
-from hier.design.rank import triangular_factor
+from hier.design.rank import column_lengths, triangular_factor
+from hier.errors import DataError
 from hier.kernel.covariance import Terms, sd_columns, unstructured_columns
 from hier.kernel.crossproducts import CrossProducts, Term, cross_products
 from hier.kernel.marginal import LOG_2PI, FixedPrior
@@ -137,7 +138,23 @@ def _cross_products(
     X, R = design.X, design.triangle
     if not np.array_equal(order, np.arange(len(order))):
         X, R = X[:, order], triangular_factor(R[:, np.append(order, len(order))])
-    return cross_products(y, X, R, term_arrays(design), structure, design.weights, merged_from)
+    cross, units = cross_products(y, X, R, term_arrays(design), structure, design.weights, merged_from)
+    if not np.isfinite(units.log_det_basis):
+        _refuse_units(design)
+    return cross, units
+
+
+def _refuse_units(design: Design) -> None:
+    """Refuse a response and covariates in units so far apart that slopes are no floating-point numbers."""
+    y, *sizes = np.log10(column_lengths(np.column_stack([design.y, design.X])))
+    exponents = y - np.array(sizes)
+    k = int(np.abs(exponents).argmax())
+    raise DataError(
+        f"the response and the column `{design.names[k]}` are in units so far apart that a slope is no number",
+        found=f"a slope of the order of 1e{exponents[k]:.0f}",
+        expected="slopes between 1e-300 and 1e300",
+        hint="measure them in other units",
+    )
 
 
 def _fixed_prior(priors: Priors, units: Units, order: np.ndarray, n_held: int) -> FixedPrior:

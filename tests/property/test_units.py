@@ -245,3 +245,42 @@ def test_linear_maps_within_a_bar(a, b, c):
     np.testing.assert_allclose(other.fitted, fit.fitted, rtol=RTOL, atol=1e-6)
     # the curvature is that of one last small step before the optimum, where the search came to it by another way
     assert other.coefficients["df"]["u"] == pytest.approx(fit.coefficients["df"]["x"], rel=1e-4)
+
+
+def verbs(fit, data) -> None:
+    """All that is computed from a fit; warnings are errors."""
+    assert np.isfinite(fit.coefficients["statistic"]).all()
+    for name in ("varcorr", "vcov", "ranef_se", "fitted", "residuals"):
+        assert getattr(fit, name) is not None
+    assert "fixed effects" in fit.summary().lower()
+    assert np.isfinite(fit.confint()).all(axis=None)
+    assert np.isfinite(fit.predict(data, se=True)).all(axis=None)
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e160, 1.0, 1e-170, 1e-300])
+@pytest.mark.parametrize("y_unit", [1e160, 1.0, 1e-170])
+def test_units_whose_squares_are_no_numbers(normal, unit, y_unit):
+    data = DATA.assign(x=DATA.x * unit, y=DATA.y * y_unit)
+    model = hier.Model(FORMULA.format("y"), data)
+    if abs(np.log10(y_unit) - np.log10(unit)) > 300:
+        with pytest.raises(hier.DataError, match="so far apart that a slope is no number"):
+            model.estimate()
+        return
+    fit = model.estimate()
+    np.testing.assert_allclose(fit.coefficients["statistic"], normal.coefficients["statistic"], rtol=RTOL)
+    np.testing.assert_allclose(fit.coefficients["df"], normal.coefficients["df"], rtol=RTOL)
+    verbs(fit, data)
+    table, expected = fit.anova(), normal.anova()
+    np.testing.assert_allclose(table["statistic"], expected["statistic"], rtol=RTOL)
+    for method in ("satterthwaite", "kenward-roger"):
+        tests, its = fit.tests(ddf=method), normal.tests(ddf=method)
+        np.testing.assert_allclose(tests["statistic"], its["statistic"], rtol=RTOL)
+    np.testing.assert_allclose(fit.icc(), normal.icc(), rtol=RTOL)
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300])
+def test_units_of_covariates_of_counts_whose_squares_are_no_numbers(generalised, unit):
+    data, expected = DATA.assign(x=DATA.x * unit), generalised("poisson")
+    fit = model_of("poisson", data).estimate()
+    np.testing.assert_allclose(fit.coefficients["statistic"], expected.coefficients["statistic"], rtol=RTOL)
+    verbs(fit, data)
