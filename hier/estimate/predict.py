@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from hier.formula import RandomTerm, parse_formula
 from hier.settings import PROBABILITY, TRUTH, check, names_in, written
 
 if TYPE_CHECKING:
-    from hier.design import Design
+    from hier.design import Design, ParameterDesign
     from hier.estimate.result import Estimate
     from hier.model import Model
 
@@ -41,36 +41,58 @@ def predict(
     check_choice("interval", interval, INTERVALS)
     level, se = check("level", level, PROBABILITY), check("se", se, TRUTH)
     design = estimate.model.design
-    included = included_columns(design, random)
-    if data is None:
-        X, offset, effects, index = design.X, design.offset, design.random_effects, design.index
-        known = np.ones(len(X), bool)
-    else:
-        frame = _with_groups(design.read(data), design, included)
-        new = design.new_data(frame)
-        X, offset, effects, index = new.X, new.offset, new.random_effects, new.index
-        known = new.estimable
-        if new_levels == "error":
-            _refuse_new_levels(effects, included, frame)
-    fit = X @ estimate.arrays.beta + (0.0 if offset is None else offset)
-    for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
+    rows = rows_of(design, data, random, new_levels)
+    known, index = rows.known, rows.index
+    fit = rows.X @ estimate.arrays.beta + (0.0 if rows.offset is None else rows.offset)
+    for own, kept, term in zip(rows.effects, rows.included, estimate.arrays.terms, strict=True):
         if kept.any():
             deviations = np.where((own.codes >= 0)[:, None], term.deviations[own.codes], 0.0)
             fit = fit + np.einsum("ij,ij->i", own.Z * kept, deviations)
     fit = np.where(known, fit, np.nan)
     if not se and interval is None:
-        return _with_note(pd.Series(fit, index=index, name="fit"), known)
-    variance = np.where(known, _variances(estimate, X, effects, included), np.nan)
+        return with_note(pd.Series(fit, index=index, name="fit"), known)
+    variance = np.where(known, _variances(estimate, rows.X, rows.effects, rows.included), np.nan)
     table = pd.DataFrame({"fit": fit, "se": estimate.size * np.sqrt(variance)}, index=index)
     if interval is not None:
         if interval == "prediction":
             variance = variance + (estimate.sigma / estimate.size) ** 2 / _row_weights(design, data, weights)
         half = normal_quantile(0.5 + level / 2) * estimate.size * np.sqrt(variance)
         table["lower"], table["upper"] = fit - half, fit + half
-    return _with_note(table, known)
+    return with_note(table, known)
 
 
-def _with_note[Found: (pd.Series, pd.DataFrame)](found: Found, known: np.ndarray) -> Found:
+class Rows(NamedTuple):
+    """Rows to predict, coded as those of the fit: columns `X` (n, p) and `offset` of the fixed part; by grouping factor
+    the `effects` and the columns (q,) of them that are `included`; the `parameters` of the response's distribution.
+    `known` (n,): whether the data of the fit determine the fixed part there.
+    """
+
+    X: np.ndarray
+    offset: np.ndarray | None
+    effects: Sequence[RandomEffects]
+    included: Sequence[np.ndarray]
+    parameters: Sequence[ParameterDesign]
+    known: np.ndarray
+    index: pd.Index
+
+
+def rows_of(design: Design, data: Any, random: Random, new_levels: str) -> Rows:
+    """The rows of a table, or of the fit where there is none. Raises FitError for terms that the model does not have,
+    and DataError for levels that the fit has not seen, unless `new_levels` is "zero".
+    """
+    included = included_columns(design, random)
+    if data is None:
+        known = np.ones(design.nobs, bool)
+        effects, parameters = design.random_effects, design.parameters
+        return Rows(design.X, design.offset, effects, included, parameters, known, design.index)
+    frame = _with_groups(design.read(data), design, included)
+    new = design.new_data(frame)
+    if new_levels == "error":
+        _refuse_new_levels(new.random_effects, included, frame)
+    return Rows(new.X, new.offset, new.random_effects, included, new.parameters, new.estimable, new.index)
+
+
+def with_note[Found: (pd.Series, pd.DataFrame)](found: Found, known: np.ndarray) -> Found:
     """Predictions with a note in `attrs`, where the data of the fit do not determine all of them."""
     if not known.all():
         found.attrs["note"] = (
@@ -93,14 +115,16 @@ def check_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:
     )
 
 
-def check_kind(model: Model, kind: str) -> None:
-    """Raise FitError unless a model has predictions of this kind."""
-    check_choice("kind", kind, KINDS)
+def check_kind(model: Model, kind: str, kinds: Sequence[str] = KINDS) -> None:
+    """Raise FitError unless a model has predictions of this kind, one of `kinds`, the first of which is the expected
+    response.
+    """
+    check_choice("kind", kind, kinds)
     if kind == "probabilities" and not model.family.has_cutpoints:
         raise FitError(
             "only an ordered response has probabilities of categories",
             found=f"the family `{model.family.name}`",
-            hint='use kind="response", the expected response: of two outcomes, the probability of the second',
+            hint=f'use kind="{kinds[0]}", the expected response: of two outcomes, the probability of the second',
         )
 
 

@@ -80,6 +80,22 @@ def probabilities_of_rows(
     return np.asarray(found), np.asarray(slope)
 
 
+@kept_programs
+@float64
+def of_draws(
+    function: Callable[..., Any], likelihood: Likelihood, cutpoints: np.ndarray, predictors: Sequence[np.ndarray]
+) -> np.ndarray:
+    """What a function of `Observed` and of a family's parameters is in every row of one trial, for S draws: (S, n), or
+    (S, n, K) of one with K values a row; cutpoints (S, K - 1) and predictors (S, n) by draw.
+    """
+    ones = jnp.ones(predictors[0].shape[1])
+
+    def of_one(cut: Any, *own: Any) -> Any:
+        return function(Observed(ones, ones, cut), *likelihood.parameters(own))
+
+    return np.asarray(jax.vmap(of_one)(jnp.asarray(cutpoints), *map(jnp.asarray, predictors)))
+
+
 @float64
 def draw_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design import differences
 from hier.design.owned import owned
 from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
 from hier.posterior.groups import Group, covariance_matrices, largest_first
+from hier.posterior.same_model import refuse_other_model
 from hier.printed import Printed
 from hier.text import blocks
 
-MOST_NAMED = 5  # of the parts in which two results differ
 DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
 
@@ -53,7 +52,13 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
     Raises ModelError where they are not of the same model on the same data.
     """
     _refuse_others(estimate, posterior)
-    _refuse_different(estimate, posterior)
+    refuse_other_model(
+        estimate.model,
+        posterior,
+        what="the estimate and the posterior are not of the same model on the same data",
+        expected="two results of one model",
+        hint="fit both from one Model object",
+    )
     shrunk = [_shrinkage_table(estimate, posterior, k) for k in range(len(posterior.groups))]
     tables = [
         _level_table(estimate, posterior, group.name, own) for group, own in zip(posterior.groups, shrunk, strict=True)
@@ -95,21 +100,6 @@ def _refuse_others(estimate: Any, posterior: Any) -> None:
             else ""
         ),
     )
-
-
-def _refuse_different(estimate: Estimate, posterior: Posterior) -> None:
-    """Refuse results that differ in anything but their priors."""
-    parts = differences(estimate.model.digest, posterior.digest)
-    if parts:
-        raise ModelError(
-            "the estimate and the posterior are not of the same model on the same data",
-            found=f"`{estimate.model.formula}` on {estimate.nobs} rows, and `{posterior.formula}` on "
-            f"{len(posterior.observed)} rows, which differ in "
-            + ", ".join(parts[:MOST_NAMED])
-            + (f" and {len(parts) - MOST_NAMED} more" if len(parts) > MOST_NAMED else ""),
-            expected="two results of one model",
-            hint="fit both from one Model object",
-        )
 
 
 def _level_table(estimate: Estimate, posterior: Posterior, group: str, shrunk: pd.DataFrame) -> pd.DataFrame:

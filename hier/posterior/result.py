@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from hier.printed import Printed
 if TYPE_CHECKING:
     import xarray as xr
 
+    from hier.estimate.predict import Random
+    from hier.model import Model
     from hier.posterior.diagnose import Diagnosis
 
 
@@ -52,7 +54,8 @@ class Posterior(Printed):
     of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
     `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
     `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
-    made, a phrase. `digest`: that of the model and its data. `data` is the same as an ArviZ tree.
+    made, a phrase. `digest`: that of the model and its data. `model`: what was sampled, which predictions need; a file
+    does not hold it. `data` is the same as an ArviZ tree.
     """
 
     formula: str
@@ -70,6 +73,7 @@ class Posterior(Printed):
     observed: np.ndarray = field(repr=False)
     digest: Digest = field(repr=False)
     index: np.ndarray = field(repr=False)
+    model: Model | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def data(self) -> xr.DataTree:
@@ -210,6 +214,33 @@ class Posterior(Printed):
         from hier.posterior.hypothesis import hypothesis
 
         return hypothesis(self, hypotheses, level)
+
+    def predict(
+        self,
+        data: Any = None,
+        *,
+        kind: str = "mean",
+        random: Random = "all",
+        new_levels: str = "error",
+        draws: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame | xr.DataArray:
+        """Posterior mean `fit`, sd `se` and interval `lower, upper` of the expected response in each row of the fit or
+        of another table, on the data's index.
+
+        `kind`: "mean", on the scale of `Estimate.fitted` (probabilities of a bernoulli response, expected shares of
+        successes, means of an ordered one's labels); "link", the linear predictor; "probabilities", the posterior means
+        of those of an ordered response's categories, a column each. `random`: as in `Estimate.predict`. `new_levels`:
+        "error", or "zero", which gives levels that the fit has not seen deviations of zero. `draws`: all draws instead,
+        an array by chain, draw, row and, of probabilities, category. `level`: that of the equal-tailed interval. NaN
+        where the data do not determine the fixed part.
+
+        Raises FitError for a posterior from a file that was read without its model, a kind that the family does not
+        have and terms that the model does not have; DataError for data without what the formula needs.
+        """
+        from hier.posterior.predict import predict
+
+        return predict(self, data, kind, random, new_levels, draws, level)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read, with checksums of all

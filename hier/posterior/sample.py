@@ -259,5 +259,6 @@ def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
         stats=drawn.trace.stats(),
         observed=observed,
         digest=model.digest,
+        model=model,
         index=coordinate(design.index),
     )

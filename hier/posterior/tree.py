@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,12 @@ from hier.posterior.groups import Group
 from hier.posterior.levels import levels_of, refuse_unknown, written_if_known
 from hier.posterior.names import dims_of, in_tree, stems, variables_of
 from hier.posterior.result import Posterior, Settings
+from hier.posterior.same_model import refuse_other_model
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from hier.model import Model
 
 WHAT = "the posterior"
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -141,12 +145,26 @@ def save_tree(posterior: Posterior, path: Given) -> Path:
     return write(path, content.getvalue(), WHAT)
 
 
-def load_posterior(path: Given) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote.
+def load_posterior(path: Given, model: Model | None = None) -> Posterior:
+    """Read a posterior that `Posterior.save` wrote. `model`: what it was sampled from, which `predict` needs.
 
     Raises JobError where the file is not there or is not one, and where anything in it is not as it was saved: draws
-    that were changed, thinned or lost.
+    that were changed, thinned or lost. Raises ModelError for a model other than that of the posterior.
     """
+    found = _read(path)
+    if model is None:
+        return found
+    refuse_other_model(
+        model,
+        found,
+        what="the posterior is not of this model on these data",
+        expected="the model that was sampled, built again from the same data",
+        hint="sample() draws from the posterior of this one",
+    )
+    return replace(found, model=model)
+
+
+def _read(path: Given) -> Posterior:
     import xarray as xr
 
     path = existing(path, WHAT, hint="check the folder, or sample again")
