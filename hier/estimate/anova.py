@@ -11,6 +11,7 @@ import pandas as pd
 
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
+from hier.estimate.printing import Table
 from hier.estimate.term_hypotheses import TYPES, beside_covariates
 from hier.settings import TRUTH, check, written
 
@@ -33,7 +34,7 @@ def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
         mean_sq = test.statistic / test.scale * estimate.dispersion
         rows[label] = (mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, test.p_value)
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
-    table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
+    table = Table(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
     table = table.astype(dict.fromkeys(columns, np.float64) | {"num_df": np.int64})
     said = [f"type {ROMAN[type]} tests with {title(estimate, ddf)}"]
     if type == 2:
@@ -71,7 +72,7 @@ def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.
     ordered = sorted(estimates, key=lambda each: each.n_parameters)
     for smaller, larger in itertools.pairwise(ordered):
         _refuse_not_nested(smaller, larger)
-    table = pd.DataFrame(
+    table = Table(
         {
             "npar": [each.n_parameters for each in ordered],
             "aic": [each.aic for each in ordered],

@@ -13,6 +13,7 @@ import pandas as pd
 from hier.errors import FitError
 from hier.estimate.many import ManyEstimates, fit_responses, in_user_units
 from hier.estimate.predict import check_choice
+from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
 from hier.kernel.covariance import theta_of
 from hier.kernel.crossproducts import Term
@@ -59,7 +60,7 @@ class Bootstrap:
         """One row a parameter: `estimate`, `bias` (mean of the refits less the estimate) and `std_error` (their sd)."""
         found = self.replicates
         bias = found.mean() - self.original
-        table = pd.DataFrame({"estimate": self.original, "bias": bias, "std_error": found.std(ddof=1)})
+        table = Table({"estimate": self.original, "bias": bias, "std_error": found.std(ddof=1)})
         table.attrs["note"] = self.note
         return table
 
@@ -68,7 +69,7 @@ class Bootstrap:
         level = check("level", level, PROBABILITY)
         tail = 0.5 * (1.0 - level)
         quantiles = self.replicates.quantile([tail, 1.0 - tail])
-        table = pd.DataFrame(
+        table = Table(
             {"lower": quantiles.iloc[0].to_numpy(), "upper": quantiles.iloc[1].to_numpy()}, index=self.original.index
         )
         table.attrs = {"method": "boot", "level": level, "note": f"percentiles of {self.note}"}

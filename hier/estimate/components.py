@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import RandomEffects
+from hier.estimate.printing import Table
 from hier.kernel.units import ColumnUnits, direction
 
 SHOWN = 0.01  # of a direction's length: smaller parts are left out of the sentence
@@ -21,7 +22,7 @@ def principal_components(names: Sequence[str], factor: np.ndarray) -> pd.DataFra
     loadings, sd, _ = np.linalg.svd(factor)
     loadings = loadings * np.where(loadings[np.abs(loadings).argmax(axis=0), np.arange(len(sd))] < 0, -1.0, 1.0)
     total = np.sum(sd**2)
-    table = pd.DataFrame({"sd": sd, "share": sd**2 / total if total > 0 else np.full(len(sd), np.nan)})
+    table = Table({"sd": sd, "share": sd**2 / total if total > 0 else np.full(len(sd), np.nan)})
     table[list(names)] = loadings.T
     table.index = pd.Index([f"PC{k}" for k in range(1, len(sd) + 1)], name="component")
     return table

@@ -12,6 +12,7 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import Approximation, find_approximation, title
 from hier.estimate.expressions import read_linear, written
+from hier.estimate.printing import Numbers, Table, table_lines
 from hier.estimate.satterthwaite import standard_errors, t_tests
 from hier.estimate.tables import labels
 from hier.settings import PROBABILITY, check
@@ -53,7 +54,8 @@ class Contrasts:
     def __repr__(self) -> str:
         f = self.joint
         return shown_lines(
-            f"{self.table}\n\nAll zero: F = {f['statistic']:.4f} on {f['num_df']:g} and {f['den_df']:.2f} df, "
+            "\n".join(table_lines(self.table))
+            + f"\n\nAll zero: F = {f['statistic']:.4f} on {f['num_df']:g} and {f['den_df']:.2f} df, "
             f"p = {f['p_value']:.4g} ({self.method})"
         )
 
@@ -64,7 +66,7 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
     functions = read_functions(L, estimate.model.design.names)
     table = function_table(estimate, approximation, functions, level)
     test = approximation.f_test(functions.rows, table["estimate"].to_numpy())
-    joint = pd.Series(
+    joint = Numbers(
         {"num_df": test.num_df, "den_df": test.den_df, "statistic": test.statistic, "p_value": test.p_value},
         name="joint",
     )
@@ -93,7 +95,7 @@ def t_table(estimate: Estimate, approximation: Approximation, functions: Functio
     df = np.full(len(rows), np.inf) if less_cutpoints else approximation.df(rows)
     statistic, p_value = t_tests(value, std_error, df)
     values = np.column_stack([value, std_error, df, statistic, p_value])
-    return pd.DataFrame(values, index=index, columns=labels(T_TABLE))
+    return Table(values, index=index, columns=labels(T_TABLE))
 
 
 def function_table(

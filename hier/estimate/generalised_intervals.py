@@ -13,6 +13,7 @@ from hier.estimate.generalised_setup import set_up
 from hier.estimate.intervals import AT_LIMIT, variance_parameter, wald_note
 from hier.estimate.parameters import EXPECTED, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
+from hier.estimate.printing import Table
 from hier.kernel.generalised import spreads_at
 from hier.kernel.likelihood import natural
 from hier.settings import PROBABILITY, check, names_in
@@ -47,7 +48,7 @@ def confint(
         own = known[name]
         if np.isfinite(own.se):
             bound[:] = np.sort(own.back(own.value + sides * own.se))
-    table = pd.DataFrame(bounds, index=names, columns=["lower", "upper"])
+    table = Table(bounds, index=names, columns=["lower", "upper"])
     limited = [name for name in names if np.isnan(known[name].se)]
     note = wald_note(limited, [name for name in names if np.isinf(known[name].se)])
     table.attrs = {"method": method, "level": level, "note": note}

@@ -15,6 +15,7 @@ from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.predict import Random, check_choice, predictor_of_rows
+from hier.estimate.printing import Table
 from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
 from hier.estimate.units import Solved
@@ -76,7 +77,7 @@ class GeneralisedEstimate(Estimate):
             else:
                 value, slope = natural(link, coefficients)
                 rows[own.name] = (float(value[0]), float(se[0] * abs(slope[0])))
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float)
+        return Table(pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float))
 
     @owned
     def cutpoints(self) -> pd.DataFrame:
@@ -85,7 +86,7 @@ class GeneralisedEstimate(Estimate):
         """
         count = len(self.further.cutpoints)
         sd = np.sqrt(np.maximum(np.diag(self.further.covariance), 0.0))
-        return pd.DataFrame(
+        return Table(
             {"estimate": self.further.cutpoints, "std_error": sd[len(sd) - count :]},
             index=list(self.model.design.cutpoint_names),
         )
@@ -189,7 +190,7 @@ class GeneralisedEstimate(Estimate):
         ]
         at = int((table["effect"] == "fixed").sum())
         records = table.to_dict("records")
-        return pd.DataFrame([*records[:at], *further, *records[at:]], columns=table.columns)
+        return Table([*records[:at], *further, *records[at:]], columns=table.columns)
 
     def summary(self, ddf: str = "satterthwaite") -> str:
         """The block that lme4 prints of a generalised model, with z-tests, which are what `ddf` leads to."""

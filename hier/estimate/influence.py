@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
+from hier.estimate.printing import Table
 from hier.estimate.satterthwaite import in_basis
 from hier.estimate.units import combinations, unexplained, vcov_in_basis
 from hier.kernel.crossproducts import group_products
@@ -162,9 +163,9 @@ def _measures(estimate: Estimate, at: int, change: np.ndarray, vcov: np.ndarray,
     change = change @ basis.T
     return Influence(
         group=random.group,
-        fixef=pd.DataFrame(estimate.arrays.beta + change, index=index, columns=names),
-        std_error=pd.DataFrame(std_error, index=index, columns=names),
-        dfbetas=pd.DataFrame(-change / std_error, index=index, columns=names),
+        fixef=Table(estimate.arrays.beta + change, index=index, columns=names),
+        std_error=Table(std_error, index=index, columns=names),
+        dfbetas=Table(-change / std_error, index=index, columns=names),
         cooks_distance=pd.Series(squares / p, index=index, name="cooks_distance"),
         covratio=pd.Series(covratio, index=index, name="covratio"),
     )

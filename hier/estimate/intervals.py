@@ -14,6 +14,7 @@ from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
 from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
+from hier.estimate.printing import Table
 from hier.estimate.support import end_reached
 from hier.estimate.units import relative_factors
 from hier.estimate.unknown import curvature_at
@@ -62,7 +63,7 @@ def confint(
     if method == "boot":
         return _boot(estimate, asked, level, refits)
     bounds, note = METHODS[method](estimate, asked, level, df)
-    table = pd.DataFrame(bounds, index=[own.name for own in asked], columns=["lower", "upper"])
+    table = Table(bounds, index=[own.name for own in asked], columns=["lower", "upper"])
     table.attrs = {"method": method, "level": level, "note": note}
     return table
 

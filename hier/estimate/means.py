@@ -16,8 +16,9 @@ from hier.estimate.approximations import Approximation, find_approximation, titl
 from hier.estimate.contrasts import Functions, function_table, t_table
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
+from hier.estimate.printing import table_lines
 from hier.settings import PROBABILITY, check, names_in, written
-from hier.text import shown, shown_lines
+from hier.text import shown
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -43,7 +44,7 @@ class MarginalMeans:
 
     def __repr__(self) -> str:
         interval = f"{100 * self.level:g} percent intervals, {title(self.estimate, self.ddf)}"
-        return "\n".join([shown_lines(str(self.table)), "", *map(shown, [interval, *self.notes])])
+        return "\n".join(map(shown, [*table_lines(self.table), "", interval, *self.notes]))
 
     def pairs(self, adjust: str = "tukey", level: float | None = None) -> pd.DataFrame:
         """All differences between two means, each minus a later one, with t-tests.

@@ -13,6 +13,7 @@ from hier.design.reduced import deletions
 from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
 from hier.estimate.fit import in_response_units
+from hier.estimate.printing import Table
 from hier.kernel.covariance import n_variance_parameters
 from hier.kernel.fit import fit_best
 from hier.kernel.marginal import LOG_2PI
@@ -53,7 +54,7 @@ def ranova(estimate: Estimate) -> pd.DataFrame:
     lrt[lrt < NO_DIFFERENCE] = 0.0
     df = (npar[0] - npar).astype(float)
     lrt[0] = df[0] = np.nan
-    table = pd.DataFrame(
+    table = Table(
         {
             "npar": npar,
             "loglik": loglik,

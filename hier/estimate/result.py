@@ -20,6 +20,7 @@ from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
+from hier.estimate.printing import Numbers, Table
 from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
@@ -112,13 +113,13 @@ class Estimate(Printed):
     @owned
     def fixef(self) -> pd.Series:
         """Fixed effects, by column."""
-        return pd.Series(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
+        return Numbers(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
 
     @owned
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects."""
         names = labels(self.model.design.names)
-        return pd.DataFrame(self.arrays.vcov, index=names, columns=names)
+        return Table(self.arrays.vcov, index=names, columns=names)
 
     @owned
     def coefficients(self) -> pd.DataFrame:
@@ -462,10 +463,10 @@ class Estimate(Printed):
             {"effect": "ran_pars", "group": table["group"], "term": terms, "estimate": table["sdcor"]}
         )
         columns = ["effect", "group", "term", "estimate", "std_error", "df", "statistic", "p_value"]
-        return pd.DataFrame([*fixed.to_dict("records"), *random.to_dict("records")], columns=columns)
+        return Table([*fixed.to_dict("records"), *random.to_dict("records")], columns=columns)
 
     def _by_level(self, values: list[np.ndarray]) -> dict[str, pd.DataFrame]:
         return {
-            random.group: pd.DataFrame(own, index=random.levels.rename(random.group), columns=list(random.names))
+            random.group: Table(own, index=random.levels.rename(random.group), columns=list(random.names))
             for random, own in zip(self.model.design.random_effects, values, strict=True)
         }

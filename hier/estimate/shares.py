@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hier.estimate.printing import Numbers, Table
+
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
 
@@ -44,7 +46,7 @@ def r2(estimate: Estimate) -> pd.Series:
     parts = variances(estimate)
     random = sum(parts.groups)
     total = parts.fixed + random + parts.residual
-    return pd.Series({"marginal": parts.fixed / total, "conditional": (parts.fixed + random) / total}, name="r2")
+    return Numbers({"marginal": parts.fixed / total, "conditional": (parts.fixed + random) / total}, name="r2")
 
 
 def icc(estimate: Estimate) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def icc(estimate: Estimate) -> pd.DataFrame:
     values = np.array([*parts.groups, sum(parts.groups)])
     within = values[-1] + parts.residual
     names = [random.group for random in estimate.model.design.random_effects]
-    return pd.DataFrame(
+    return Table(
         {"adjusted": values / within, "conditional": values / (within + parts.fixed)},
         index=pd.Index([*names, ALL], name="group"),
     )

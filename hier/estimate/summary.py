@@ -20,6 +20,8 @@ TITLES = {
     "ml": "Linear mixed model fit by maximum likelihood",
     "map": "Linear mixed model, posterior mode (MAP)",
 }
+MOST_CORRELATED = 12  # fixed effects whose correlations are printed
+WIDTH = 80  # of a terminal
 OBJECTIVES = {"reml": "REML criterion", "ml": "-2 log-likelihood", "map": "-2 log posterior density"}
 
 
@@ -113,12 +115,17 @@ def fixed_correlations(estimate: Estimate) -> pd.DataFrame:
 
 
 def correlation_lines(vcov: pd.DataFrame) -> list[str]:
-    """The lower triangle of the correlations of the fixed effects."""
+    """The lower triangle of the correlations of the fixed effects; of many, as in lme4, only what has them."""
+    if len(vcov) > MOST_CORRELATED:
+        return [
+            f"not shown for {len(vcov)} of them, more than {MOST_CORRELATED}; "
+            "`vcov` has their covariances, to see and to scale"
+        ]
     sd = np.sqrt(np.diag(vcov))
     correlation = vcov.to_numpy() / np.outer(sd, sd)
     names = [str(name) for name in vcov.index]
     rows = [[names[i], *(f"{correlation[i, j]:.3f}" for j in range(i))] for i in range(1, len(names))]
-    return align([["", *names[:-1]], *(row + [""] * (len(names) - len(row)) for row in rows)], left=1)
+    return align_in_blocks([["", *names[:-1]], *(row + [""] * (len(names) - len(row)) for row in rows)], left=1)
 
 
 def significant(value: float, digits: int = 5) -> str:
@@ -132,6 +139,25 @@ def significant(value: float, digits: int = 5) -> str:
 def p_value(value: float) -> str:
     """A p-value as R prints it: `<2e-16` below that."""
     return "<2e-16" if value < 2e-16 else f"{value:.3g}" if value < 0.001 else f"{value:.4f}"
+
+
+def align_in_blocks(rows: list[list[str]], left: int, width: int = WIDTH) -> list[str]:
+    """As `align`; rows that are wider go on in further blocks of lines, which begin with the same `left` columns."""
+    rows = [[shown(cell) for cell in row] for row in rows]
+    widths = [max(len(row[k]) for row in rows) + 2 for k in range(len(rows[0]))]
+    blocks_of: list[list[int]] = [[]]
+    room = free = width + 1 - sum(widths[:left])
+    for k in range(left, len(widths)):
+        if widths[k] > room and blocks_of[-1]:
+            blocks_of.append([])
+            room = free
+        blocks_of[-1].append(k)
+        room -= widths[k]
+    found: list[str] = []
+    for block in blocks_of:
+        lines = align([[*row[:left], *(row[k] for k in block)] for row in rows], left)
+        found += [*([""] if found else []), *lines]
+    return found
 
 
 def align(rows: list[list[str]], left: int) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Block
+from hier.estimate.printing import Table
 from hier.kernel.covariance import correlation_blocks
 
 
@@ -45,7 +46,7 @@ def varcorr_table(groups: Sequence[GroupCovariance], residual_sd: float | None) 
             rows.append((group, names[i], names[j], own[i, j], correlation))
     if residual_sd is not None:
         rows.append(("Residual", None, None, residual_sd * residual_sd, residual_sd))
-    table = pd.DataFrame(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
+    table = Table(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
     return table.astype({"group": object, "term1": object, "term2": object}).replace(
         {"term1": {np.nan: None}, "term2": {np.nan: None}}
     )
@@ -65,4 +66,4 @@ def coef_table(fixef: pd.Series, ranef: pd.DataFrame) -> pd.DataFrame:
         values[:, k] = fixef.get(name, 0.0)
         if name in ranef.columns:
             values[:, k] += ranef[name].to_numpy()
-    return pd.DataFrame(values, index=ranef.index, columns=columns)
+    return Table(values, index=ranef.index, columns=columns)

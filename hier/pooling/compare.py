@@ -11,6 +11,7 @@ import pandas as pd
 from hier.design.owned import owned
 from hier.errors import ModelError
 from hier.estimate import Estimate
+from hier.estimate.printing import Table
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
 from hier.posterior.groups import Group, covariance_matrices, largest_first
@@ -113,7 +114,7 @@ def _level_table(estimate: Estimate, posterior: Posterior, group: str, shrunk: p
         "shrinkage_estimate": shrunk["shrinkage_estimate"],
         "shrinkage_posterior": shrunk["shrinkage_posterior"],
     }
-    return pd.DataFrame(columns, index=shrunk.index)
+    return Table(columns, index=shrunk.index)
 
 
 def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.DataFrame:
@@ -135,7 +136,7 @@ def _shrinkage_table(estimate: Estimate, posterior: Posterior, k: int) -> pd.Dat
         "shrinkage_posterior": by_posterior,
     }
     index = pd.MultiIndex.from_product([modes.index, modes.columns], names=[group.name, "term"])
-    return pd.DataFrame({name: _long(values) for name, values in columns.items()}, index=index)
+    return Table({name: _long(values) for name, values in columns.items()}, index=index)
 
 
 def _covariance_draws(posterior: Posterior, group: Group, *, is_normal: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hier.estimate.hypothesis import read_hypotheses
+from hier.estimate.printing import Table
 from hier.settings import PROBABILITY, check
 
 if TYPE_CHECKING:
@@ -30,4 +31,4 @@ def hypothesis(posterior: Posterior, hypotheses: str | Sequence[str], level: flo
             ratio = np.divide(for_it, 1.0 - for_it)
         rows[text] = (values.mean(), values.std(ddof=1), low, high, for_it, ratio, alternative)
     columns = ["estimate", "std_error", "conf_low", "conf_high", "post_prob", "evidence_ratio", "alternative"]
-    return pd.DataFrame(list(rows.values()), index=list(rows), columns=columns)
+    return Table(list(rows.values()), index=list(rows), columns=columns)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hier.design import Digest
 from hier.design.owned import owned
+from hier.estimate.printing import Numbers, Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
 from hier.printed import Printed
@@ -92,14 +93,14 @@ class Posterior(Printed):
     @property
     def fixef(self) -> pd.Series:
         """Posterior means of the fixed effects."""
-        return pd.Series(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
+        return Numbers(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
 
     @property
     def vcov(self) -> pd.DataFrame:
         """Posterior covariance matrix of the fixed effects."""
         names, apart = list(self.coef_names), self.beta - self.beta.mean(axis=(0, 1))
         flat = apart.reshape(apart.shape[0] * apart.shape[1], len(names))
-        return pd.DataFrame(flat.T @ flat / (len(flat) - 1), index=names, columns=names)
+        return Table(flat.T @ flat / (len(flat) - 1), index=names, columns=names)
 
     @property
     def sigma(self) -> float:
@@ -154,14 +155,14 @@ class Posterior(Printed):
             for k, label in enumerate(labels):
                 own = values[..., k]
                 rows[f"{name.removeprefix('beta_')}_{label}"] = (own.mean(), own.std(ddof=1))
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float)
+        return Table(pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float))
 
     @property
     def cutpoints(self) -> pd.DataFrame:
         """Posterior means and sds of an ordered response's cutpoints, rows such as `1|2`; otherwise empty."""
         labels = self.further.get("cutpoints") or ()
         flat = self.draws["cutpoints"].reshape(-1, len(labels)) if labels else np.zeros((2, 0))
-        return pd.DataFrame({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
+        return Table({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
 
     @owned
     def ranef(self) -> dict[str, pd.DataFrame]:
@@ -253,7 +254,7 @@ class Posterior(Printed):
     def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
         """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
         return {
-            group.name: pd.DataFrame(
+            group.name: Table(
                 statistic(self.draws[f"b_{group.stem}"]),
                 index=group.levels.rename(group.name),
                 columns=list(group.names),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from hier.estimate.printing import Table
 from hier.estimate.summary import align, significant
 from hier.estimate.tables import correlated_pairs
 from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
@@ -46,7 +47,7 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     draws = np.concatenate(columns, axis=-1)
     flat = draws.reshape(-1, draws.shape[-1])
     low, high = np.quantile(flat, [0.025, 0.975], axis=0)
-    return pd.DataFrame(
+    return Table(
         {
             "effect": [effect for effect, _, _ in labels],
             "group": [group for _, group, _ in labels],
