@@ -17,6 +17,7 @@ from hier.design.fields import Uses
 from hier.design.files import AS_IT_IS, Reading
 from hier.design.groups import RandomEffects, random_effects
 from hier.design.opening import as_used, open_data
+from hier.design.owned import Closed
 from hier.design.parameters import ParameterDesign, parameter_designs
 from hier.design.rank import Determined, determined, triangular_factor
 from hier.design.response import Outcome, read_response
@@ -31,7 +32,7 @@ NORMAL = Outcome()
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Closed):
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
     `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,

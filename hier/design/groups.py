@@ -10,6 +10,7 @@ import pandas as pd
 
 from hier.design.encode import Encoder, encode
 from hier.design.levels import match
+from hier.design.owned import Closed
 from hier.design.table import Table, in_use
 from hier.errors import FormulaError
 from hier.formula import ParsedFormula, RandomTerm
@@ -41,7 +42,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RandomEffects:
+class RandomEffects(Closed):
     """The random effects of one grouping factor.
 
     `codes` (n,): the row's level as an integer in [0, J). `Z` (n, q): the columns that vary between levels. `levels`:

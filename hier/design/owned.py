@@ -1,13 +1,48 @@
-"""Tables that a result keeps once and gives away as copies: what a user changes in one changes nothing else."""
+"""What a result keeps and gives away: tables as copies, and arrays that are closed to writing. So what a user changes
+in a table changes nothing else, and no later answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+
+class Closed:
+    """A frozen dataclass whose arrays cannot be written into; nor can those of its copies."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            vars(self)[name] = closed(value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)  # arrays come out of a pickle open
+        Closed.__post_init__(self)
+
+
+def closed(value: Any) -> Any:
+    """The value with its arrays closed to writing, also those in records, tuples and dictionaries; an array that came
+    from elsewhere stays as it is for its owner.
+    """
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            value = value.view()
+            value.flags.writeable = False
+        return value
+    if isinstance(value, dict):
+        return {name: closed(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        parts = [closed(each) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
+
 
 class owned[T]:
-    """A table made when it is first asked for, as a property; everyone who asks is given one of their own.
+    """A table, or a dictionary, made when it is first asked for, as a property; everyone who asks is given one of their
+    own. Arrays in it are closed to writing.
 
     Without a function that makes it, the field of a dataclass, which is given once.
     """
@@ -27,7 +62,7 @@ class owned[T]:
         kept = instance.__dict__
         if self._name not in kept:
             assert self._make is not None
-            kept[self._name] = self._make(instance)
+            kept[self._name] = closed(self._make(instance))
         return _copied(kept[self._name])
 
     def __set__(self, instance: Any, value: T) -> None:
@@ -35,4 +70,6 @@ class owned[T]:
 
 
 def _copied(value: Any) -> Any:
-    return {name: _copied(each) for name, each in value.items()} if isinstance(value, dict) else value.copy()
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return value.copy() if isinstance(value, pd.Series | pd.DataFrame) else value

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hier.design.encode import Encoder, encode
+from hier.design.owned import Closed
 from hier.design.rank import Determined, determined, triangular_factor
 from hier.design.response import Outcome
 from hier.design.table import Table
@@ -20,7 +21,7 @@ OF_CONSTANT = Determined(np.ones(1, bool), np.zeros((1, 0)), np.zeros(0), np.zer
 
 
 @dataclass(frozen=True)
-class ParameterDesign:
+class ParameterDesign(Closed):
     """The linear predictor of one further parameter of the response's distribution: `X @ coefficients + offset`.
 
     `X` (n, k) of full column rank with column `names`; without a formula one column of ones, named `Intercept`, and

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from hier.design.owned import owned
 from hier.errors import FitError
 from hier.estimate.many import ManyEstimates, fit_responses, in_user_units
 from hier.estimate.predict import check_choice
@@ -50,12 +50,12 @@ class Bootstrap:
             said += f"; the search of {failed} did not converge"
         return said
 
-    @cached_property
+    @owned
     def replicates(self) -> pd.DataFrame:
         """Fixed effects, standard deviations, correlations and sigma of every refit."""
         return pd.concat([self.refits.fixef, self.refits.sdcor], axis=1)
 
-    @cached_property
+    @owned
     def table(self) -> pd.DataFrame:
         """One row a parameter: `estimate`, `bias` (mean of the refits less the estimate) and `std_error` (their sd)."""
         found = self.replicates

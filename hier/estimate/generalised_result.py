@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from hier.design.owned import owned
+from hier.design.owned import closed, owned
 from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.generalised_setup import set_up
@@ -129,7 +129,7 @@ class GeneralisedEstimate(Estimate):
         unit = problem.units.y
         score, weights = slopes_at(self.arrays.search, self.further.eta / unit, problem, approximation)
         weights = np.maximum(weights, LEAST_CURVATURE)
-        return self.further.eta + unit * score / weights, weights / unit**2
+        return closed((self.further.eta + unit * score / weights, weights / unit**2))
 
     @cached_property
     def solved(self) -> Solved:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hier.design.owned import Closed
 from hier.errors import FitError
 from hier.estimate.satterthwaite import NO_TEST, FTest, covariance_of_functions, in_basis, uncorrelated
 from hier.kernel.linear import LinearExpansion, expand_linearly
@@ -23,7 +24,7 @@ NEAR = 1e-2
 
 
 @dataclass(frozen=True)
-class KenwardRoger:
+class KenwardRoger(Closed):
     """Tests of linear functions of the fixed effects, their covariance adjusted for small samples.
 
     In a `basis` (p, p), the user's fixed effects being `basis` times those in it: `basis_vcov` (p, p), the adjusted

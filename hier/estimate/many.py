@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design.owned import owned
 from hier.errors import DataError, FitError
 from hier.estimate.progress import progress_bar
 from hier.estimate.satterthwaite import in_basis
@@ -41,7 +41,7 @@ class ManyEstimates:
     covariances: dict[str, np.ndarray] = field(repr=False)
     sigma: pd.Series = field(repr=False)
 
-    @cached_property
+    @owned
     def sdcor(self) -> pd.DataFrame:
         """Standard deviations and correlations, a column each: `sd_GROUP[term]`, `cor_GROUP[term1,term2]`, `sigma`.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hier.design.owned import owned
+from hier.design.owned import Closed, owned
 from hier.errors import ModelError
 from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
@@ -85,7 +85,7 @@ class Arrays(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Estimate(Printed):
+class Estimate(Closed, Printed):
     """Point estimates of a hierarchical model.
 
     `method`: "reml", "ml" or "map". `objective`: the REML criterion, -2 log-likelihood, or -2 log posterior density.

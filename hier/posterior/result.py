@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design import Digest
-from hier.design.owned import owned
+from hier.design.owned import Closed, owned
 from hier.estimate.printing import Numbers, Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Posterior(Printed):
+class Posterior(Closed, Printed):
     """Draws from the posterior of a hierarchical model.
 
     `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
@@ -64,13 +64,13 @@ class Posterior(Printed):
     response: str
     coef_names: tuple[str, ...]
     groups: tuple[Group, ...]
-    further: dict[str, tuple[str, ...] | None]
+    further: dict[str, tuple[str, ...] | None] = owned()  # type: ignore[assignment]  # noqa: RUF009
     settings: Settings
     method: str
-    priors: dict[str, str] = field(repr=False)
+    priors: dict[str, str] = owned()  # type: ignore[assignment]  # noqa: RUF009
     notes: tuple[str, ...] = field(repr=False)
-    draws: dict[str, np.ndarray] = field(repr=False)
-    stats: dict[str, np.ndarray] = field(repr=False)
+    draws: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
+    stats: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
     observed: np.ndarray = field(repr=False)
     digest: Digest = field(repr=False)
     index: np.ndarray = field(repr=False)
