@@ -115,7 +115,7 @@ $(READY): pyproject.toml requirements.lock
 	    fi; \
 	fi; \
 	$(find_uv); \
-	"$$uv" pip install --quiet --python $(PY) --requirements requirements.lock; \
-	"$$uv" pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .; \
+	"$$uv" pip install --quiet --compile-bytecode --python $(PY) --requirements requirements.lock; \
+	"$$uv" pip install --quiet --compile-bytecode --python $(PY) --no-deps --no-build-isolation --editable .; \
 	touch $@; \
 	echo "ready: $(VENV)/bin/hier"
