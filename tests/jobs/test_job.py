@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hier.errors import JobError, ModelError
 from hier.estimate import Estimate
 from hier.jobs import ModelFile, check_run, from_formula, load_comparison, read_estimate, read_model_file, run
 from hier.jobs.modelfile import with_settings
+from hier.jobs.runfolder import RECORD, finish
 from hier.posterior import Posterior, load_posterior
 
 
@@ -166,3 +168,52 @@ def test_a_run_of_two_crossed_factors(tmp_path: Path) -> None:
     both = load_comparison(out)
     np.testing.assert_allclose(both.table["mode"], table["mode"], rtol=1e-12)
     np.testing.assert_allclose(both.table["posterior_mean"], table["posterior_mean"], rtol=1e-12)
+
+
+def exchange_draws(folder: Path, posterior: Posterior, *, noted: bool) -> None:
+    """Put other draws in the place of a run's; `noted`: with a record that vouches for their bytes."""
+    posterior.save(folder / "posterior.nc")
+    if noted:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        finish(
+            folder, {name: own for name, own in record.items() if name not in ("format", "finished", "files", "sha256")}
+        )
+
+
+def test_draws_of_another_run_are_known_by_their_bytes(finished: Path, fits: tuple[Estimate, Posterior]) -> None:
+    posterior = fits[1]
+    exchange_draws(finished, dataclasses.replace(posterior, settings=posterior.settings._replace(seed=2)), noted=False)
+    assert not check_run(finished).complete
+    with pytest.raises(JobError, match="not a complete run folder") as refused:
+        load_comparison(finished)
+    assert "posterior.nc has" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"seed": 2}, "seed 2 instead of 1"),
+        ({"warmup": 7}, "warmup 7 instead of"),
+        ({"the column `week`": [1, 0.5, 0.5]}, "the column `week`"),
+        ({"the weights": [1, 0.5, 0.5]}, "the weights"),
+        ({"the family": "poisson"}, "the family"),
+    ],
+)
+def test_draws_of_another_run_are_known_by_what_they_say(
+    finished: Path, fits: tuple[Estimate, Posterior], change: dict[str, object], found: str
+) -> None:
+    posterior = fits[1]
+    if set(change) <= set(posterior.settings._fields):
+        other = dataclasses.replace(posterior, settings=posterior.settings._replace(**change))
+    else:
+        other = dataclasses.replace(posterior, digest=posterior.digest | change)
+    exchange_draws(finished, other, noted=True)
+    assert check_run(finished).complete
+    with pytest.raises(JobError, match="the draws in pigs are not those of its run") as refused:
+        load_comparison(finished)
+    assert found in (refused.value.found or "")
+
+
+def test_the_same_draws_written_again_are_those_of_the_run(finished: Path, fits: tuple[Estimate, Posterior]) -> None:
+    exchange_draws(finished, fits[1], noted=True)
+    assert load_comparison(finished).posterior.summary() == fits[1].summary()
