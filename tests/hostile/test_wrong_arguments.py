@@ -175,6 +175,17 @@ CALLS = {
     "pairs: level": (lambda f, v: f.means.emmeans("third").pairs(level=v), {"None"}),
     "posterior.hypothesis": (lambda f, v: f.posterior.hypothesis(v), set()),
     "posterior.hypothesis: level": (lambda f, v: f.posterior.hypothesis("week > 1", level=v), set()),
+    **{
+        f"posterior.predict: {name}": (of("posterior", "predict", name), fine)
+        for name, fine in (
+            ("data", {"None"}),
+            ("kind", set()),
+            ("random", {"empty list", "empty mapping"}),
+            ("new_levels", set()),
+            ("draws", {"zero"}),
+            ("level", set()),
+        )
+    },
     "posterior.save": (lambda f, v: f.posterior.save(v), TEXTS | {"bytes"}),
     "both.plot_shrinkage": (lambda f, v: f.both.plot_shrinkage(v), {"None"}),
     **{
