@@ -42,7 +42,7 @@ class Settings(NamedTuple):
     max_tree_depth: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Posterior(Closed, Printed):
     """Draws from the posterior of a hierarchical model.
 
