@@ -9,23 +9,25 @@ from scipy.linalg import block_diag
 
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.exact_fit import refuse_exact_fit
 from hier.estimate.generalised_intervals import unknown_spreads
 from hier.estimate.generalised_result import Further, GeneralisedEstimate
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.result import Arrays
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
-from hier.estimate.unknown import FAR, covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
+from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
 from hier.kernel.covariance import n_theta
-from hier.kernel.generalised import RowFit, fit_rows
+from hier.kernel.generalised import RowFit, fit_best_rows, fit_rows
 from hier.kernel.likelihood import natural
 from hier.model import Model
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
-from hier.model.row_problem import RowProblem, likelihood_starts
+from hier.model.row_problem import RowProblem, exact_predictor, likelihood_starts, predictor_unit
 from hier.settings import POINTS, check, refuse_beyond_memory
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
+FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, that is looked into
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
 
 
@@ -40,12 +42,42 @@ def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
     if method == "map":
         refuse_without_mode(model)
         start = row_start(model, approximation.parameters, problem)
-        found = _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, None))
+        fit = fit_rows(start, problem, approximation, None)
+        _refuse_without_value(model, fit)
+        found = _in_user_units(model, method, nagq, problem, fit)
         refuse_kinks(model, found.arrays.beta, found.arrays.vcov, converged=found.converged)
         return found
     start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
     terms = terms_of(model.design, model.structure)
-    return _in_user_units(model, method, nagq, problem, fit_rows(start, problem, approximation, terms))
+    fit = fit_best_rows(start, problem, approximation, terms, predictor_unit(model, problem.rows))
+    _refuse_exact_fit(model, fit)
+    _refuse_without_value(model, fit)
+    return _in_user_units(model, method, nagq, problem, fit)
+
+
+def _refuse_exact_fit(model: Model, fit: RowFit) -> None:
+    """Of a continuous response, whose parameters go to their limits where the deviations fit every row exactly."""
+    design = model.design
+    others = fit.coefficients[: sum(len(own.names) for own in design.parameters)]
+    if not design.outcome.is_continuous or (fit.converged and np.abs(others).max(initial=0.0) < FAR):
+        return
+    target = exact_predictor(model)
+    if np.isfinite(target).all():
+        refuse_exact_fit(model, target if design.offset is None else target - design.offset)
+
+
+def _refuse_without_value(model: Model, fit: RowFit) -> None:
+    """Raise FitError where the likelihood is no number wherever a search began."""
+    if np.isfinite(fit.value) and np.isfinite(fit.hessian).all():
+        return
+    link = model.likelihood.links[0].name
+    raise FitError(
+        "the likelihood is not a finite number where its search begins, so that there is nothing to go by",
+        found=f'family="{model.family.name}", link="{link}", responses from {np.min(model.design.observed):.4g} to '
+        f"{np.max(model.design.observed):.4g}",
+        expected="linear predictors that the link turns into means that the family can have, in every row",
+        hint=f"use another link than `{link}`, or check the offset and the largest and smallest responses",
+    )
 
 
 def _check_quadrature(model: Model, method: str, nagq: int) -> None:
@@ -98,9 +130,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     start = len(coefficients) - p
     both = zip(design.names, beta, strict=True)
     ends = [method == "map" and end_reached(model, name, value) is not None for name, value in both]
-    lost = curvature.moves(slopes) | np.concatenate(
-        [_is_far(model, others), np.zeros(n_cut, bool), np.array(ends, bool)]
-    )
+    lost = curvature.moves(slopes) | np.concatenate([np.zeros(start, bool), np.array(ends, bool)])
     found = GeneralisedEstimate(
         model=model,
         method=method,
@@ -108,7 +138,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
         **criteria(neg2_loglik, n_parameters, design.nobs),
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=message(fit, flat, [*_at_limit(model, others, lost), *_separated(model, fit.eta)]),
+        message=message(fit, flat, [*_at_limit(model, others, lost & fit.converged), *_separated(model, fit.eta)]),
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
@@ -133,12 +163,6 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     if not open_names:
         return found
     return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))
-
-
-def _is_far(model: Model, others: list[np.ndarray]) -> np.ndarray:
-    """Which coefficients of further parameters are such a parameter itself, at a limit of its range."""
-    both = zip(model.design.parameters, others, strict=True)
-    return np.concatenate([np.zeros(0, bool), *((np.abs(b) > FAR) & (not own.has_formula) for own, b in both)])
 
 
 def _sigma(model: Model, others: list[np.ndarray]) -> float:

@@ -14,7 +14,6 @@ from hier.model.problem import terms_of
 from hier.model.row_problem import has_response_unit
 
 VAST = 1e10  # the variance of a flat direction in units of a parameter's own size, where a covariance needs a number
-FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, at which it is at its limit
 MOST_NAMES = 8  # in a sentence
 
 

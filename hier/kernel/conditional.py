@@ -9,7 +9,7 @@ squares); the curvature is that of the log density itself, not its expectation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ MAX_STEPS = 100
 SMALL_STEP = 1e-7  # squared length of a step, in standard deviations: after it, one Newton step leaves rounding
 LEAST_SHARE = 1e-6  # of a step: one that has been halved to less leads nowhere
 LEAST_CURVATURE = 1e-10  # a row's, in a search: where a density is not log-concave a step must still lead downhill
+Curvatures = Callable[[Any], Any]
 
 
 class Outer(NamedTuple):
@@ -122,14 +123,14 @@ class Conditional:
         value, change = jax.jvp(score, (eta,), (jnp.ones_like(eta),))
         return value, -change
 
-    def working(self, eta: Any, given: Any, outer: Outer, rows: Rows, least: float) -> tuple[Any, Any]:
-        """The weights (n,) of the Normal model that the log density is near `eta` (n,), none below `least`, and its
-        response less what is `given` of the predictor (n,), times the weights.
+    def working(self, eta: Any, given: Any, outer: Outer, rows: Rows, taken: Curvatures) -> tuple[Any, Any]:
+        """The weights (n,) of the Normal model that the log density is near `eta` (n,), its curvatures as they are
+        `taken`, and its response less what is `given` of the predictor (n,), times the weights.
 
         Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.5.
         """
         score, weights = self.slopes(eta, outer, rows)
-        weights = jnp.maximum(weights, least)
+        weights = taken(weights)
         return weights, score + weights * (eta - given)
 
     def neg2_log_joint(self, eta: Any, outer: Outer, inner: Inner, rows: Rows) -> Any:
@@ -153,7 +154,7 @@ class Conditional:
         """The cross-products of the weighted Normal model that the log density is near a linear predictor `eta` (n,) of
         the mean: with the fixed effects' columns, and last with what they and the deviations take the place of.
         """
-        weights, working = self.working(eta, rows.offsets[0], outer, rows, least)
+        weights, working = self.working(eta, rows.offsets[0], outer, rows, lambda own: jnp.maximum(own, least))
         return weighted_products(rows, weights, jnp.concatenate([weights * rows.X.T, working[None]]))
 
     def solve(self, outer: Outer, weights: Any, column: Any, rows: Rows) -> Inner:
@@ -175,12 +176,12 @@ class Conditional:
         lower = cholesky(found.marginal.schur[:-1, :-1])
         return found.marginal.log_det + 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
 
-    def newton(self, outer: Outer, inner: Inner, rows: Rows, least: float = -np.inf) -> tuple[Inner, Any]:
-        """Where Newton's method goes from `inner`, and its squared length there in standard deviations; no row's
-        curvature is taken as less than `least`.
+    def newton(self, outer: Outer, inner: Inner, rows: Rows, taken: Curvatures = lambda own: own) -> tuple[Inner, Any]:
+        """Where Newton's method goes from `inner`, and its squared length there in standard deviations, the rows'
+        curvatures as they are `taken`.
         """
         eta = self.mean_predictor(outer, inner, rows)
-        weights, working = self.working(eta, self._given(outer, rows), outer, rows, least)
+        weights, working = self.working(eta, self._given(outer, rows), outer, rows, taken)
         there = self.solve(outer, weights, working, rows)
         change = self.mean_predictor(outer, there, rows) - eta
         moved = sum(jnp.sum((new - old) ** 2) for new, old in zip(there.u, inner.u, strict=True))
@@ -200,7 +201,8 @@ class Conditional:
             return self.neg2_log_joint(self.mean_predictor(outer, inner, rows), outer, inner, rows)
 
         def target(inner: Inner) -> tuple[Inner, Any]:
-            there, length = self.newton(outer, inner, rows, LEAST_CURVATURE)
+            # where a density is not log-concave, by the size of its curvature a step leads downhill, and not too far
+            there, length = self.newton(outer, inner, rows, lambda own: jnp.maximum(jnp.abs(own), LEAST_CURVATURE))
             return jax.tree.map(jnp.subtract, there, inner), length
 
         def advance(state: _Search) -> _Search:

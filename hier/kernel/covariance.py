@@ -150,6 +150,13 @@ def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> An
     return library_of(found[0]).concatenate(found)
 
 
+@functools.cache
+def has_unit(terms: Terms) -> np.ndarray:
+    """Which of theta (m,) have the unit of a standard deviation; the others are correlations."""
+    alike = [np.eye(n) + 1.0 for n in map(n_columns, terms)]
+    return theta_of([4.0 * own for own in alike], terms) != theta_of(alike, terms)
+
+
 def has_several_maxima(terms: Terms) -> bool:
     """Whether the likelihood may well have several maxima, so that one search is not enough."""
     return any(STRUCTURES[block.structure].others is not None for blocks in terms for block in blocks)

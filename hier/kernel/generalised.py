@@ -10,8 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.conditional import Inner, Outer, no_deviations
-from hier.kernel.covariance import Terms, has_several_maxima, n_theta, relative_factors, theta_of
+from hier.kernel.covariance import Terms, has_several_maxima, has_unit, n_theta, relative_factors, theta_of
 from hier.kernel.crossproducts import CrossProducts
+from hier.kernel.doubt import (
+    LARGE_SD,
+    SAME,
+    SMALL_SD,
+    are_rows_doubtful,
+    best_minimum,
+    is_at_minimum,
+    with_spread,
+)
 from hier.kernel.fit import canonical_search
 from hier.kernel.laplace import Approximation
 from hier.kernel.moments import moments_of_scores
@@ -29,8 +38,9 @@ class RowFit(NamedTuple):
     cutpoints, and the fixed effects, one after another, and `slopes` (c, m) their derivatives in `x`.
     `conditional_cov` (p, p): covariance of fixed effects that were integrated out, given x; otherwise zero.
     `value`: the objective. `neg2_loglik`: -2 log-likelihood, by the same approximation.
-    `deviations` (q, J): conditional modes. `eta` (n,): linear predictor of the mean.
-    `x` (m,), `gradient` (m,), `hessian` (m, m), `steps`, `converged` of the search.
+    `deviations` (q, J): conditional modes, and `u` (q, J) the spherical ones. `eta` (n,): linear predictor of the mean.
+    `x` (m,), `gradient` (m,), `hessian` (m, m), `steps`, `converged` of the search. `begin` (m,): where it began, and
+    `alone`: the objective without deviations, all other parameters near their best; infinite where it is not known.
     """
 
     factors: tuple[Any, ...]
@@ -40,21 +50,60 @@ class RowFit(NamedTuple):
     value: Any
     neg2_loglik: Any
     deviations: tuple[Any, ...]
+    u: tuple[Any, ...]
     eta: Any
     x: Any
     gradient: Any
     hessian: Any
     steps: Any
     converged: Any
+    begin: Any
+    alone: Any
 
 
-def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
+class Way(NamedTuple):
+    """How a search goes. `is_placed`: it begins just where it is told; otherwise the parameters that do not concern the
+    deviations are first brought to their best without these, and theta to moments. `is_held`: theta stays as it is.
+    """
+
+    is_placed: Any
+    is_held: Any
+
+
+USUAL, PLACED, HELD = Way(False, False), Way(True, False), Way(True, True)
+
+
+class Begin(NamedTuple):
+    """Where a search begins: the parameters `x` (m,), in `units` (m,), the first being that of the mean's linear
+    predictor, and the spherical deviations `u` (q, J).
+    """
+
+    x: Any
+    units: Any
+    u: tuple[Any, ...]
+
+
+def _fit(at: Begin, way: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
-    nothing = no_deviations(rows, with_fixed=model.with_fixed)
-    start = approximation.started(start, problem)
-    if terms is not None:
-        start = _spread(start, problem, approximation, terms)
-    search = minimise_with_memory(approximation.evaluator(problem), start, nothing)
+    way = Way(*way)
+    start, memory = at.x, no_deviations(rows, with_fixed=model.with_fixed)._replace(u=at.u)
+
+    def placed() -> tuple[Any, Any]:
+        x, alone = approximation.started(start, problem, at.units)
+        spread = x if terms is None else _spread(x, at.units[0], problem, approximation, terms)
+        return spread, jnp.asarray(alone, float)
+
+    begin, alone = jax.lax.cond(way.is_placed, lambda: (start, jnp.full((), jnp.inf)), placed)
+    n_spreads = 0 if terms is None else n_theta(terms)
+    evaluate = approximation.evaluator(problem)
+    is_free = ~(way.is_held & (jnp.arange(start.shape[0]) < n_spreads))
+
+    def evaluate_free(x: Any, memory: Inner) -> tuple[Any, Any, Any, Inner]:
+        value, gradient, hessian, memory = evaluate(x, memory)
+        kept = jnp.where(is_free[:, None] & is_free, hessian, jnp.where(jnp.eye(len(x)) > 0, 1.0, 0.0))
+        return value, jnp.where(is_free, gradient, 0.0), kept, memory
+
+    search = minimise_with_memory(evaluate_free, begin, memory, n_spreads=n_spreads, units=at.units)
 
     def mode_at(x: Any) -> tuple[Outer, Inner]:
         outer = parameters.outer(x, problem)
@@ -62,11 +111,13 @@ def _fit(start: Any, problem: Any, *, approximation: Approximation, terms: Terms
 
     if terms is not None:
         search = canonical_search(lambda x: approximation.value_at(*mode_at(x), rows), search, terms)
-    return tuple(jax.tree.leaves(_at_optimum(search.x, search, problem, approximation, mode_at)))
+    fit = _at_optimum(search.x, search, problem, approximation, mode_at)
+    return tuple(jax.tree.leaves(fit._replace(begin=begin, alone=alone)))
 
 
-def _spread(x: Any, problem: Any, approximation: Approximation, terms: Terms) -> Any:
-    """x (m,) with theta from moments of the scores, at all other parameters' best without deviations.
+def _spread(x: Any, unit: Any, problem: Any, approximation: Approximation, terms: Terms) -> Any:
+    """x (m,) with theta from moments of the scores, at all other parameters' best without deviations; `unit` of the
+    predictor.
 
     Of several factors each would claim the variation of all, and of several starts there would be one: there x stays.
     """
@@ -80,7 +131,8 @@ def _spread(x: Any, problem: Any, approximation: Approximation, terms: Terms) ->
     (factor,) = outer.factors
     theta = x[: n_theta(terms)]
     for _ in range(2):
-        theta = theta_of([moments_of_scores(factor, level.zz, level.right[:, 0])], terms)
+        covariance = moments_of_scores(factor / unit, unit**2 * level.zz, unit * level.right[:, 0])
+        theta = theta_of([unit**2 * covariance], terms)
         (factor,) = relative_factors(theta, terms)
     return x.at[: n_theta(terms)].set(theta)
 
@@ -109,12 +161,15 @@ def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation,
         value=loglik + parameters.neg2_log_prior(x, problem),
         neg2_loglik=loglik,
         deviations=model.deviations_of(outer.factors, inner.u),
+        u=inner.u,
         eta=eta,
         x=x,
         gradient=search.gradient,
         hessian=search.hessian,
         steps=search.steps,
         converged=search.converged,
+        begin=search.x,
+        alone=jnp.inf,
     )
 
 
@@ -125,21 +180,54 @@ def _program(approximation: Approximation, terms: Terms | None) -> Program:
 
 
 @float64
-def fit_rows(start: Any, problem: Any, approximation: Approximation, terms: Terms | None) -> RowFit:
+def fit_rows(
+    start: Any,
+    problem: Any,
+    approximation: Approximation,
+    terms: Terms | None,
+    unit: float = 1.0,
+    way: Way = USUAL,
+    u: tuple[Any, ...] | None = None,
+) -> RowFit:
     """The optimum of an approximate marginal density, searched from `start` (m,); of several starts (s, m), the best.
 
     `terms`: the covariance structures where x begins with theta, so that its signs are made canonical; None otherwise.
+    `unit`: the scale of the mean's linear predictor. `u` (q, J): where the search for the deviations begins.
     """
-    program = _program(approximation, terms)
-    k = len(problem.rows.z)
+    program, rows = _program(approximation, terms), problem.rows
+    k = len(rows.z)
     like = RowFit(*[tuple([0] * k) if name in _BY_FACTOR else 0 for name in RowFit._fields])
     tree = jax.tree.structure(like)
     starts = [np.asarray(x, np.float64) for x in np.atleast_2d(start)]
-    fits = [jax.tree.unflatten(tree, map(np.asarray, program(x, problem))) for x in starts]
-    return min(fits, key=lambda fit: float(fit.value) if np.isfinite(fit.value) else np.inf)
+    units = np.ones(len(starts[0]))
+    if terms is not None:
+        units[: n_theta(terms)] = np.where(has_unit(terms), unit, 1.0)
+        units[len(units) - approximation.parameters.sizes(rows)[-1] :] = unit
+    if u is None:
+        u = tuple(np.zeros((z.shape[0], own.shape[0])) for z, own in zip(rows.z, rows.pattern.like, strict=True))
+    ends = [program(Begin(x, units, u), np.array(way), problem) for x in starts]
+    return best_minimum([jax.tree.unflatten(tree, map(np.asarray, end)) for end in ends])
 
 
-_BY_FACTOR = ("factors", "deviations")
+def fit_best_rows(start: Any, problem: Any, approximation: Approximation, terms: Terms, unit: float) -> RowFit:
+    """The maximum of a likelihood as `fit_rows` finds it, searched from other starts too where `doubt` says so;
+    `converged` only where the best of all ended at a minimum, no worse than the model without deviations.
+    """
+    found = fit_rows(start, problem, approximation, terms, unit)
+    if not are_rows_doubtful(found, terms, unit):
+        return found
+    begin, alone = found.begin, float(found.alone)
+    for sd in (SMALL_SD, LARGE_SD):
+        # with deviations so large the other parameters are at other places than without
+        held = fit_rows(with_spread(begin, terms, sd * unit), problem, approximation, terms, unit, HELD)
+        found = best_minimum([found, fit_rows(held.x, problem, approximation, terms, unit, PLACED, held.u)])
+    if found.value > alone + SAME or not np.isfinite(found.value):
+        nothing = np.where(np.arange(len(begin)) < n_theta(terms), 0.0, begin)
+        found = best_minimum([found, fit_rows(nothing, problem, approximation, terms, unit, PLACED)])
+    return found._replace(converged=np.bool_(is_at_minimum(found)))
+
+
+_BY_FACTOR = ("factors", "deviations", "u")
 
 
 @functools.cache

@@ -117,9 +117,10 @@ class Approximation:
         upper = found.levels[0].upper
         return Inner((back_substitute(upper, forward_substitute(upper, slope)),), inner.beta)
 
-    def started(self, x: Any, problem: Any) -> Any:
+    def started(self, x: Any, problem: Any, units: Any = 1.0) -> tuple[Any, Any]:
         """x with the parameters that do not concern the deviations at their best, were there none: where a search
-        should begin. The first `n_grouped` of x are left as they are.
+        should begin. The first `n_grouped` of x are left as they are. And the objective without deviations there,
+        infinite where fixed effects that stand among what is integrated out leave it unknown. `units` (m,) of x.
         """
         model, rows = self.conditional, problem.rows
         count = self.parameters.n_grouped
@@ -132,8 +133,10 @@ class Approximation:
             return model.neg2_log_joint(eta, outer, nothing, rows) + self.parameters.neg2_log_prior(point, problem)
 
         if x.shape[0] == count:
-            return x
-        return jnp.concatenate([grouped, minimise(differentiated(objective), x[count:], GOOD_START).x])
+            return x, jnp.inf if model.with_fixed else objective(x[count:])
+        units = jnp.broadcast_to(units, x.shape)[count:]
+        found = minimise(differentiated(objective), x[count:], GOOD_START, units=units)
+        return jnp.concatenate([grouped, found.x]), jnp.where(model.with_fixed, jnp.inf, found.value)
 
     def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""

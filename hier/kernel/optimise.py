@@ -93,20 +93,27 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
     return evaluate
 
 
-def minimise(evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0) -> Optimum:
+def minimise(
+    evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0, units: Any = 1.0
+) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
     The search stops where a Newton step predicts a decrease below 1e-9, and takes that step without looking back; it
     stops earlier where the gain of the last steps shows that one more leaves less than `left_behind`. It is
     deterministic, and `vmap` runs a batch of searches as one program. The first `n_spreads` parameters are standard
-    deviations or the like, whose own size is their unit where it is above 1: a search then finds its way to very large
-    ones, and does not take a curvature that is small in such a unit for none.
+    deviations or the like, whose own size is their unit where it is above the one in `units` (m,): a search then finds
+    its way to very large ones, and does not take a curvature that is small in such a unit for none.
     """
-    return minimise_with_memory(lambda x, memory: (*evaluate(x), memory), start, (), left_behind, n_spreads)
+    return minimise_with_memory(lambda x, memory: (*evaluate(x), memory), start, (), left_behind, n_spreads, units)
 
 
 def minimise_with_memory(
-    evaluate: Remembering, start: jax.Array, memory: Any, left_behind: float = 0.0, n_spreads: int = 0
+    evaluate: Remembering,
+    start: jax.Array,
+    memory: Any,
+    left_behind: float = 0.0,
+    n_spreads: int = 0,
+    units: Any = 1.0,
 ) -> Optimum:
     """As `minimise`; `evaluate` is also given what it returned as its memory where the search stands: where an inner
     search may begin.
@@ -130,7 +137,7 @@ def minimise_with_memory(
         gradient = jnp.where(better, gradient, state.gradient)
         hessian = jnp.where(better, hessian, state.hessian)
         x = jnp.where(better, state.x + step, state.x)
-        size = jnp.where(grows, jnp.maximum(jnp.abs(x), 1.0), 1.0)
+        size = jnp.where(grows, jnp.maximum(jnp.abs(x), units), units)
         next_step = _newton_step(gradient, hessian, radius, size)
         # of full steps each gains at least the factor that the one before gained
         whole = ~first & better & (length <= state.radius)
@@ -144,7 +151,7 @@ def minimise_with_memory(
             step=next_step,
             steps=state.steps + 1,
             close=close,
-            done=close | (radius < SMALLEST_RADIUS),
+            done=close | (radius < SMALLEST_RADIUS) | (first & ~finite),
             memory=jax.tree.map(lambda new, old: jnp.where(better, new, old), memory, state.memory),
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hier.kernel.covariance import n_columns, starts, theta_of
 from hier.kernel.crossproducts import root_mean_square
-from hier.kernel.likelihood import apply_link
+from hier.kernel.likelihood import apply_link, natural
 from hier.kernel.rows import Columns, Rows, RowUnits, rows_of
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
 
@@ -80,12 +80,12 @@ def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.n
     others = [np.zeros(columns.shape[1]) for columns in rows.others]
     if likelihood.n_cutpoints:
         return others, _cutpoints(model, y), np.zeros(rows.X.shape[1])
-    eta = first_predictor(model, rows)
-    target = eta - rows.offsets[0]
-    beta = rows.X.T @ target / len(y)  # the columns are orthogonal, their mean squares 1
+    beta, _ = _first_fixed(model, rows)
     precision = model.family.precision_at
     if precision is not None:
-        spread = float(np.std(target - rows.X @ beta)) or 1.0
+        eta = rows.offsets[0] + rows.X @ beta
+        rest = np.log(y) - eta if model.family.response_scale == "log" else y - natural(likelihood.links[0], eta)[0]
+        spread = float(np.std(rest)) or 1.0
         columns, link = rows.others[precision], likelihood.links[1 + precision]
         others[precision] = columns.T @ (apply_link(link, np.float64(spread)) - rows.offsets[1 + precision]) / len(y)
     return others, np.zeros(0), beta
@@ -98,9 +98,46 @@ def first_predictor(model: Model, rows: Rows) -> np.ndarray:
         return apply_link(link, (y + 0.5) / (rows.trials + 1.0))
     if model.family.response_scale == "log":
         return np.log(y)
-    if link.name == "identity":
+    if link.name == "identity" and not _is_one_sided(model):
         return y
-    return apply_link(link, np.maximum(y, LEAST_MEAN * max(float(y.mean()), 1e-300)))
+    # a mean that the link cannot have, or that would be near a pole, is moved to the side of the mean of all rows
+    mean = float(y.mean())
+    side = -1.0 if link.onto == "real" and mean < 0 else 1.0
+    size = side * mean if side * mean > 0 else float(np.abs(y).mean())
+    return apply_link(link, side * np.maximum(side * y, LEAST_MEAN * max(size, 1e-300)))
+
+
+def _is_one_sided(model: Model) -> bool:
+    """Whether the linear predictor of the mean cannot cross zero: an inverse has a pole there, and a mean that must be
+    positive ends there.
+    """
+    link, kind = model.likelihood.links[0].name, model.family.response
+    return link == "inverse" or (link == "identity" and kind in ("positive", "count"))
+
+
+def _first_fixed(model: Model, rows: Rows) -> tuple[np.ndarray, float]:
+    """Fixed effects (p,) by least squares on the scale of the predictor, and the spread of what they leave.
+
+    Where the predictor must keep its side of zero, errors count relative to it, and all rows are drawn to a constant
+    as far as they must be for none to be near zero.
+    """
+    eta = first_predictor(model, rows)
+    target = eta - rows.offsets[0]
+    flat = lambda values: rows.X.T @ values / len(values)  # noqa: E731 - the columns are orthogonal, their mean squares 1
+    if not _is_one_sided(model):
+        beta = flat(target)
+        return beta, float(np.std(target - rows.X @ beta)) or 1.0
+    root = 1.0 / np.abs(eta)
+    beta = np.linalg.lstsq(root[:, None] * rows.X, root * target, rcond=None)[0] if rows.X.shape[1] else np.zeros(0)
+    error = root * (target - rows.X @ beta)
+    unit = float(np.sqrt(np.mean(error**2) / np.mean(root**2))) or 1.0
+    centre = np.sign(eta[0]) / np.mean(root)  # the harmonic mean
+    constant = flat(centre - rows.offsets[0])
+    sides = [np.sign(centre) * (rows.offsets[0] + rows.X @ own) / abs(centre) for own in (constant, beta)]
+    # the share of the way from the constant at which the first row comes near to zero
+    falls = (sides[0] - LEAST_MEAN) / np.where(sides[1] < sides[0], sides[0] - sides[1], np.inf)
+    share = float(np.clip(falls[sides[1] < LEAST_MEAN].min(initial=1.0), 0.0, 1.0))
+    return constant + share * (beta - constant), unit
 
 
 def _cutpoints(model: Model, y: np.ndarray) -> np.ndarray:
@@ -111,10 +148,29 @@ def _cutpoints(model: Model, y: np.ndarray) -> np.ndarray:
     return np.append(cut[:1], np.log(np.maximum(np.diff(cut), 1e-3)))
 
 
+def exact_predictor(model: Model) -> np.ndarray:
+    """The linear predictor (n,) whose mean is the response itself; not finite where no predictor has it."""
+    y = np.asarray(model.design.observed)
+    if model.family.response_scale == "log":
+        return np.log(y)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return apply_link(model.likelihood.links[0], y)
+
+
+def predictor_unit(model: Model, rows: Rows) -> float:
+    """The scale of the mean's linear predictor: 1 for a logarithm, a logit and the like, and where it has the
+    response's own unit, the spread that least squares leave of it.
+    """
+    if model.likelihood.links[0].onto != "real" or model.family.response_scale == "log" or model.likelihood.n_cutpoints:
+        return 1.0
+    return _first_fixed(model, rows)[1]
+
+
 def likelihood_starts(model: Model, rows: Rows, *, with_fixed: bool) -> np.ndarray:
     """Where searches of a likelihood begin (s, m)."""
     terms = terms_of(model.design, model.structure)
     others, cut, beta = first_coefficients(model, rows)
-    theta = theta_of([FIRST_SD**2 * np.eye(n_columns(blocks)) for blocks in terms], terms)
+    sd = FIRST_SD * predictor_unit(model, rows)
+    theta = theta_of([sd**2 * np.eye(n_columns(blocks)) for blocks in terms], terms)
     rest = [*others, cut] if with_fixed else [*others, cut, beta]
     return starts(np.concatenate([theta, *rest]), terms)

@@ -129,7 +129,7 @@ def place_program(density: RowDensity) -> Program:
 
     def place(start: Any, problem: RowProblem) -> tuple[Any, ...]:
         model, rows = approximation.conditional, problem.rows
-        start = approximation.started(start, problem)
+        start, _ = approximation.started(start, problem)
         search = minimise_with_memory(approximation.evaluator(problem), start, no_deviations(rows, with_fixed=False))
         outer = density.outer(search.x, problem)
         inner, _ = model.newton(outer, model.mode(outer, search.memory, rows), rows)
