@@ -152,7 +152,7 @@ PATHS = {
     "a NUL": ("data\0.csv", ["cannot be the path"]),
     "nobody's home": ("~nobody-at-all/data.csv", ["path"]),
     "an address": ("https://example.org/data.csv", ["does not fetch data"]),
-    "empty": ("", ["is a folder"]),
+    "empty": ("", ["the path of the data is empty"]),
     "bytes": (b"data.csv", ["not a table", "type bytes"]),
 }
 
