@@ -262,7 +262,10 @@ def test_gradient_and_hessian_equal_finite_differences(blocks):
     check_derivatives(drawn, drawn.cross()[0], np.append(drawn.theta, -0.3))
 
 
-@pytest.mark.parametrize(("arrangement", "blocks"), SEVERAL)
+@pytest.mark.parametrize(
+    ("arrangement", "blocks"),
+    [pytest.param(*own, marks=() if k in (0, 4) else pytest.mark.slow) for k, own in enumerate(SEVERAL)],
+)
 @pytest.mark.parametrize("by_pairs", [True, False])
 @float64
 def test_derivatives_of_several_factors_equal_finite_differences(arrangement, blocks, by_pairs, monkeypatch):
@@ -274,7 +277,7 @@ def test_derivatives_of_several_factors_equal_finite_differences(arrangement, bl
     check_derivatives(drawn, drawn.cross()[0], np.append(drawn.theta, -0.3), reml=by_pairs)
 
 
-@pytest.mark.parametrize("arrangement", ["one", "crossed"])
+@pytest.mark.parametrize("arrangement", ["one", pytest.param("crossed", marks=pytest.mark.slow)])
 @float64
 def test_derivatives_on_the_boundary_equal_finite_differences(arrangement):
     """A column of a factor is zero: there the closed form may not divide by it."""
@@ -330,7 +333,9 @@ def test_normal_priors_are_integrated_exactly(held):
 
 
 @pytest.mark.parametrize(
-    ("arrangement", "blocks"), [("one", ((Block(2),),)), SEVERAL[1], SEVERAL[4]], ids=["one", "nested", "crossed"]
+    ("arrangement", "blocks"),
+    [("one", ((Block(2),),)), pytest.param(*SEVERAL[1], marks=pytest.mark.slow), SEVERAL[4]],
+    ids=["one", "nested", "crossed"],
 )
 def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):
     drawn = data(8, blocks, arrangement)
