@@ -21,10 +21,10 @@ demo: $(READY)  ## fit the pigs, compare, and write runs/pigs (a second call rep
 	$(VENV)/bin/hier run models/pigs.toml --out runs/pigs --force
 
 test: $(READY)  ## run the tests without the slow ones and those for a GPU
-	$(PY) -m pytest -n 2 -m "not slow and not gpu" $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not gpu" $(ARGS)
 
 test-all: $(READY)  ## run every test; those for a GPU skip themselves where there is none
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY)  ## check style, formatting and types
 	@failed=; \

@@ -70,6 +70,7 @@ def test_a_family_that_is_larger_than_the_data_need_is_said_to_be():
     assert fit.loglik == pytest.approx(poisson.loglik, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_groups_of_one_row_are_fitted():
     data = pd.concat([table().iloc[30:60], table().iloc[60::10]])
     fit = hier.Model("count ~ x + (1 | g)", data, family="poisson").estimate()
@@ -196,6 +197,7 @@ def by_quadrature(formula: str, nagq: int) -> hier.Estimate:
     return hier.Model(formula, table(), family="poisson").estimate(nagq=nagq)
 
 
+@pytest.mark.slow
 def test_likelihoods_by_different_approximations_are_made_alike():
     """What the comparison says is what fits with one number of points say."""
     large, small = "count ~ x + (1 | g)", "count ~ 1 + (1 | g)"

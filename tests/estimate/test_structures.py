@@ -184,7 +184,11 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize(("bars", "specs", "weights"), MIXED, ids=["crossed", "weighted", "two bars, nested"])
+@pytest.mark.parametrize(
+    ("bars", "specs", "weights"),
+    [MIXED[0], *(pytest.param(*own, marks=pytest.mark.slow) for own in MIXED[1:])],
+    ids=["crossed", "weighted", "two bars, nested"],
+)
 def test_several_factors_and_bars_are_at_the_optimum_of_the_dense_likelihood(bars, specs, weights):
     model = hier.Model(f"y ~ x + {bars}", simulated(), weights=weights)
     fit, found = model.estimate(), best(model, specs, seeds=range(8))

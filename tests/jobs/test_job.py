@@ -147,6 +147,7 @@ def from_formula_like(model_file: ModelFile) -> ModelFile:
     return with_settings(from_formula(model_file.formula, model_file.data), chains=2, draws=100, seed=1)
 
 
+@pytest.mark.slow
 def test_a_run_of_two_crossed_factors(tmp_path: Path) -> None:
     data = Path(__file__).parents[1] / "oracle" / "data" / "Penicillin.csv"
     model_file = from_formula("diameter ~ 1 + (1 | plate) + (1 | sample)", str(data))

@@ -154,6 +154,7 @@ def test_levels_without_rows_say_nothing():
     np.testing.assert_allclose(got, moments_of_scores(start, A, g), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_search_from_moments_of_scores_is_shorter_and_ends_at_the_same_place(monkeypatch):
     data = pd.read_csv(Path(__file__).parents[1] / "oracle" / "data" / "Contraception.csv")
     model = hier.Model("use ~ age + urban + livch + (urban | district)", data, family="bernoulli")

@@ -117,6 +117,9 @@ def test_ranova(name):
     check_p(got["p_value"], expected["Pr(>Chisq)"])
 
 
+LONG = ("machines", "oats", "orthodont")  # comparisons: of two models each, whose programs take longest to compile
+
+
 @pytest.mark.parametrize("name", PUBLISHED["models"])
 def test_corrected_aic(name):
     expected = PUBLISHED["models"][name]["criteria"]["reml"]
@@ -124,7 +127,10 @@ def test_corrected_aic(name):
     assert model_of(name).aicc == pytest.approx(expected["AICc"], abs=1e-5)
 
 
-@pytest.mark.parametrize("name", PUBLISHED["comparisons"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in PUBLISHED["comparisons"]],
+)
 def test_likelihood_ratios(name):
     case = PUBLISHED["comparisons"][name]
     small, large = (fitted(case["data"], case[size]) for size in ("small", "large"))

@@ -29,6 +29,20 @@ def frame(case):
     return table
 
 
+# of which another case has the like, and which take longest to compile or to read
+LONG = (
+    "Alfalfa_reml",
+    "Assay_reml",
+    "InstEval_dept_ml",
+    "Wafer",
+    "crossed_few_ml",
+    "crossed_slopes",
+    "egsingle_reml",
+    "radon_corr_ml",
+    "sleepstudy_poly2_ml",
+)
+
+
 def random_rows(case):
     """R's standard deviations, and correlations, in the order of hier's `varcorr`: by group, those of all its terms."""
     rows = {}
@@ -39,7 +53,11 @@ def random_rows(case):
     return rows
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow if case["name"] in LONG else ()) for case in CASES],
+    ids=[case["name"] for case in CASES],
+)
 def test_fit_equals_r(case):
     expected = case["expected"]
     model = hier.Model(case["formula"], frame(case), weights=case["weights"], offset=case["offset"])

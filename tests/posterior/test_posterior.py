@@ -89,6 +89,7 @@ def test_the_users_float32_program_is_left_alone(pigs_model):
     assert jax.numpy.ones(3).dtype == jax.numpy.float32
 
 
+@pytest.mark.slow
 def test_own_priors_are_used_and_named(pigs):
     model = hier.Model(
         "weight ~ week + (week | id)",
@@ -164,6 +165,7 @@ def test_settings_that_make_no_sense_are_refused(pigs_model, bad):
         pigs_model.sample(**{"progress": False, **bad})
 
 
+@pytest.mark.slow
 def test_levels_of_text_and_no_correlations(pigs):
     table = pigs.assign(id=pd.Categorical("pig " + pigs["id"].astype(str)))
     post = hier.Model("weight ~ week + (week || id)", table).sample(chains=2, draws=100, seed=1, progress=False)
