@@ -20,6 +20,7 @@ setup: $(READY)  ## create .venv with the locked packages and hier itself
 demo: $(READY)  ## fit the pigs, compare, and write runs/pigs (a second call replaces it)
 	$(VENV)/bin/hier run models/pigs.toml --out runs/pigs --force
 
+# All tests of a file run in one process, which makes the fits that they share once.
 test: $(READY)  ## run the tests without the slow ones and those for a GPU
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not gpu" $(ARGS)
 
