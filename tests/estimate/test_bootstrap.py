@@ -83,8 +83,10 @@ def nested() -> pd.DataFrame:
     ("formula", "method", "options"),
     [
         ("y ~ x + (x | outer)", "ml", {"weights": "w", "offset": "o"}),
-        ("y ~ x + (x | outer) + (1 | outer:inner)", "reml", {"weights": "w", "offset": "o"}),
-        ("y ~ 0 + x + cs(x | outer)", "reml", {}),
+        pytest.param(
+            "y ~ x + (x | outer) + (1 | outer:inner)", "reml", {"weights": "w", "offset": "o"}, marks=pytest.mark.slow
+        ),
+        pytest.param("y ~ 0 + x + cs(x | outer)", "reml", {}, marks=pytest.mark.slow),
     ],
     ids=["one factor", "nested", "no intercept"],
 )

@@ -122,6 +122,7 @@ def test_tidy_lists_further_parameters_in_the_order_of_a_posterior():
     assert list(table_of_fit["effect"]) == ["fixed", "fixed", "further", "ran_pars"]
 
 
+@pytest.mark.slow
 def test_comparison_is_on_the_scale_of_the_predictor():
     model = hier.Model("count ~ x + (1 | g)", table(), family="poisson")
     both = hier.compare(model.estimate(), model.sample(chains=2, draws=200, seed=1, progress=False))
@@ -212,6 +213,7 @@ def test_likelihoods_by_different_approximations_are_made_alike():
         by_quadrature(large, 7).anova(by_quadrature(small, 1), refit=False)
 
 
+@pytest.mark.slow
 def test_laplace_stands_for_all_where_one_model_allows_no_quadrature():
     crossed = by_quadrature("count ~ x + (1 | g) + (1 | apart)", 1)
     table_of_fits = crossed.anova(by_quadrature("count ~ x + (1 | g)", 7))
@@ -222,6 +224,7 @@ def test_laplace_stands_for_all_where_one_model_allows_no_quadrature():
     assert table_of_fits["loglik"].iloc[0] == pytest.approx(by_quadrature("count ~ x + (1 | g)", 1).loglik, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_models_of_other_trials_do_not_compare():
     data = table().assign(s=lambda d: np.minimum(d["count"], 5), n=5, m=9)
     one, other = (

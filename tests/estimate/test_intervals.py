@@ -141,6 +141,7 @@ def test_a_correlation_at_its_limit():
     assert fit.confint().loc["cor_g[Intercept,x]"].isna().all()
 
 
+@pytest.mark.slow
 def test_other_structures_have_profiles_too(sleepstudy):
     """A single correlation of two columns is the unstructured model; equal variances make one profile of two names."""
     one = hier.Model("Reaction ~ Days + cs(Days | Subject)", sleepstudy).estimate("ml")

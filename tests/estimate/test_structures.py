@@ -206,6 +206,7 @@ def test_several_factors_and_bars_are_at_the_optimum_of_the_dense_likelihood(bar
         assert len(random.names) == sum(spec.k for spec in of_blocks)
 
 
+@pytest.mark.slow
 def test_one_correlation_of_two_columns_is_the_unstructured_model(pigs):
     other = hier.Model("weight ~ week + us(week | id)", pigs).estimate()
     for bar in ("cs(week | id)", "ar1(week | id, hom = FALSE)"):
@@ -256,8 +257,8 @@ NO_SECOND = np.array([[1.0, 0, 0.6], [0, 0, 0], [0.6, 0, 1.0]])
         ("cs", False, 2, NO_SECOND, [1, 0, 1], None),  # a variance of zero
         ("cs", False, 104, LOWEST, [1, 1, 1], -0.5),
         ("cs", True, 3, ONE, [1, 1, 1], 1.0),
-        ("ar1", False, 5, ONE, [1, 1, 1], 1.0),
-        ("ar1", True, 106, ALTERNATING, [1, 1, 1], -1.0),
+        pytest.param("ar1", False, 5, ONE, [1, 1, 1], 1.0, marks=pytest.mark.slow),
+        pytest.param("ar1", True, 106, ALTERNATING, [1, 1, 1], -1.0, marks=pytest.mark.slow),
         ("ar1", True, 7, np.zeros((3, 3)), [0, 0, 0], None),
     ],
     ids=["sd 0", "lowest", "all one", "ar1 one", "ar1 -1", "all sds 0"],

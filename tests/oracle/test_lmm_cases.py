@@ -33,7 +33,9 @@ def frame(case):
 LONG = (
     "Alfalfa_reml",
     "Assay_reml",
+    "Exam_reml",
     "InstEval_dept_ml",
+    "Pixel_ml",
     "Wafer",
     "crossed_few_ml",
     "crossed_slopes",

@@ -174,6 +174,7 @@ def test_levels_of_text_and_no_correlations(pigs):
     assert post.varcorr.shape == (3, 5)
 
 
+@pytest.mark.slow
 def test_a_name_with_a_slash_comes_back_from_the_file(pigs, tmp_path):
     """A slash parts the levels of a tree, so it cannot stand in a variable's name there."""
     renamed = pigs.rename(columns={"id": "farm/pig", "weight": "kg/pig"})

@@ -334,7 +334,7 @@ def test_normal_priors_are_integrated_exactly(held):
 
 @pytest.mark.parametrize(
     ("arrangement", "blocks"),
-    [("one", ((Block(2),),)), pytest.param(*SEVERAL[1], marks=pytest.mark.slow), SEVERAL[4]],
+    [("one", ((Block(2),),)), *(pytest.param(*SEVERAL[k], marks=pytest.mark.slow) for k in (1, 4))],
     ids=["one", "nested", "crossed"],
 )
 def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):

@@ -104,7 +104,7 @@ def test_the_reading_of_a_picture_says_what_is_taken_off(crossed, pigs, monkeypa
     assert "other grouping factors" not in single
 
 
-@pytest.mark.parametrize("method", ["laplace", "advi"])
+@pytest.mark.parametrize("method", ["laplace", pytest.param("advi", marks=pytest.mark.slow)])
 def test_a_report_of_approximate_draws_says_that_they_are(pigs, tmp_path, method):
     drawn = pigs.estimate.model.sample(chains=2, draws=500, method=method, seed=1, progress=False)
     both = hier.compare(pigs.estimate, drawn)
