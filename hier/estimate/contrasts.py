@@ -12,7 +12,7 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import Approximation, find_approximation, title
 from hier.estimate.expressions import read_linear, written
-from hier.estimate.printing import Numbers, Table, table_lines
+from hier.estimate.printing import Table, table_lines
 from hier.estimate.satterthwaite import standard_errors, t_tests
 from hier.estimate.tables import labels
 from hier.settings import PROBABILITY, check
@@ -66,7 +66,7 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
     functions = read_functions(L, estimate.model.design.names)
     table = function_table(estimate, approximation, functions, level)
     test = approximation.f_test(functions.rows, table["estimate"].to_numpy())
-    joint = Numbers(
+    joint = pd.Series(
         {"num_df": test.num_df, "den_df": test.den_df, "statistic": test.statistic, "p_value": test.p_value},
         name="joint",
     )

@@ -15,27 +15,19 @@ from hier.text import shown
 WRITERS: dict[str, Callable[[float], str]] = {"p_value": p_value, "p_boundary": p_value}
 
 
-class Numbers(pd.Series):
-    """A column or a row of results: a pandas Series that prints its numbers as a `Table` does."""
+class _AnyFrame(type):
+    """Every DataFrame passes for a `Table`: pandas' `assert_frame_equal` asks whether the one table is of the class of
+    the other, and tables of results have to equal a user's own in either order.
+    """
 
-    @property
-    def _constructor(self) -> type[Numbers]:
-        return Numbers
-
-    @property
-    def _constructor_expanddim(self) -> type[Table]:
-        return Table
-
-    def __repr__(self) -> str:
-        if pd.get_option("display.float_format") is not None or self.dtype.kind != "f" or len(self) == 0:
-            return super().__repr__()
-        lines = table_lines(self.to_frame(""))[1:]
-        return "\n".join(map(shown, [*lines, f"Name: {self.name}" if self.name is not None else ""])).rstrip()
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, pd.DataFrame)
 
 
-class Table(pd.DataFrame):
-    """A table of results. It is a pandas DataFrame, and so is what is computed from it; only its printed form is its
-    own: no number shows as zero that is none, no column is left out, and a wide table goes on below itself.
+class Table(pd.DataFrame, metaclass=_AnyFrame):
+    """A table of results. It is a pandas DataFrame, and so is what is computed from it, and its columns are pandas'
+    Series; only its printed form is its own: no number shows as zero that is none, no column is left out, and a wide
+    table goes on below itself.
 
     A format of numbers that the user has set in pandas' options goes before it.
     """
@@ -43,10 +35,6 @@ class Table(pd.DataFrame):
     @property
     def _constructor(self) -> type[Table]:
         return Table
-
-    @property
-    def _constructor_sliced(self) -> type[Numbers]:
-        return Numbers
 
     def __repr__(self) -> str:
         if pd.get_option("display.float_format") is not None or 0 in self.shape:

@@ -20,7 +20,7 @@ from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
-from hier.estimate.printing import Numbers, Table
+from hier.estimate.printing import Table
 from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
@@ -113,7 +113,7 @@ class Estimate(Closed, Printed):
     @owned
     def fixef(self) -> pd.Series:
         """Fixed effects, by column."""
-        return Numbers(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
+        return pd.Series(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
 
     @owned
     def vcov(self) -> pd.DataFrame:

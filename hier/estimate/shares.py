@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hier.estimate.printing import Numbers, Table
+from hier.estimate.printing import Table
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
@@ -46,7 +46,7 @@ def r2(estimate: Estimate) -> pd.Series:
     parts = variances(estimate)
     random = sum(parts.groups)
     total = parts.fixed + random + parts.residual
-    return Numbers({"marginal": parts.fixed / total, "conditional": (parts.fixed + random) / total}, name="r2")
+    return pd.Series({"marginal": parts.fixed / total, "conditional": (parts.fixed + random) / total}, name="r2")
 
 
 def icc(estimate: Estimate) -> pd.DataFrame:

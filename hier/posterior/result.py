@@ -14,7 +14,7 @@ import pandas as pd
 
 from hier.design import Digest
 from hier.design.owned import Closed, owned
-from hier.estimate.printing import Numbers, Table
+from hier.estimate.printing import Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.posterior.groups import Group, covariance_matrices, largest_first
 from hier.printed import Printed
@@ -93,7 +93,7 @@ class Posterior(Closed, Printed):
     @property
     def fixef(self) -> pd.Series:
         """Posterior means of the fixed effects."""
-        return Numbers(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
+        return pd.Series(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
 
     @property
     def vcov(self) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def small():
 def test_no_number_of_a_table_is_printed_as_zero(small) -> None:
     slope, error = small.fixef["x"], small.coefficients.loc["x", "std_error"]
     assert 1e-6 < slope < 1e-5
-    for table in (small.coefficients, small.tidy(), small.contrast("x"), small.fixef, small.coefficients["estimate"]):
+    for table in (small.coefficients, small.tidy(), small.contrast("x")):
         assert f"{slope:.4e}" in str(table)
     for table in (small.coefficients, small.contrast("x").table, small.hypothesis("x > 0")):
         assert f"{error:.4e}" in str(table)
@@ -110,3 +110,13 @@ def test_correlations_of_many_fixed_effects_are_left_to_vcov(p: int, is_shown: b
         assert len(lines) == 1
         assert "13 of them, more than 12" in lines[0]
         assert "`vcov`" in lines[0]
+
+
+def test_tables_equal_plain_ones_in_either_order(small):
+    table = small.coefficients
+    plain = pd.DataFrame({name: table[name].to_numpy() for name in table}, index=table.index)
+    assert type(plain) is pd.DataFrame
+    pd.testing.assert_frame_equal(plain, table)
+    pd.testing.assert_frame_equal(table, plain)
+    pd.testing.assert_series_equal(plain["estimate"], table["estimate"])
+    pd.testing.assert_series_equal(small.fixef, pd.Series(small.fixef))
