@@ -268,6 +268,11 @@ def describe(prior: Distribution, digits: int | None = 4) -> str:
     return f"{_OTHER_NAMES.get(name, name)}({', '.join(inside)})"
 
 
+def rounded(text: str, digits: int = 4) -> str:
+    """A described prior with no more than so many significant digits in its numbers, for people."""
+    return re.sub(r"\d+\.\d+(?:e[+-]?\d+)?", lambda found: _text(float(found[0]), digits), text)
+
+
 @functools.cache
 def _constructor(kind: Any) -> tuple[str, ...]:
     """The arguments that a distribution is made of, in order."""

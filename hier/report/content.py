@@ -10,6 +10,7 @@ import numpy as np
 from hier.estimate import Estimate
 from hier.estimate.summary import significant
 from hier.model.describe import blocks_in_words, trials_and_weights
+from hier.model.prior_text import rounded
 from hier.pooling import Comparison
 from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
@@ -51,7 +52,9 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "coded": estimate.model.design.response_notes,
         "left_out": estimate.model.design.left_out(),
         "facts": facts(estimate),
-        "priors": Table("Priors", ["parameter", "prior"], [list(row) for row in posterior.priors.items()]),
+        "priors": Table(
+            "Priors", ["parameter", "prior"], [[name, rounded(own)] for name, own in posterior.priors.items()]
+        ),
         "parameters": parameter_table(comparison),
         "estimate_block": estimate.summary(),
         "posterior_block": posterior.summary(),

@@ -9,7 +9,7 @@ import pytest
 from hier.errors import ModelError
 from hier.kernel.precision import float64
 from hier.model import Model
-from hier.model.prior_text import KINDS, describe, limits_of, parse_prior, read_prior, usage
+from hier.model.prior_text import KINDS, describe, limits_of, parse_prior, read_prior, rounded, usage
 from hier.model.priors import half_student_t
 
 
@@ -183,3 +183,9 @@ def test_a_model_takes_priors_that_were_text() -> None:
     assert rows["sd_g[x]"] == "half-Student-t(3, 0, 2)"
     assert rows["cor_g"] == "LKJ(4) at the means of the columns"
     assert rows["sigma"] == "Exponential(1)"
+
+
+def test_priors_for_people_have_four_digits():
+    assert rounded("Normal(50.405092592592595, 41.60282) at the means") == "Normal(50.41, 41.6) at the means"
+    assert rounded("half-Student-t(3, 0, 1.2346e-07)") == "half-Student-t(3, 0, 1.235e-07)"
+    assert rounded("LKJ(2)") == "LKJ(2)"
