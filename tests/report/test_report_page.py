@@ -113,7 +113,7 @@ def test_the_numbers_are_those_of_the_fit(pigs, pigs_page):
         assert significant(value, 4) in page.words
     assert pigs.estimate.summary() in page.words
     assert pigs.posterior.summary() in page.words
-    for parameter, prior in pigs.posterior.priors.items():
+    for parameter, prior in pigs.estimate.model.priors.rows():
         assert parameter in page.words
         assert prior in page.words
     first = pigs.table.iloc[0]
