@@ -138,7 +138,7 @@ def assert_uniform(ranks: np.ndarray, names: list[str], kept: int) -> None:
         assert stats.kstest((column + 0.5) / (kept + 1), "uniform").pvalue > 1e-5, (name, counts)
 
 
-@pytest.mark.parametrize("case", [SLOPES, CROSSED], ids=["slopes", "crossed"])
+@pytest.mark.parametrize("case", [SLOPES, pytest.param(CROSSED, marks=pytest.mark.slow)], ids=["slopes", "crossed"])
 def test_ranks_are_uniform(case):
     assert_uniform(posterior_ranks(case, seed=1, replications=200, kept=99), case.names, kept=99)
 

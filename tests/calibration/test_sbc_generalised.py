@@ -142,7 +142,9 @@ def calibration(name: str, seed: int, replications: int) -> Calibration:
     return Calibration(np.stack(truths), np.stack(draws), names)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in ("bernoulli", "poisson") else pytest.mark.slow) for name in CASES]
+)
 def test_ranks_are_uniform(name):
     found = calibration(name, SEED, 80)
     assert_uniform(found.ranks(), found.names, KEPT)

@@ -36,6 +36,7 @@ def test_a_factor_coded_in_full_leaves_the_intercept(machines):
     assert table.attrs["note"] == "log-likelihoods"
 
 
+@pytest.mark.slow
 def test_uncorrelated_columns_are_taken_out_one_by_one(pigs):
     expected = {"(1 | id)": "(0 + week | id)", "(0 + week | id)": "(1 | id)"}
     check_against_formulas(pigs, "weight ~ week", "(week || id)", expected)

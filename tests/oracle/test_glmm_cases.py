@@ -16,12 +16,9 @@ FAMILIES = {"poisson_zi": "zero_inflated_poisson"}  # R's other words are aliase
 DISPERSIONS = {"theta_size": "shape", "shape": "shape", "phi": "phi"}
 # one of a kind in the default run: each takes ten seconds to compile
 DEFAULT = (
-    "Mmmec_nested",
     "cbpp_laplace",
     "cbpp_agq11",
-    "cbpp_probit_tmb",
     "contraception_slope",
-    "grouseticks_tmb",
     "owls_nbinom2",
     "salamanders_zip",
     "sim_gamma_log",

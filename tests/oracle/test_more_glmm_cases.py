@@ -19,9 +19,7 @@ CASES = json.loads((HERE / "more_glmm_cases.json").read_text(encoding="utf-8"))[
 DEFAULT = (
     "cbpp_cloglog",
     "salamanders_zip_zi",
-    "salamanders_hurdle_poisson",
     "gaussian_spread",
-    "wine_probit_two",
 )
 # glmmTMB 1.1 models the logarithm of a Normal response's variance, not of its standard deviation
 DISPERSION = {"gaussian": 2.0}

@@ -31,7 +31,7 @@ def table() -> pd.DataFrame:
 
 
 @float64
-@pytest.mark.parametrize("x_prior", [BETA["x"], dist.StudentT(3.0, 0.2, 1.0)])
+@pytest.mark.parametrize("x_prior", [BETA["x"], pytest.param(dist.StudentT(3.0, 0.2, 1.0), marks=pytest.mark.slow)])
 def test_density_is_that_of_the_response_and_the_sampled_deviations(x_prior):
     """With the first factor and the fixed effects integrated out by dense algebra; a prior that is not Normal leaves
     its coefficient among what is sampled.
@@ -115,6 +115,7 @@ def crossed(n_g: int, n_h: int, n: int) -> pd.DataFrame:
     return pd.DataFrame({"y": y, "x": x, "g": g, "h": h})
 
 
+@pytest.mark.slow
 def test_both_ways_draw_from_the_same_posterior():
     model = hier.Model("y ~ x + (1 | g) + (x | h)", crossed(40, 14, 500))
     largest = model.sample(draws=1500, seed=1, integrate="largest", progress=False)

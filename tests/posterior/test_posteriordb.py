@@ -82,7 +82,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         },
     ),
 }
-QUICK = ("seeds_data-seeds_stanified_model", "radon_mn-radon_variable_intercept_slope")
+QUICK = ("radon_mn-radon_variable_intercept_slope",)
 
 
 def draws_of(post: hier.Posterior, place: str, level: str) -> np.ndarray:

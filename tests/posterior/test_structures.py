@@ -102,6 +102,7 @@ def test_map_is_at_the_mode_of_the_density(autoregression):
         assert 0.0 < further - mode < 1e-3
 
 
+@pytest.mark.slow
 def test_the_posterior_of_an_autoregression(autoregression, tmp_path):
     model = autoregression
     post = model.sample(draws=500, seed=2, progress=False)
