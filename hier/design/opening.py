@@ -82,7 +82,8 @@ def has_column(frame: pd.DataFrame, name: str) -> bool:
 def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
     """The column of that name, or else the level of the index. Raises KeyError where there is neither."""
     if name in frame.columns:
-        return pd.Series(frame[name])
+        found = frame[name]
+        return found if isinstance(found, pd.Series) else pd.Series(found)
     at = [k for k, own in enumerate(frame.index.names) if own is not None and str(own) == name]
     if len(at) != 1:
         raise KeyError(name)

@@ -110,6 +110,8 @@ def best_minimum(fits: list[Any]) -> Any:
 
 def best_of(fits: list[Any]) -> Any:
     """The fit of the lowest value; of equal ones, one that ended at a minimum."""
+    if len(fits) == 1:
+        return fits[0]
     finite = [fit for fit in fits if np.isfinite(fit.value)] or fits
     lowest = min(float(fit.value) for fit in finite)
     equal = [fit for fit in finite if not float(fit.value) > lowest + SAME] or finite
