@@ -45,6 +45,10 @@ class ParameterDesign(Closed):
         """Names of the coefficients as they are reported: `sigma` alone, or `sigma_Intercept`, `sigma_x`."""
         return tuple(f"{self.name}_{column}" for column in self.names) if self.has_formula else (self.name,)
 
+    def predictor(self, coefficients: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        """The linear predictor of some of the rows, from coefficients (k,) or draws of them (S, k): (m,) or (S, m)."""
+        return coefficients @ self.X[rows].T + (0.0 if self.offset is None else self.offset[rows])
+
     def of(self, table: Table) -> ParameterDesign:
         """The same parameter in the rows of another table, without the offset of weights; NaN in rows where the data of
         the fit do not determine its predictor.

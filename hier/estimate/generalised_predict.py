@@ -70,7 +70,9 @@ def _others(estimate: GeneralisedEstimate, data: Any) -> list[np.ndarray]:
     if not any(own.has_formula for own in design.parameters):
         return [np.full(len(frame), coefficients[0]) for coefficients in estimate.further.others]
     new = design.new_data(frame)
-    return [own.X @ coefficients for own, coefficients in zip(new.parameters, estimate.further.others, strict=True)]
+    return [
+        own.predictor(coefficients) for own, coefficients in zip(new.parameters, estimate.further.others, strict=True)
+    ]
 
 
 def simulate(estimate: GeneralisedEstimate, n: int, seed: int, conditional: bool) -> pd.DataFrame:

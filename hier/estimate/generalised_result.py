@@ -146,7 +146,7 @@ class GeneralisedEstimate(Estimate):
         """The linear predictor (n,) of each parameter in the fit's rows, that of the mean first."""
         found = [self.further.eta]
         for own, coefficients in zip(self.model.design.parameters, self.further.others, strict=True):
-            found.append(own.X @ coefficients + (0.0 if own.offset is None else own.offset))
+            found.append(own.predictor(coefficients))
         return found
 
     @owned

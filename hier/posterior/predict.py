@@ -73,7 +73,7 @@ def _function(model: Model, kind: str) -> Predicted:
     """What makes draws (S, m), or (S, m, K) of probabilities, of some rows. Raises FitError where there is no mean."""
     family = model.family
     if kind == "link" or model.is_linear_normal:
-        return lambda posterior, rows, some: linear_predictor(posterior, rows, some)
+        return linear_predictor
     if not family.has_cutpoints and family.mean is None:
         raise FitError(f"the family `{family.name}` does not say what its mean is", hint='use kind="link"')
     if not family.has_cutpoints:
@@ -104,12 +104,8 @@ def _of_rows(posterior: Posterior, rows: Rows, some: slice, *, function: Callabl
     model = _model(posterior)
     predictors = [linear_predictor(posterior, rows, some)]
     for own, link in zip(rows.parameters, model.likelihood.links[1:], strict=True):
-        draws = posterior.draws[f"beta_{own.name}" if own.has_formula else own.name]
-        if own.has_formula:
-            values = draws.reshape(-1, own.X.shape[1]) @ own.X[some].T
-            predictors.append(values + (0.0 if own.offset is None else own.offset[some]))
-        else:
-            predictors.append(np.broadcast_to(apply_link(link, draws.reshape(-1, 1)), predictors[0].shape))
+        draws = posterior.draws[f"beta_{own.name}" if own.has_formula else own.name].reshape(-1, len(own.names))
+        predictors.append(own.predictor(draws if own.has_formula else apply_link(link, draws), some))
     cutpoints = posterior.draws.get("cutpoints", np.zeros((*posterior.beta.shape[:2], 0)))
     return of_draws(function, model.likelihood, cutpoints.reshape(len(predictors[0]), -1), predictors)
 
