@@ -334,7 +334,7 @@ def _read(
 ) -> Table:
     """The columns of these variables and of the grouping factors."""
     variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
-    return select(frame, list(variables), uses, extra, places=_places(formula), text=formula.text, **options)
+    return select(frame, list(variables), uses, extra, places=lambda: _places(formula), text=formula.text, **options)
 
 
 def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula, span: Span | None = None) -> None:

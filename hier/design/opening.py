@@ -60,6 +60,8 @@ def as_used(opened: pd.DataFrame | TextTable, uses: Uses) -> tuple[pd.DataFrame,
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table with text for the names of its columns, and of the levels of its index."""
+    if isinstance(frame.columns.dtype, pd.StringDtype) and not frame.columns.hasnans:
+        return frame
     names = [_name(label) for label in frame.columns]
     if names != list(frame.columns) or frame.columns.nlevels > 1:
         frame = frame.set_axis(pd.Index(names, dtype=object), axis=1)

@@ -4,19 +4,24 @@ in a table changes nothing else, and no later answer.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+HOLDS_ARRAYS = (np.ndarray, tuple, dict)
+
 
 class Closed:
     """A frozen dataclass whose arrays cannot be written into; nor can those of its copies."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            vars(self)[name] = closed(value)
+        own = vars(self)
+        for name, value in own.items():
+            if isinstance(value, HOLDS_ARRAYS):
+                own[name] = closed(value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)  # arrays come out of a pickle open
@@ -35,8 +40,9 @@ def closed(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: closed(each) for name, each in value.items()}
     if isinstance(value, tuple):
-        parts = [closed(each) for each in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        parts = [closed(each) if isinstance(each, HOLDS_ARRAYS) else each for each in value]
+        if any(map(operator.is_not, parts, value)):
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return value
 
 

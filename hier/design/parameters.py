@@ -87,11 +87,17 @@ def _parameter(
     name: str, part: LinearPart | None, formula: ParsedFormula, table: Table, offset: np.ndarray | None
 ) -> ParameterDesign:
     if part is None:
-        return ParameterDesign(name, _ones(table.nobs), ("Intercept",), False, offset, CONSTANT, OF_CONSTANT)
+        constant = _constant(name, table.nobs)
+        return constant if offset is None else replace(constant, offset=offset)
     X, encoder = encode(part, table, formula.text)
     known = determined(triangular_factor(X), [width for _, width in encoder.runs()], table.nobs)
     names = tuple(column for column, keep in zip(encoder.names, known.kept, strict=True) if keep)
     return ParameterDesign(name, X[:, known.kept], names, True, offset, encoder, known)
+
+
+@functools.lru_cache(maxsize=64)
+def _constant(name: str, nobs: int) -> ParameterDesign:
+    return ParameterDesign(name, _ones(nobs), ("Intercept",), False, None, CONSTANT, OF_CONSTANT)
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ TOLERANCE = 1e-7  # of a column's own length, as R's qr() and so lme4 have it
 SHARED_OUT = 9216  # numbers; OpenBLAS multiplies a smaller matrix with a vector on one thread (interface/gemv.c)
 ESTIMABLE = 1e-8  # of columns of size 1: how far a row may lie outside the space of the rows of the fit
 WORK_PER_COLUMN = 64  # LAPACK's largest block (ilaenv)
+SMALLEST_SQUARE = 1e-280  # below it a square has lost digits
 ROWS_PER_BLOCK = 1 << 15  # keeps a block of a few columns in the processor's cache
 
 
@@ -56,12 +58,15 @@ def determined(R: np.ndarray, widths: Sequence[int], n: int) -> Determined:
     """What the data determine of columns with the triangular factor `R`, of n rows; `widths`: of the terms that they
     belong to, one after another.
     """
-    kept = independent_columns(R)
-    sizes = column_lengths(R) / np.sqrt(n)
-    if not kept.all():
-        starts = np.cumsum([0, *widths])
-        largest = [sizes[a:b].max(initial=0.0) or 1.0 for a, b in itertools.pairwise(starts)]
-        sizes = np.where(sizes > 0, sizes, np.repeat(largest, widths))
+    lengths = column_lengths(R)
+    kept = independent_columns(R, lengths=lengths)
+    sizes = lengths / np.sqrt(n)
+    if kept.all():
+        nothing = np.zeros(0)
+        return Determined(kept, np.zeros((len(kept), 0)), nothing, nothing, sizes)
+    starts = np.cumsum([0, *widths])
+    largest = [sizes[a:b].max(initial=0.0) or 1.0 for a, b in itertools.pairwise(starts)]
+    sizes = np.where(sizes > 0, sizes, np.repeat(largest, widths))
     aliases = dependence(R, kept)
     slack = np.linalg.norm(R[:, ~kept] - R[:, kept] @ aliases, axis=0)
     return Determined(kept, aliases, np.zeros(len(slack)), slack, sizes)
@@ -81,32 +86,42 @@ def triangular_factor(*columns: np.ndarray, weights: np.ndarray | None = None) -
         block = np.column_stack([column[rows] for column in columns])
         if weights is not None:
             block *= np.sqrt(weights[rows])[:, None]
-        factors.append(_qr(block))
-    return factors[0] if len(factors) == 1 else _qr(np.concatenate(factors))
+        factors.append(qr_triangle(block))
+    return factors[0] if len(factors) == 1 else qr_triangle(np.concatenate(factors))
 
 
-def _qr(block: np.ndarray) -> np.ndarray:
+def qr_triangle(block: np.ndarray) -> np.ndarray:
     """R of the QR factorisation; LAPACK's routine itself, since NumPy's copies a block of a few columns three times."""
     n, k = block.shape
     with one_blas_thread if block.size >= SHARED_OUT else nullcontext():
         packed, *_ = dgeqrf(block, lwork=max(1, WORK_PER_COLUMN * k))
-    return np.triu(packed[: min(n, k)])
+    return np.where(_upper(min(n, k), k), packed[: min(n, k)], 0.0)
+
+
+@functools.cache
+def _upper(rows: int, columns: int) -> np.ndarray:
+    """Which entries of a matrix stand on or above its diagonal."""
+    return np.triu(np.ones((rows, columns), bool))
 
 
 def column_lengths(columns: np.ndarray) -> np.ndarray:
     """The length of each column, whatever their units: those of numbers whose squares are no numbers too."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = (columns * columns).sum(axis=0)
+    if ((squares > SMALLEST_SQUARE) & (squares < np.inf)).all():
+        return np.sqrt(squares)
     size = np.abs(columns).max(axis=0, initial=0.0)
     scale = np.where(size > 0.0, size, 1.0)
     return size * np.sqrt(np.sum((columns / scale) ** 2, axis=0))
 
 
-def independent_columns(R: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+def independent_columns(R: np.ndarray, tolerance: float = TOLERANCE, lengths: np.ndarray | None = None) -> np.ndarray:
     """Mask of the columns kept when, from left to right, each that the earlier ones determine but for a `tolerance` of
-    its length is dropped; `R` is their triangular factor.
+    its length is dropped; `R` is their triangular factor, whose columns have the `lengths` (computed if not given).
 
     Source: R's `qr` (LINPACK dqrdc2, limited pivoting, tol = 1e-7), which lme4 applies to the fixed effects.
     """
-    lengths = column_lengths(R)
+    lengths = column_lengths(R) if lengths is None else lengths
     diagonal = np.abs(R.diagonal())
     if len(diagonal) == len(lengths) and (diagonal >= tolerance * lengths).all() and lengths.all():
         return np.ones(len(lengths), bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +54,7 @@ def select(
     *,
     na: str = "drop",
     incomplete: Sequence[str] = (),
-    places: Mapping[str, Span] | None = None,
+    places: Callable[[], Mapping[str, Span]] | None = None,
     text: str = "",
 ) -> Table:
     """The columns named by the formula, without the rows in which one of them is missing.
@@ -75,8 +75,9 @@ def select(
         except KeyError:
             found, hint = _columns_in_words(frame), _nearest_column(frame, name)
             what = f"the table has no column `{name}`"
-            if places and name in places:
-                raise ColumnError(what, text, places[name], found=found, hint=hint) from None
+            named = places() if places else {}
+            if name in named:
+                raise ColumnError(what, text, named[name], found=found, hint=hint) from None
             raise DataError(what, found=found, hint=hint) from None
         if name in RESERVED:
             raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")

@@ -52,7 +52,7 @@ def variables_of(part: LinearPart, encoder: Encoder, table: Table) -> Variables:
 
 
 def _has_two_values(column: np.ndarray) -> bool:
-    if len(np.unique(column[:A_FEW])) > 2:
+    if len(set(column[:A_FEW].tolist())) > 2:
         return False
     low, high = column.min(), column.max()
     return bool(low < high and ((column == low) | (column == high)).all())

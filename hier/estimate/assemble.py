@@ -10,7 +10,7 @@ import numpy as np
 from hier.estimate.components import flat_directions
 from hier.estimate.result import TermArrays
 from hier.kernel.fit import BOUNDARY
-from hier.kernel.units import ColumnUnits, lower_triangular
+from hier.kernel.units import ColumnUnits, is_lower_triangular, lower_triangular
 from hier.model import Model
 
 
@@ -52,7 +52,7 @@ def flat_terms(model: Model, units: Sequence[ColumnUnits], fit: Any) -> list[str
     """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
     effects = [model.design.random_effects[k] for k in model.structure.order]
     # those of a posterior mode are not triangular where priors are those of other columns than the kernel's
-    factors = [lower_triangular(own) if np.triu(own, 1).any() else own for own in fit.factors]
+    factors = [own if is_lower_triangular(own) else lower_triangular(own) for own in fit.factors]
     return flat_directions(effects, factors, units, BOUNDARY)
 
 

@@ -67,23 +67,18 @@ def _scaled_residuals(estimate: Estimate) -> list[str]:
 
 def random_effects_lines(estimate: Estimate) -> list[str]:
     """The table of variances, standard deviations and correlations."""
-    table = estimate.varcorr
-    variances = table[table["term2"].isna()]
-    columns = [table[name] for name in ("group", "term1", "term2", "sdcor")]
-    correlations = {(g, a, b): r for g, a, b, r in zip(*columns, strict=True) if b is not None}
-    rows, shown = [], set()
-    for group, name, variance, sd in zip(
-        variances["group"], variances["term1"], variances["vcov"], variances["sdcor"], strict=True
-    ):
-        earlier = [
-            _correlation(correlations[group, other, name])
-            for other in variances["term1"][variances["group"] == group]
-            if (group, other, name) in correlations
-        ]
-        rows.append(
-            ["" if group in shown else group, name or "", significant(variance), significant(sd), " ".join(earlier)]
-        )
-        shown.add(group)
+    table = estimate.varcorr.to_numpy().tolist()
+    correlations = {(group, a, b): value for group, a, b, _, value in table if b is not None}
+    rows: list[list[str]] = []
+    names: dict[str, list[str]] = {}
+    for group, name, other, variance, sd in table:
+        if other is not None:
+            continue
+        before = names.setdefault(group, [])
+        found = [correlations[group, own, name] for own in before if (group, own, name) in correlations]
+        label = "" if before else group
+        rows.append([label, name or "", significant(variance), significant(sd), " ".join(map(_correlation, found))])
+        before.append(name)
     return align([["Groups", "Name", "Variance", "Std.Dev.", "Corr" if correlations else ""], *rows], left=2)
 
 
@@ -95,7 +90,7 @@ def fixed_effects_lines(table: pd.DataFrame) -> list[str]:
     """The table of coefficients, with lmerTest's heads."""
     rows = [
         [str(name), coefficient(b), significant(se), f"{df:.2f}", f"{t:.3f}", p_value(p)]
-        for name, b, se, df, t, p in table.itertuples()
+        for name, (b, se, df, t, p) in zip(table.index, table.to_numpy().tolist(), strict=True)
     ]
     return align([["", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"], *rows], left=1)
 

@@ -46,10 +46,10 @@ def varcorr_table(groups: Sequence[GroupCovariance], residual_sd: float | None) 
             rows.append((group, names[i], names[j], own[i, j], correlation))
     if residual_sd is not None:
         rows.append(("Residual", None, None, residual_sd * residual_sd, residual_sd))
-    table = Table(rows, columns=["group", "term1", "term2", "vcov", "sdcor"])
-    return table.astype({"group": object, "term1": object, "term2": object}).replace(
-        {"term1": {np.nan: None}, "term2": {np.nan: None}}
-    )
+    *texts, variances, sizes = zip(*rows, strict=True) if rows else ((),) * 5
+    # as objects, since pandas' own text has no None
+    columns = {name: pd.Series(own, dtype=object) for name, own in zip(("group", "term1", "term2"), texts, strict=True)}
+    return Table({**columns, "vcov": np.array(variances, float), "sdcor": np.array(sizes, float)})
 
 
 def correlated_pairs(blocks: tuple[Block, ...]) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ Theta is that of each block of columns in turn, and each block has its structure
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,10 +23,11 @@ Blocks = tuple[Block, ...]
 Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
 
 
-def columns_of(blocks: Blocks) -> list[tuple[int, int]]:
+@functools.cache
+def columns_of(blocks: Blocks) -> tuple[tuple[int, int], ...]:
     """Half-open range of the columns of each block."""
-    ends = np.cumsum([block.size for block in blocks])
-    return [(int(end - block.size), int(end)) for block, end in zip(blocks, ends, strict=True)]
+    ends = itertools.accumulate((block.size for block in blocks), initial=0)
+    return tuple(itertools.pairwise(ends))
 
 
 def n_columns(blocks: Blocks) -> int:
@@ -33,14 +35,16 @@ def n_columns(blocks: Blocks) -> int:
     return sum(block.size for block in blocks)
 
 
-def sd_columns(blocks: Blocks) -> list[tuple[int, int]]:
+@functools.cache
+def sd_columns(blocks: Blocks) -> tuple[tuple[int, int], ...]:
     """Half-open range of the columns that each standard deviation is of: one, or all of a homogeneous block."""
-    found = []
+    found: list[tuple[int, int]] = []
     for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
         found += [(start, stop)] if block.homogeneous else [(k, k + 1) for k in range(start, stop)]
-    return found
+    return tuple(found)
 
 
+@functools.cache
 def unstructured_columns(blocks: Blocks) -> tuple[tuple[int, int], ...]:
     """Half-open column ranges of the blocks of several columns whose covariance may be any."""
     both = zip(blocks, columns_of(blocks), strict=True)

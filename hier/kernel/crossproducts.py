@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from hier.design.rank import column_lengths, independent_columns, triangular_factor
+from hier.design.rank import SMALLEST_SQUARE, column_lengths, independent_columns, triangular_factor
 from hier.errors import DataError
 from hier.kernel.coupling import Coupling, couple
 from hier.kernel.ladder import dense_ladder, ladder
@@ -22,7 +22,6 @@ from hier.kernel.structure import Structure
 from hier.kernel.units import ColumnUnits, Units
 
 LEAST_OWN = 1e-12  # of a random-effects column's length: what less is left of it by the others is rounding
-SMALLEST_SQUARE = 1e-280  # below it a square has lost digits
 EXACT_FIT = 1e-11  # of the response's own length: what is left is rounding
 ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where there are more groups than that
 
@@ -199,13 +198,24 @@ def column_units(term: Term, X: np.ndarray, R: np.ndarray, weights: np.ndarray |
 
     `R`: the triangular factor of `X` (n, p), which need not be computed anew where the columns are some of these.
     """
+    bases = {columns: _orthogonal(term.Z[:, slice(*columns)], X, R, weights) for columns in term.unstructured}
+    if len(bases) == 1 and (0, term.Z.shape[1]) in bases:
+        return ColumnUnits(*bases[0, term.Z.shape[1]])
     to_user, to_kernel = _scaled(term, weights)
-    for start, stop in term.unstructured:
-        Z = term.Z[:, start:stop]
-        place = _place_in(Z, X)
-        own = triangular_factor(Z, weights=weights) if place is None else triangular_factor(R[:, place])
-        to_user[start:stop, start:stop], to_kernel[start:stop, start:stop] = orthogonal_columns(own, len(Z))
+    for (start, stop), (of_user, of_kernel) in bases.items():
+        to_user[start:stop, start:stop], to_kernel[start:stop, start:stop] = of_user, of_kernel
     return ColumnUnits(to_user, to_kernel)
+
+
+def _orthogonal(
+    Z: np.ndarray, X: np.ndarray, R: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    place = _place_in(Z, X)
+    if place is None:
+        own = triangular_factor(Z, weights=weights)
+    else:  # the first columns of a triangular factor are triangular
+        own = R[: place.stop, place] if place.start == 0 else triangular_factor(R[:, place])
+    return orthogonal_columns(own, len(Z))
 
 
 def orthogonal_columns(R: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -213,11 +223,13 @@ def orthogonal_columns(R: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     determine is only scaled.
     """
     kept = independent_columns(R, LEAST_OWN)
-    lengths = column_lengths(R)
-    to_kernel = np.diag(np.where(lengths > 0.0, lengths / np.sqrt(n), 1.0))
     own = R if kept.all() else triangular_factor(R[:, kept])
     own = own[: own.shape[1]]
-    to_kernel[np.ix_(kept, kept)] = own * (np.sign(own.diagonal()) / np.sqrt(n))[:, None]
+    to_kernel = own * (np.sign(own.diagonal()) / np.sqrt(n))[:, None]
+    if not kept.all():
+        lengths, orthogonal = column_lengths(R), to_kernel
+        to_kernel = np.diag(np.where(lengths > 0.0, lengths / np.sqrt(n), 1.0))
+        to_kernel[np.ix_(kept, kept)] = orthogonal
     inverse, _ = dtrtri(to_kernel)
     return inverse, to_kernel
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 FLAT = 1e-4  # curvature of -2 log density over a step of a parameter's own size: with less nothing is known of it
 ROUNDING = 1e-11  # of the largest curvature
+NEGLIGIBLE = 1e-8  # of -2 log density: a decrease that needs no second look
 BENT = 10.0  # times the slope that is left: a flat direction that is no straight line shows as much curvature
 MOVES = 1e-3  # of the length of a slope: a quantity with less along the flat directions does not move with them
 
@@ -48,7 +50,12 @@ def curvature_of(gradient: np.ndarray, hessian: np.ndarray, scale: np.ndarray | 
         scale = _own_steps(hessian)
     else:
         least = max(FLAT, BENT * float(np.abs(scale * gradient).max(initial=0.0)))
-    values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)
+    scaled = scale[:, None] * hessian * scale
+    _, inverse, failed = dposv(scaled, np.eye(len(scale)))
+    # the smallest curvature is one over the largest of the inverse, which is below its trace
+    if not failed and inverse.trace() * max(least, ROUNDING * scaled.trace()) < 1.0:
+        return Curvature(2.0 * scale[:, None] * inverse * scale, scale, np.zeros((len(scale), 0)))
+    values, vectors = np.linalg.eigh(scaled)
     known = values > max(least, ROUNDING * float(values.max(initial=0.0)))
     turn = scale[:, None] * vectors
     inverse = np.where(known, 2.0 / np.where(known, values, 1.0), 0.0)
@@ -57,7 +64,7 @@ def curvature_of(gradient: np.ndarray, hessian: np.ndarray, scale: np.ndarray | 
 
 def _own_steps(hessian: np.ndarray) -> np.ndarray:
     """The steps (m,) over which each parameter has curvature 1; 1 for one without curvature."""
-    own = np.abs(np.diag(hessian))
+    own = np.abs(hessian.diagonal())
     return 1.0 / np.sqrt(np.where(own > 0.0, own, 1.0))
 
 
@@ -66,7 +73,12 @@ def decrease_left(gradient: np.ndarray, hessian: np.ndarray) -> float:
     Directions in which there is neither slope nor curvature count for nothing.
     """
     scale = _own_steps(hessian)
-    values, vectors = np.linalg.eigh(scale[:, None] * hessian * scale)
-    along = vectors.T @ (scale * gradient)
+    scaled, slope = scale[:, None] * hessian * scale, scale * gradient
+    _, step, failed = dposv(scaled, slope)
+    left = 0.5 * float(slope @ step)
+    if not failed and left < NEGLIGIBLE:
+        return left
+    values, vectors = np.linalg.eigh(scaled)
+    along = vectors.T @ slope
     size = np.maximum(np.abs(values), ROUNDING)
     return float(0.5 * np.sum(along**2 / size))

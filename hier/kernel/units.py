@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from hier.design.rank import qr_triangle
 from hier.kernel.library import library_of
 
 LARGEST_EXPONENT = 200  # of two: fourth powers of numbers up to it are numbers
@@ -96,10 +97,20 @@ def product(left: Any, right: Any) -> Any:
     return functools.reduce(jnp.add, (left[:, k, None] * right[k] for k in range(q)))
 
 
+@functools.cache
+def _above_diagonal(size: int) -> np.ndarray:
+    return np.triu(np.ones((size, size), bool), 1)
+
+
+def is_lower_triangular(factor: np.ndarray) -> bool:
+    """Whether a factor (q, q) has nothing above its diagonal."""
+    return not factor[_above_diagonal(len(factor))].any()
+
+
 def lower_triangular(factor: Any) -> Any:
     """The lower-triangular factor (q, q) of the same covariance, with a non-negative diagonal."""
     if len(factor) == 1:
         return abs(factor)
     xp = library_of(factor)
-    lower = xp.linalg.qr(factor.T, mode="r").T
+    lower = (qr_triangle(factor.T) if xp is np else jnp.linalg.qr(factor.T, mode="r")).T
     return lower * xp.where(xp.diag(lower) < 0, -1.0, 1.0)
