@@ -26,8 +26,8 @@ def problem_of(model: Any) -> Any:
 
 def fit_of(model: Any) -> Callable[[Any], Any]:
     """The search for REML estimates as a function of a problem, begun where a fit begins it."""
-    from hier.kernel.fit import fit_likelihood
-    from hier.kernel.moments import start_of
+    from hier.kernel.normal.point_fit import fit_likelihood
+    from hier.kernel.search.moments import start_of
     from hier.model.problem import terms_of
 
     terms = terms_of(model.design, model.structure)
@@ -40,9 +40,9 @@ def evaluations_of(model: Any, problem: Any) -> Callable[[], Any]:
     """
     import jax
 
-    from hier.kernel.fit import likelihood_evaluator
-    from hier.kernel.moments import start_of
-    from hier.kernel.precision import float64
+    from hier.kernel.normal.point_fit import likelihood_evaluator
+    from hier.kernel.programs.precision import float64
+    from hier.kernel.search.moments import start_of
     from hier.model.problem import terms_of
 
     terms = terms_of(model.design, model.structure)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import hier.model as models
 import hier.pooling as pooling
-from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
+from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
 from hier.printed import answering
 
 if TYPE_CHECKING:

@@ -40,6 +40,9 @@ ORDER = (
     OUTERMOST,
 )
 
+# The rooms within the kernel, each of which may look into those before it.
+KERNEL = ("programs", "covariance", "algebra", "search", "normal", "laplace")
+
 ARRAYS = frozenset({"design", "kernel", "model", "estimate", "posterior", "pooling", "plots", "report", "jobs"})
 
 # Outside module -> the rooms that may import it. The longest matching name decides; a library that is not in
@@ -127,6 +130,15 @@ def forbidden(name: str, room: str) -> str | None:
     return None
 
 
+def forbidden_in_kernel(name: str, module: str) -> str | None:
+    """Why a module of the kernel may not import that name of the kernel, or None where it may."""
+    home, target = module.split("."), name.split(".")
+    if home[:2] != ["hier", "kernel"] or target[:2] != ["hier", "kernel"] or len(home) < 3 or len(target) < 3:
+        return None
+    later = KERNEL.index(target[2]) > KERNEL.index(home[2])
+    return f"imports the later room `kernel.{target[2]}`" if later else None
+
+
 def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """Every closed door that the source of a module goes through, as sentences with line numbers."""
     room = room_of(module)
@@ -135,7 +147,7 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     found = {
         (line, reason)
         for line, name in imported(ast.parse(source), module, is_package)
-        if (reason := forbidden(name, room)) is not None
+        if (reason := forbidden(name, room) or forbidden_in_kernel(name, module)) is not None
     }
     return [f"{module}, line {line}: {reason}" for line, reason in sorted(found)]
 
@@ -151,13 +163,13 @@ def test_every_import_goes_through_an_open_door(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "reason"),
     [
-        ("hier.kernel.marginal", "import hier.model", "later room `model`"),
-        ("hier.kernel.marginal", "from hier.model.priors import Prior", "later room `model`"),
-        ("hier.kernel.marginal", "from hier import estimate", "later room `estimate`"),
-        ("hier.kernel.marginal", "from ..model import priors", "later room `model`"),
-        ("hier.kernel.marginal", "from .. import jobs", "later room `jobs`"),
+        ("hier.kernel.algebra.marginal", "import hier.model", "later room `model`"),
+        ("hier.kernel.algebra.marginal", "from hier.model.priors import Prior", "later room `model`"),
+        ("hier.kernel.algebra.marginal", "from hier import estimate", "later room `estimate`"),
+        ("hier.kernel.algebra.marginal", "from ...model import priors", "later room `model`"),
+        ("hier.kernel.algebra.marginal", "from ... import jobs", "later room `jobs`"),
         ("hier.errors", "from . import datasets", "later room `datasets`"),
-        ("hier.kernel.marginal", "def f():\n    from hier.posterior import x", "later room `posterior`"),
+        ("hier.kernel.algebra.marginal", "def f():\n    from hier.posterior import x", "later room `posterior`"),
         ("hier.design.table", "if TYPE_CHECKING:\n    from hier.model import Model", "later room `model`"),
         ("hier.design.table", "import importlib\nimportlib.import_module('hier.cli')", "later room `cli`"),
         ("hier.design.table", "from importlib import import_module\nimport_module(name)", "only the run time knows"),
@@ -173,6 +185,7 @@ def test_every_import_goes_through_an_open_door(path: Path) -> None:
         ("hier.jobs.run", "from rich.console import Console", "`rich`, which belongs to"),
         ("hier.estimate.fit", "import statsmodels.api as sm", "`statsmodels`, which no room may"),
         ("hier.utils", "", "not one of the rooms"),
+        ("hier.kernel.algebra.dense", "from hier.kernel.normal.profile import end", "later room `kernel.normal`"),
     ],
 )
 def test_a_planted_violation_is_seen(module: str, source: str, reason: str) -> None:
@@ -187,7 +200,7 @@ def test_a_planted_violation_is_seen(module: str, source: str, reason: str) -> N
         ("hier.model.model", "import numpyro.distributions as dist"),
         ("hier.model.model", "from numpyro.distributions import Normal"),
         ("hier.model.model", "from hier.errors import ModelError\nfrom ..design import Design\nfrom . import priors"),
-        ("hier.posterior.sample", "from hier.kernel import marginal\nimport jax\nimport numpyro.infer"),
+        ("hier.posterior.sample", "from hier.kernel.algebra import marginal\nimport jax\nimport numpyro.infer"),
         ("hier.jobs.run", "from hier import __version__\nimport tomllib"),
         ("hier.cli", "import typer\nfrom hier.interface import Model"),
         ("hier", "import importlib\nimportlib.import_module(name)\nfrom hier.interface import Model"),
@@ -195,6 +208,15 @@ def test_a_planted_violation_is_seen(module: str, source: str, reason: str) -> N
 )
 def test_an_open_door_is_left_open(module: str, source: str) -> None:
     assert violations(source, module) == []
+
+
+def test_every_part_of_the_kernel_has_its_place() -> None:
+    assert {path.name for path in (PACKAGE / "kernel").iterdir() if path.name[0] not in "._"} == set(KERNEL)
+
+
+def test_no_file_name_stands_twice() -> None:
+    names = [path.name for path in SOURCES if path.name != "__init__.py"]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
 
 
 def test_relative_imports_of_a_package_start_in_it() -> None:

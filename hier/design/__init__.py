@@ -4,11 +4,11 @@ from hier.design.anchor import Anchor, anchor, bar_anchors
 from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
 from hier.design.digest import Digest, differences, digest
-from hier.design.files import Reading, reading_of
-from hier.design.groups import Block, RandomEffects
+from hier.design.further import ParameterDesign
 from hier.design.levels import kind_of
 from hier.design.opening import column_of, has_column, open_data
-from hier.design.parameters import ParameterDesign
+from hier.design.random_effects import Block, RandomEffects
+from hier.design.reading import Reading, reading_of
 from hier.design.response import Outcome
 from hier.design.threads import one_blas_thread
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hier.design.encode import Encoder
-from hier.design.groups import RandomEffects
+from hier.design.random_effects import RandomEffects
 from hier.design.rank import TOLERANCE, triangular_factor
 from hier.formula import Term
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hier.design.fields import Uses
 from hier.design.opening import column_of, has_column
-from hier.design.table import Table, select
+from hier.design.table import ModelFrame, select
 from hier.errors import DataError
 
 SHOWN = 3
@@ -98,7 +98,7 @@ def offset_of_fit(given: Any, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return beside_formula(frame, {"offset": given})
 
 
-def weighted_rows(table: Table) -> tuple[Table, np.ndarray | None]:
+def weighted_rows(table: ModelFrame) -> tuple[ModelFrame, np.ndarray | None]:
     """The rows that count, and their weights (n,), if there are any: those of weight 0 are left out, since a model says
     nothing of them. Source: R's `glm`, which leaves them out of its degrees of freedom.
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hier.design.delimited import NUMBER
 from hier.design.levels import kind_of, match
-from hier.design.table import Table, in_use
+from hier.design.table import ModelFrame, in_use
 from hier.errors import DataError, FormulaError, did_you_mean
 from hier.formula import Contrast, Factor
 
@@ -55,7 +55,7 @@ class Coding:
         return columns
 
 
-def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
+def learn(factor: Factor, table: ModelFrame, text: str) -> tuple[Coding, np.ndarray]:
     """The coding of a variable, and its values in the table: numbers, or codes of a factor's levels.
 
     Raises FormulaError where the expression cannot be evaluated or a factor has one level, DataError for values that
@@ -81,7 +81,7 @@ def learn(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
     return Coding(factor, levels, matrix, labels, state, 0, declared), codes
 
 
-def apply(coding: Coding, table: Table, text: str) -> np.ndarray:
+def apply(coding: Coding, table: ModelFrame, text: str) -> np.ndarray:
     """The values of a variable in another table, by what was learned. Raises DataError for a level that is new."""
     raw = _evaluate(coding.factor, table, coding.state, text)
     if coding.levels is None:
@@ -113,7 +113,7 @@ def apply(coding: Coding, table: Table, text: str) -> np.ndarray:
     return np.where(raw.codes >= 0, place[raw.codes], -1)
 
 
-def _evaluate(factor: Factor, table: Table, state: dict[str, Any], text: str) -> np.ndarray | pd.Categorical:
+def _evaluate(factor: Factor, table: ModelFrame, state: dict[str, Any], text: str) -> np.ndarray | pd.Categorical:
     """The values of an expression: float64 (n,) or (n, k), or a categorical."""
     columns = [table.columns[name] for name in factor.variables]
     if factor.code == "v0":
@@ -243,7 +243,7 @@ def _base(contrast: Contrast, names: list[str], factor: Factor, text: str) -> in
     )
 
 
-def _refuse_not_finite(factor: Factor, values: np.ndarray, table: Table) -> None:
+def _refuse_not_finite(factor: Factor, values: np.ndarray, table: ModelFrame) -> None:
     bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if bad.any():
         row = int(np.argmax(bad))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hier.design.files import Reading, read_bytes, text_of
+from hier.design.reading import Reading, read_bytes, text_of
 from hier.errors import DataError
 
 SEPARATORS = {",": "commas", ";": "`;`", "\t": "tabs", "|": "`|`", " ": "spaces"}

@@ -14,14 +14,14 @@ import pandas as pd
 from hier.design.beside import beside_formula, offset_of_fit, weighted_rows
 from hier.design.encode import Encoder, encode
 from hier.design.fields import Uses
-from hier.design.files import AS_IT_IS, Reading
-from hier.design.groups import RandomEffects, random_effects
+from hier.design.further import ParameterDesign, parameter_designs
 from hier.design.opening import as_used, open_data
 from hier.design.owned import Closed
-from hier.design.parameters import ParameterDesign, parameter_designs
+from hier.design.random_effects import RandomEffects, random_effects
 from hier.design.rank import Determined, determined, triangular_factor
+from hier.design.reading import AS_IT_IS, Reading
 from hier.design.response import Outcome, read_response
-from hier.design.table import Table, in_use, select
+from hier.design.table import ModelFrame, in_use, select
 from hier.design.variables import Variables, variables_of
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
@@ -331,7 +331,7 @@ def _read(
     uses: Uses,
     extra: dict[str, np.ndarray],
     **options: Any,
-) -> Table:
+) -> ModelFrame:
     """The columns of these variables and of the grouping factors."""
     variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
     return select(frame, list(variables), uses, extra, places=lambda: _places(formula), text=formula.text, **options)
@@ -365,7 +365,7 @@ def _refuse_second_intercept(formula: ParsedFormula, *, has_cutpoints: bool) -> 
                 )
 
 
-def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:
+def _offset(fixed: Encoder, table: ModelFrame) -> np.ndarray | None:
     """The offsets of the formula and the one beside it, added up."""
     within, beside = fixed.offset(table), table.columns.get("(offset)")
     if within is None or beside is None:
@@ -373,7 +373,7 @@ def _offset(fixed: Encoder, table: Table) -> np.ndarray | None:
     return within + np.asarray(beside)
 
 
-def _unused_levels(table: Table) -> dict[str, int]:
+def _unused_levels(table: ModelFrame) -> dict[str, int]:
     unused = {
         name: len(values.categories) - len(in_use(values)[1])
         for name, values in table.columns.items()

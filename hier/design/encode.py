@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hier.design.coding import Coding, apply, learn
-from hier.design.table import Table
+from hier.design.table import ModelFrame
 from hier.errors import FormulaError
 from hier.formula import Factor, LinearPart, Term
 
@@ -35,7 +35,7 @@ class Encoder:
             found.append((texts, len(_names(place, term, self.codings, self.full))))
         return found
 
-    def columns(self, table: Table) -> np.ndarray:
+    def columns(self, table: ModelFrame) -> np.ndarray:
         """The columns (n, k) of another table, coded identically. Raises DataError for a level that is new."""
         values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
         return _assemble(self.part, self.codings, values, self.full, table.nobs)
@@ -53,7 +53,7 @@ class Encoder:
         """The encoder of some of the terms, each factor coded as it was."""
         return Encoder(part, codings, full, _all_names(part, codings, full), self.offsets, self.text)
 
-    def offset(self, table: Table) -> np.ndarray | None:
+    def offset(self, table: ModelFrame) -> np.ndarray | None:
         """The sum of the offsets (n,), or None where there are none."""
         if not self.offsets:
             return None
@@ -61,7 +61,7 @@ class Encoder:
 
 
 def encode(
-    part: LinearPart, table: Table, text: str, known: tuple[np.ndarray, Encoder] | None = None
+    part: LinearPart, table: ModelFrame, text: str, known: tuple[np.ndarray, Encoder] | None = None
 ) -> tuple[np.ndarray, Encoder]:
     """The columns (n, k) of a linear part, and how they were made; `text` is the formula, for the carets of errors.
 
@@ -92,7 +92,7 @@ def _shared(encoder: Encoder, X: np.ndarray, known: Encoder) -> np.ndarray | Non
     return None
 
 
-def number(factor: Factor, table: Table, text: str) -> tuple[Coding, np.ndarray]:
+def number(factor: Factor, table: ModelFrame, text: str) -> tuple[Coding, np.ndarray]:
     """The coding and the values (n,) of an expression that must be numeric."""
     coding, values = learn(factor, table, text)
     if coding.levels is not None or values.ndim != 1:

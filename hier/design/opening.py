@@ -12,7 +12,7 @@ import pandas as pd
 
 from hier.design.delimited import TextTable, read_text_table
 from hier.design.fields import Uses, typed
-from hier.design.files import AS_IT_IS, Reading, is_parquet, path_of
+from hier.design.reading import AS_IT_IS, Reading, is_parquet, path_of
 from hier.errors import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.design.design import Design
 from hier.design.encode import Encoder
-from hier.design.groups import Block, RandomEffects
+from hier.design.random_effects import Block, RandomEffects
 from hier.formula import RandomTerm, Term
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design.encode import number
-from hier.design.table import Table, in_use
+from hier.design.table import ModelFrame, in_use
 from hier.errors import DataError
 from hier.formula import CBIND, RATIO, ParsedFormula
 
@@ -61,7 +61,7 @@ class _Reading(NamedTuple):
     """What a response is read from."""
 
     formula: ParsedFormula
-    table: Table
+    table: ModelFrame
     family: str
 
     @property
@@ -331,6 +331,6 @@ KINDS: Mapping[str, Callable[[_Reading], Response]] = {
 }
 
 
-def read_response(formula: ParsedFormula, table: Table, outcome: Outcome) -> Response:
+def read_response(formula: ParsedFormula, table: ModelFrame, outcome: Outcome) -> Response:
     """The response of a formula in a table, coded as its family needs it. Raises DataError for what it cannot be."""
     return KINDS[outcome.kind](_Reading(formula, table, outcome.family))

@@ -22,7 +22,7 @@ TIMES = frozenset({"datetime64", "datetime", "date", "timedelta64", "timedelta",
 
 
 @dataclass(frozen=True)
-class Table:
+class ModelFrame:
     """The rows that enter the model.
 
     `columns`: one array or categorical a column, all of the same length. `index`: labels of the kept rows in the user's
@@ -40,7 +40,7 @@ class Table:
     def nobs(self) -> int:
         return len(self.index)
 
-    def rows(self, kept: np.ndarray) -> Table:
+    def rows(self, kept: np.ndarray) -> ModelFrame:
         """The same with those rows alone that are True in `kept` (n,)."""
         columns = {name: values[kept] for name, values in self.columns.items()}
         return replace(self, columns=columns, index=self.index[kept])
@@ -56,7 +56,7 @@ def select(
     incomplete: Sequence[str] = (),
     places: Callable[[], Mapping[str, Span]] | None = None,
     text: str = "",
-) -> Table:
+) -> ModelFrame:
     """The columns named by the formula, without the rows in which one of them is missing.
 
     Parameters
@@ -117,7 +117,7 @@ def select(
     for name, values in columns.items():
         if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             _refuse_infinite(name, values, index)
-    return Table(columns, index, len(frame), missing, tuple(notes))
+    return ModelFrame(columns, index, len(frame), missing, tuple(notes))
 
 
 def _is_text(values: pd.Series) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hier.design.encode import Encoder
-from hier.design.table import Table, in_use
+from hier.design.table import ModelFrame, in_use
 from hier.formula import LinearPart
 
 A_FEW = 64  # rows among which a variable of more than two values mostly shows a third
@@ -28,7 +28,7 @@ class Variables(NamedTuple):
     cells: np.ndarray
 
 
-def variables_of(part: LinearPart, encoder: Encoder, table: Table) -> Variables:
+def variables_of(part: LinearPart, encoder: Encoder, table: ModelFrame) -> Variables:
     """What a table has of the variables of the fixed effects."""
     as_factors = {
         coding.factor.variables[0]: coding.levels

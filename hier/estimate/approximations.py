@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hier.estimate.result import Estimate
 
 
-class Approximation(Protocol):
+class DdfMethod(Protocol):
     """A covariance of the fixed effects, by a basis of them, and degrees of freedom for what is tested with it."""
 
     @property
@@ -39,7 +39,7 @@ def satterthwaite(estimate: Estimate) -> Satterthwaite:
     return Satterthwaite(arrays.basis, arrays.basis_vcov, arrays.vcov_jacobian, arrays.curvature)
 
 
-BY_NAME: dict[str, Callable[[Estimate], Approximation]] = {
+BY_NAME: dict[str, Callable[[Estimate], DdfMethod]] = {
     "satterthwaite": satterthwaite,
     "kenward-roger": lambda estimate: estimate.kenward_roger,
 }
@@ -52,7 +52,7 @@ def title(estimate: Estimate, ddf: str) -> str:
     return TITLES[ddf.lower()] if estimate.model.is_linear_normal else ASYMPTOTIC
 
 
-def find_approximation(estimate: Estimate, ddf: str) -> Approximation:
+def find_approximation(estimate: Estimate, ddf: str) -> DdfMethod:
     """The approximation of that name, which lmerTest writes with capitals. Raises FitError for another name, and where
     the fit does not allow it.
     """

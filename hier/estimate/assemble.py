@@ -9,8 +9,8 @@ import numpy as np
 
 from hier.estimate.components import flat_directions
 from hier.estimate.result import TermArrays
-from hier.kernel.fit import BOUNDARY
-from hier.kernel.units import ColumnUnits, is_lower_triangular, lower_triangular
+from hier.kernel.algebra.scaling import ColumnUnits, is_lower_triangular, lower_triangular
+from hier.kernel.normal.point_fit import BOUNDARY
 from hier.model import Model
 
 

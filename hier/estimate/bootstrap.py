@@ -11,14 +11,14 @@ import pandas as pd
 
 from hier.design.owned import owned
 from hier.errors import FitError
-from hier.estimate.many import ManyEstimates, fit_responses, in_user_units
 from hier.estimate.predict import check_choice
 from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
-from hier.kernel.covariance import theta_of
-from hier.kernel.crossproducts import Term
-from hier.kernel.moments import SMALLEST
-from hier.kernel.resample import fit_resampled, of_levels
+from hier.estimate.refits import ManyEstimates, fit_responses, in_user_units
+from hier.kernel.algebra.crossproducts import FactorColumns
+from hier.kernel.covariance.theta import theta_of
+from hier.kernel.normal.resample import fit_resampled, of_levels
+from hier.kernel.search.moments import SMALLEST
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
 
@@ -145,7 +145,7 @@ def _by_groups(
     own = of_levels(
         design.y if design.offset is None else design.y - design.offset,
         design.X,
-        Term(outermost.Z, outermost.codes, J),
+        FactorColumns(outermost.Z, outermost.codes, J),
         design.weights,
         problem.units,
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hier.design import RandomEffects
 from hier.estimate.printing import Table
-from hier.kernel.units import ColumnUnits, direction
+from hier.kernel.algebra.scaling import ColumnUnits, direction
 
 SHOWN = 0.01  # of a direction's length: smaller parts are left out of the sentence
 

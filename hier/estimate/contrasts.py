@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError, did_you_mean
-from hier.estimate.approximations import Approximation, find_approximation, title
+from hier.estimate.approximations import DdfMethod, find_approximation, title
 from hier.estimate.expressions import read_linear, written
 from hier.estimate.printing import Table, table_lines
 from hier.estimate.satterthwaite import standard_errors, t_tests
@@ -81,7 +81,7 @@ def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
     return t_table(estimate, approximation, functions)
 
 
-def t_table(estimate: Estimate, approximation: Approximation, functions: Functions) -> pd.DataFrame:
+def t_table(estimate: Estimate, approximation: DdfMethod, functions: Functions) -> pd.DataFrame:
     """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
     rows, constants, index, less_cutpoints = functions
     value = rows @ estimate.arrays.beta + constants
@@ -98,9 +98,7 @@ def t_table(estimate: Estimate, approximation: Approximation, functions: Functio
     return Table(values, index=index, columns=labels(T_TABLE))
 
 
-def function_table(
-    estimate: Estimate, approximation: Approximation, functions: Functions, level: float
-) -> pd.DataFrame:
+def function_table(estimate: Estimate, approximation: DdfMethod, functions: Functions, level: float) -> pd.DataFrame:
     """The t-tests of linear functions, and intervals at a confidence level."""
     from scipy.special import stdtrit
 

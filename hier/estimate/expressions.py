@@ -34,7 +34,7 @@ class Linear(NamedTuple):
         return not self.weights.any()
 
 
-class Comparison(NamedTuple):
+class Claim(NamedTuple):
     """`left` less the right side, and what is claimed of it: that it is "greater" or "less" than zero, or zero
     ("two-sided").
     """
@@ -57,7 +57,7 @@ def read_linear(text: str, names: Sequence[str]) -> Linear:
     return found
 
 
-def read_comparison(text: str, names: Sequence[str]) -> Comparison:
+def read_comparison(text: str, names: Sequence[str]) -> Claim:
     """The two sides of a comparison as one function, and the direction. Raises FormulaError."""
     reader = _Reader(text, names)
     left = reader.sum()
@@ -73,7 +73,7 @@ def read_comparison(text: str, names: Sequence[str]) -> Comparison:
     difference = Linear(left.weights - right.weights, left.constant - right.constant)
     if difference.is_number:
         raise FormulaError("there is no coefficient in this hypothesis", text, (0, len(text)))
-    return Comparison(difference, ALTERNATIVES[token.text])
+    return Claim(difference, ALTERNATIVES[token.text])
 
 
 def written(weights: np.ndarray, names: Sequence[str]) -> str:

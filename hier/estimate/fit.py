@@ -15,10 +15,10 @@ from hier.estimate.result import Arrays, Estimate
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import bounded, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import curvature_at, flat_sentences
-from hier.kernel.covariance import n_variance_parameters
-from hier.kernel.fit import PointFit, fit_best, fit_density
-from hier.kernel.moments import start_of
-from hier.kernel.units import Units
+from hier.kernel.algebra.scaling import Units
+from hier.kernel.covariance.theta import n_variance_parameters
+from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
+from hier.kernel.search.moments import start_of
 from hier.model import Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of

@@ -17,9 +17,9 @@ from hier.estimate.result import Arrays
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
-from hier.kernel.covariance import n_theta
-from hier.kernel.generalised import RowFit, fit_best_rows, fit_rows
-from hier.kernel.likelihood import natural
+from hier.kernel.covariance.theta import n_theta
+from hier.kernel.laplace.likelihood import natural
+from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
 from hier.model import Model
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
@@ -35,7 +35,7 @@ def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
     """Estimates by the marginal likelihood, approximated by Laplace's method or by quadrature with `nagq` points.
 
     Raises FitError where quadrature does not go with the model or the method.
-    Source: Bates (2018), "Computational Methods for Mixed Models"; see `hier.kernel.laplace`.
+    Source: Bates (2018), "Computational Methods for Mixed Models"; see `hier.kernel.laplace.approximation`.
     """
     _check_quadrature(model, method, nagq)
     problem, approximation = set_up(model, method, nagq)

@@ -11,11 +11,11 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.generalised_setup import set_up
 from hier.estimate.intervals import AT_LIMIT, variance_parameter, wald_note
-from hier.estimate.parameters import EXPECTED, named_parameters
+from hier.estimate.named import EXPECTED, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
 from hier.estimate.printing import Table
-from hier.kernel.generalised import spreads_at
-from hier.kernel.likelihood import natural
+from hier.kernel.laplace.likelihood import natural
+from hier.kernel.laplace.point_fit_rows import spreads_at
 from hier.settings import PROBABILITY, check, names_in
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hier.estimate import predict as normal
 from hier.estimate.generalised_result import expected, expected_with_slope, probabilities_with_slope
 from hier.estimate.predict import Random, check_choice, check_kind
 from hier.estimate.simulate import check_simulation, simulated_deviations
-from hier.kernel.densities import Observed
-from hier.kernel.likelihood import draw_rows
+from hier.kernel.laplace.likelihood import draw_rows
+from hier.kernel.laplace.log_densities import Observed
 from hier.settings import TRUTH, check
 
 if TYPE_CHECKING:

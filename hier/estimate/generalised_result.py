@@ -14,17 +14,17 @@ from hier.design.owned import closed, owned
 from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.generalised_setup import set_up
+from hier.estimate.mixed_model_equations import Solved
 from hier.estimate.predict import Random, check_choice, predictor_of_rows
 from hier.estimate.printing import Table
 from hier.estimate.result import Estimate
 from hier.estimate.tables import varcorr_table
-from hier.estimate.units import Solved
-from hier.kernel.conditional import LEAST_CURVATURE
-from hier.kernel.densities import Observed
-from hier.kernel.generalised import expansion_at, slopes_at
-from hier.kernel.likelihood import natural, of_rows, probabilities_of_rows
-from hier.kernel.prediction import prediction_errors
-from hier.kernel.units import Units
+from hier.kernel.algebra.scaling import Units
+from hier.kernel.laplace.conditional import LEAST_CURVATURE
+from hier.kernel.laplace.likelihood import natural, of_rows, probabilities_of_rows
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.laplace.point_fit_rows import expansion_at, slopes_at
+from hier.kernel.normal.prediction_errors import prediction_errors
 
 
 class Further(NamedTuple):

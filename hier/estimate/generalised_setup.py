@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hier.kernel.conditional import Conditional, Theta
-from hier.kernel.laplace import Approximation
+from hier.kernel.laplace.approximation import Approximation
+from hier.kernel.laplace.conditional import Conditional, Theta
 from hier.model import Model
 from hier.model.problem import terms_of
 from hier.model.row_density import posterior_rows, row_density

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hier.design import Design, kind_of
 from hier.design.levels import match
-from hier.design.table import Table
+from hier.design.table import ModelFrame
 from hier.errors import FitError, did_you_mean
 
 MOST_ROWS = 100_000  # of a grid
@@ -29,7 +29,7 @@ class Grid(NamedTuple):
     wanted: list[str]
     others: list[str]
     index: pd.Index
-    table: Table
+    table: ModelFrame
     weights: np.ndarray
     nesting: Nesting
 
@@ -222,7 +222,7 @@ def _weights(order: list[str], k: int, shape: tuple[int, ...], seen: np.ndarray,
     return weights
 
 
-def _table(values: list[tuple[str, Any]], shape: tuple[int, ...], kept: np.ndarray) -> Table:
+def _table(values: list[tuple[str, Any]], shape: tuple[int, ...], kept: np.ndarray) -> ModelFrame:
     """Every combination of the values that is kept, the last variable changing fastest."""
     columns: dict[str, Any] = {}
     for (name, own), codes in zip(values, np.indices(shape).reshape(len(shape), -1)[:, kept], strict=True):
@@ -231,4 +231,4 @@ def _table(values: list[tuple[str, Any]], shape: tuple[int, ...], kept: np.ndarr
         else:
             columns[name] = np.asarray(own, dtype=np.float64)[codes]
     size = int(kept.sum())
-    return Table(columns, pd.RangeIndex(size), size, {})
+    return ModelFrame(columns, pd.RangeIndex(size), size, {})

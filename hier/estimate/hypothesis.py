@@ -11,7 +11,7 @@ import pandas as pd
 from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.contrasts import Functions, t_table
-from hier.estimate.expressions import Comparison, read_comparison
+from hier.estimate.expressions import Claim, read_comparison
 from hier.settings import PROBABILITY, check, names_in
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXPECTED = 'text such as "week > 6", or a list of such texts'
 
 
-def read_hypotheses(hypotheses: str | Sequence[str], names: Sequence[str]) -> dict[str, Comparison]:
+def read_hypotheses(hypotheses: str | Sequence[str], names: Sequence[str]) -> dict[str, Claim]:
     """One or several hypotheses, by their text. Raises FormulaError, and FitError for what is no text."""
     given = names_in("hypotheses", hypotheses, EXPECTED)
     if not given:

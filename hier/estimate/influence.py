@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
+from hier.estimate.mixed_model_equations import combinations, unexplained, vcov_in_basis
 from hier.estimate.printing import Table
 from hier.estimate.satterthwaite import in_basis
-from hier.estimate.units import combinations, unexplained, vcov_in_basis
-from hier.kernel.crossproducts import group_products
-from hier.kernel.prediction import error_covariance
+from hier.kernel.algebra.crossproducts import group_products
+from hier.kernel.normal.prediction_errors import error_covariance
 from hier.settings import as_given, nearest_choice
 
 if TYPE_CHECKING:

@@ -12,18 +12,25 @@ import pandas as pd
 
 from hier.errors import FitError
 from hier.estimate.approximations import satterthwaite
-from hier.estimate.parameters import Named, chosen_parameters, estimates_of, named_parameters
+from hier.estimate.mixed_model_equations import relative_factors
+from hier.estimate.named import NamedParameter, chosen_parameters, estimates_of, named_parameters
 from hier.estimate.predict import check_choice, normal_quantile
 from hier.estimate.printing import Table
 from hier.estimate.support import end_reached
-from hier.estimate.units import relative_factors
 from hier.estimate.unknown import curvature_at
-from hier.kernel import profile
-from hier.kernel.covariance import Terms, theta_of
-from hier.kernel.fit import BOUNDARY, PointFit, fit_best
-from hier.kernel.moments import start_of
-from hier.kernel.profile import Bound, Parameter, Search, density_parameter_values, parameter_values, profile_bound
-from hier.kernel.units import ColumnUnits, Units, direction
+from hier.kernel.algebra.scaling import ColumnUnits, Units, direction
+from hier.kernel.covariance.theta import Terms, theta_of
+from hier.kernel.normal import profile
+from hier.kernel.normal.point_fit import BOUNDARY, PointFit, fit_best
+from hier.kernel.normal.profile import (
+    Profiled,
+    ProfileEnd,
+    Search,
+    density_parameter_values,
+    parameter_values,
+    profile_bound,
+)
+from hier.kernel.search.moments import start_of
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 from hier.settings import PROBABILITY, check
 
@@ -68,7 +75,7 @@ def confint(
     return table
 
 
-def in_kernel(own: Named, estimate: Estimate, units: Units) -> Parameter:
+def in_kernel(own: NamedParameter, estimate: Estimate, units: Units) -> Profiled:
     """A parameter for the kernel, in its units."""
     sizes = [columns.size for columns in units.random]
     if own.kind == "fixed":
@@ -77,7 +84,7 @@ def in_kernel(own: Named, estimate: Estimate, units: Units) -> Parameter:
     return variance_parameter(own, len(units.centre), units.random, at)
 
 
-def variance_parameter(own: Named, p: int, units: Sequence[ColumnUnits], at: int) -> Parameter:
+def variance_parameter(own: NamedParameter, p: int, units: Sequence[ColumnUnits], at: int) -> Profiled:
     """A standard deviation or correlation for the kernel, of the factor that stands there at place `at`, or sigma; in
     a model with p fixed effects.
     """
@@ -85,7 +92,7 @@ def variance_parameter(own: Named, p: int, units: Sequence[ColumnUnits], at: int
     return profile.variance_parameter(KINDS[own.kind], p, [columns.size for columns in units], at, of)
 
 
-def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any]:
+def to_user(own: NamedParameter, estimate: Estimate, units: Units) -> Callable[[Any], Any]:
     """The way from a parameter's value in the kernel to the user's parameter."""
     if own.kind == "fixed":
         return lambda value: units.centre[own.i] + direction(units.basis[own.i])[1] * value
@@ -97,7 +104,7 @@ def to_user(own: Named, estimate: Estimate, units: Units) -> Callable[[Any], Any
     return lambda value: scale * np.exp(value)
 
 
-def _wald(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
+def _wald(estimate: Estimate, asked: list[NamedParameter], level: float, df: str) -> tuple[np.ndarray, str]:
     """Estimate plus and minus a quantile of standard errors: of the logarithm for a standard deviation, of Fisher's z
     for a correlation.
 
@@ -155,7 +162,7 @@ def unknown_parameters(estimate: Estimate) -> list[str]:
     return [own.name for own, lost in zip(asked, moves, strict=True) if lost]
 
 
-def _search_values(estimate: Estimate, asked: list[Named]) -> tuple[Units, np.ndarray, np.ndarray]:
+def _search_values(estimate: Estimate, asked: list[NamedParameter]) -> tuple[Units, np.ndarray, np.ndarray]:
     """Values of the parameters in the kernel, and their derivatives in what the search was over."""
     model, x = estimate.model, estimate.arrays.search
     terms = terms_of(model.design, model.structure)
@@ -171,7 +178,7 @@ def _search_values(estimate: Estimate, asked: list[Named]) -> tuple[Units, np.nd
     return units, *parameter_values(x, [in_kernel(one, estimate, units) for one in asked], terms)
 
 
-def _at_limit(own: Named, estimate: Estimate) -> bool:
+def _at_limit(own: NamedParameter, estimate: Estimate) -> bool:
     """Whether a standard deviation is estimated as zero, a correlation as -1 or 1 or not at all, or any of them as the
     end of its prior's support.
     """
@@ -202,7 +209,7 @@ def _is_limit(of: np.ndarray, factor: np.ndarray) -> bool:
     return not abs(halves[0] @ halves[1]) < (1.0 - AT_LIMIT) * lengths.prod()
 
 
-def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> tuple[np.ndarray, str]:
+def _profile(estimate: Estimate, asked: list[NamedParameter], level: float, df: str) -> tuple[np.ndarray, str]:
     """Bounds at which twice the profile log-likelihood has fallen by the quantile of a chi-squared on one degree."""
     if estimate.method == "map":
         raise FitError(
@@ -220,7 +227,7 @@ def _profile(estimate: Estimate, asked: list[Named], level: float, df: str) -> t
     return bounds, note
 
 
-def _boot(estimate: Estimate, asked: list[Named], level: float, refits: Refits) -> pd.DataFrame:
+def _boot(estimate: Estimate, asked: list[NamedParameter], level: float, refits: Refits) -> pd.DataFrame:
     """Percentiles of the refits of a bootstrap."""
     from hier.estimate.bootstrap import bootstrap
 
@@ -229,7 +236,7 @@ def _boot(estimate: Estimate, asked: list[Named], level: float, refits: Refits) 
 
 
 def _bounds_of(
-    named: Named, estimate: Estimate, problem: Problem, terms: Terms, fit: PointFit, root: float
+    named: NamedParameter, estimate: Estimate, problem: Problem, terms: Terms, fit: PointFit, root: float
 ) -> tuple[float, float]:
     own = in_kernel(named, estimate, problem.units)
     found = list(LIMITS[named.kind])
@@ -251,16 +258,16 @@ def _bounds_of(
     return found[0], found[1]
 
 
-def _outermost(own: Parameter, search: Search, problem: Problem, terms: Terms, fit: PointFit) -> Bound:
+def _outermost(own: Profiled, search: Search, problem: Problem, terms: Terms, fit: PointFit) -> ProfileEnd:
     """The bound that is farthest out of those that several searches find.
 
     With correlations the other parameters may have several best points, of which one search follows one.
     """
 
-    def bound(search: Search) -> Bound:
+    def bound(search: Search) -> ProfileEnd:
         return profile_bound(own, search, problem.cross, terms)
 
-    def arrived(bound: Bound) -> bool:
+    def arrived(bound: ProfileEnd) -> bool:
         return bound.flat or abs(bound.root - search.root) < ARRIVED
 
     found = bound(search)
@@ -288,7 +295,9 @@ def _off_limits(fit: PointFit, terms: Terms) -> np.ndarray:
     return np.append(theta_of(covariances, terms), np.log(fit.sigma))
 
 
-def _scale(named: Named, own: Parameter, estimate: Estimate, fit: PointFit, terms: Terms) -> tuple[float, float, str]:
+def _scale(
+    named: NamedParameter, own: Profiled, estimate: Estimate, fit: PointFit, terms: Terms
+) -> tuple[float, float, str]:
     """The value of a parameter at the maximum-likelihood fit, its standard error, and where it stands in its range."""
     if named.kind == "fixed":
         return float(own.row @ fit.beta), float(np.sqrt(own.row @ fit.vcov @ own.row)), "inside"
@@ -307,7 +316,7 @@ def _scale(named: Named, own: Parameter, estimate: Estimate, fit: PointFit, term
     return value, min(se, LONGEST_SE) if known else LONGEST_SE, "inside"
 
 
-def _of_factor(own: Parameter, factors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _of_factor(own: Profiled, factors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The columns of the one factor that a parameter is of, and the factor."""
     ends = np.cumsum([0, *(len(factor) for factor in factors)])
     (at,) = {int(np.searchsorted(ends, k, "right")) - 1 for k in np.flatnonzero(own.of.any(axis=0))}

@@ -12,7 +12,7 @@ import numpy as np
 from hier.design.owned import Closed
 from hier.errors import FitError
 from hier.estimate.satterthwaite import NO_TEST, FTest, covariance_of_functions, in_basis, uncorrelated
-from hier.kernel.linear import LinearExpansion, expand_linearly
+from hier.kernel.normal.linear import LinearExpansion, expand_linearly
 from hier.model.problem import likelihood_problem, terms_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hier.design import Design
 from hier.errors import FitError
-from hier.estimate.approximations import Approximation, find_approximation, title
+from hier.estimate.approximations import DdfMethod, find_approximation, title
 from hier.estimate.contrasts import Functions, function_table, t_table
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
@@ -86,7 +86,7 @@ def emmeans(
 ) -> MarginalMeans:
     """The means that `Estimate.emmeans` describes."""
     design = estimate.model.design
-    approximation: Approximation = find_approximation(estimate, ddf)
+    approximation: DdfMethod = find_approximation(estimate, ddf)
     wanted = names_in("specs", specs, "the name of a variable of the fixed effects, or a list of such names")
     grid = make_grid(design, wanted, _values_at(at))
     X = grid.averaged(design.fixed.columns(grid.table))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hier.design import RandomEffects, column_of, kind_of, numbers_beside
 from hier.errors import DataError, FitError, did_you_mean, nearest
-from hier.estimate.units import combinations, total_variances
+from hier.estimate.mixed_model_equations import combinations, total_variances
 from hier.formula import RandomTerm, parse_formula
 from hier.settings import PROBABILITY, TRUTH, check, names_in, written
 
@@ -61,7 +61,7 @@ def predict(
     return with_note(table, known)
 
 
-class Rows(NamedTuple):
+class PredictedRows(NamedTuple):
     """Rows to predict, coded as those of the fit: columns `X` (n, p) and `offset` of the fixed part; by grouping factor
     the `effects` and the columns (q,) of them that are `included`; the `parameters` of the response's distribution.
     `known` (n,): whether the data of the fit determine the fixed part there.
@@ -76,7 +76,7 @@ class Rows(NamedTuple):
     index: pd.Index
 
 
-def rows_of(design: Design, data: Any, random: Random, new_levels: str) -> Rows:
+def rows_of(design: Design, data: Any, random: Random, new_levels: str) -> PredictedRows:
     """The rows of a table, or of the fit where there is none. Raises FitError for terms that the model does not have,
     and DataError for levels that the fit has not seen, unless `new_levels` is "zero".
     """
@@ -84,12 +84,12 @@ def rows_of(design: Design, data: Any, random: Random, new_levels: str) -> Rows:
     if data is None:
         known = np.ones(design.nobs, bool)
         effects, parameters = design.random_effects, design.parameters
-        return Rows(design.X, design.offset, effects, included, parameters, known, design.index)
+        return PredictedRows(design.X, design.offset, effects, included, parameters, known, design.index)
     frame = _with_groups(design.read(data), design, included)
     new = design.new_data(frame)
     if new_levels == "error":
         _refuse_new_levels(new.random_effects, included, frame)
-    return Rows(new.X, new.offset, new.random_effects, included, new.parameters, new.estimable, new.index)
+    return PredictedRows(new.X, new.offset, new.random_effects, included, new.parameters, new.estimable, new.index)
 
 
 def with_note[Found: (pd.Series, pd.DataFrame)](found: Found, known: np.ndarray) -> Found:

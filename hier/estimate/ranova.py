@@ -14,10 +14,10 @@ from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
 from hier.estimate.fit import in_response_units
 from hier.estimate.printing import Table
-from hier.kernel.covariance import n_variance_parameters
-from hier.kernel.fit import fit_best
-from hier.kernel.marginal import LOG_2PI
-from hier.kernel.moments import start_of
+from hier.kernel.algebra.marginal import LOG_2PI
+from hier.kernel.covariance.theta import n_variance_parameters
+from hier.kernel.normal.point_fit import fit_best
+from hier.kernel.search.moments import start_of
 from hier.model.problem import likelihood_problem, structure_of, terms_of
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from hier.estimate.influence import Influence, influence
 from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
+from hier.estimate.mixed_model_equations import Solved, mode_errors, solve
 from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
 from hier.estimate.printing import Table
 from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
@@ -26,9 +27,8 @@ from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
-from hier.estimate.units import Solved, mode_errors, solve
-from hier.kernel.curvature import Curvature
-from hier.kernel.units import magnitude
+from hier.kernel.algebra.scaling import magnitude
+from hier.kernel.search.curvature import Curvature
 from hier.model import Model
 from hier.printed import Printed
 from hier.settings import of_kind

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hier.kernel.curvature import Curvature
-from hier.kernel.units import magnitude
+from hier.kernel.algebra.scaling import magnitude
+from hier.kernel.search.curvature import Curvature
 
 SAME = 1e-8  # degrees of freedom that differ by less are one number
 VANISHING = float(np.sqrt(np.finfo(float).eps))  # of the largest variance: below it a combination is none of its own

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hier.errors import FitError
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from hier.model import Model
 from hier.model.prior_text import describe, limits_of
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hier.design import Block
 from hier.estimate.printing import Table
-from hier.kernel.covariance import correlation_blocks
+from hier.kernel.covariance.theta import correlation_blocks
 
 
 @functools.lru_cache(maxsize=256)

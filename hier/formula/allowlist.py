@@ -18,7 +18,7 @@ from hier.formula.syntax import (
     Binary,
     Call,
     Name,
-    Named,
+    NamedArgument,
     Node,
     Number,
     Paren,
@@ -124,7 +124,7 @@ def guard(node: Node, text: str) -> int | float | None:
             return guard(node.inner, text)
         case Call():
             return _guard_call(node, text)
-        case Named():
+        case NamedArgument():
             raise FormulaError("this function takes no named argument here", text, node.span)
         case Unary():
             value = guard(node.operand, text)
@@ -210,7 +210,7 @@ def _check_options(function: str, options: Sequence[Node], text: str) -> None:
     free = list(known)
     for option in options:
         value = option
-        if isinstance(option, Named):
+        if isinstance(option, NamedArgument):
             name, value = option.name.text, option.value
             if name not in known:
                 raise FormulaError(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from hier.errors import FormulaError
 from hier.formula.allowlist import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name, covariance_hint
 from hier.formula.factors import quote
-from hier.formula.syntax import Bar, Binary, Call, Name, Named, Node, Paren, Unary, addends, source, strip
+from hier.formula.syntax import Bar, Binary, Call, Name, NamedArgument, Node, Paren, Unary, addends, source, strip
 from hier.formula.terms import LinearPart, expand
 from hier.formula.tokens import Span
 
@@ -140,7 +140,7 @@ def _tagged(node: Call, text: str) -> list[RandomTerm]:
         )
     homogeneous = STRUCTURES[name]
     for option in options:
-        if not (isinstance(option, Named) and option.name.text == "hom" and len(options) == 1):
+        if not (isinstance(option, NamedArgument) and option.name.text == "hom" and len(options) == 1):
             raise FormulaError(
                 f"`{name}` takes no such argument", text, option.span, expected="`hom = TRUE` or nothing"
             )

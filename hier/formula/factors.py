@@ -23,7 +23,7 @@ from hier.formula.syntax import (
     Binary,
     Call,
     Name,
-    Named,
+    NamedArgument,
     Node,
     Number,
     Paren,
@@ -113,7 +113,7 @@ def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
         return node, False, None
     function = node.function.text
     argument, *others = node.arguments
-    if isinstance(argument, Named):
+    if isinstance(argument, NamedArgument):
         raise FormulaError(f"`{function}` begins with the column", text, argument.span)
     contrast = None
     if others and function != "C":
@@ -130,7 +130,7 @@ def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
 
 def _contrast(node: Node, text: str) -> Contrast:
     """The contrasts that `contr.sum`, `contr.treatment("base")` and the like stand for."""
-    if isinstance(node, Named) and node.name.text in ("contr", "contrasts"):
+    if isinstance(node, NamedArgument) and node.name.text in ("contr", "contrasts"):
         node = node.value
     node = strip(node)
     function = node.function if isinstance(node, Call) else node
@@ -148,8 +148,8 @@ def _contrast(node: Node, text: str) -> Contrast:
     base, *others = node.arguments
     if kind != "treatment" or others:
         raise FormulaError(f"`{function.text}` takes no such argument", text, (others or [base])[0].span)
-    named = isinstance(base, Named)
-    if isinstance(base, Named):
+    named = isinstance(base, NamedArgument)
+    if isinstance(base, NamedArgument):
         if base.name.text not in _BASES:
             raise FormulaError(
                 f"`{function.text}` has no argument `{base.name.text}`", text, base.name.span, expected="`base`"
@@ -194,7 +194,7 @@ def render(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None
         case Call():
             inner = render if node.function.text == "I" or names is None else _render_number
             return f"{node.function.text}({', '.join([inner(a, names=names) for a in node.arguments])})"
-        case Named():
+        case NamedArgument():
             return f"{node.name.text}={render(node.value, names=names)}"
         case Unary():
             printed, level = node.op + _render_number(node.operand, _SIGN, names), _SIGN

@@ -51,7 +51,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedArgument:
     """An argument that is given by its name, `degree = 2`."""
 
     name: Name
@@ -98,7 +98,7 @@ class Paren:
     span: Span
 
 
-Node = Name | Number | String | Call | Named | Unary | Binary | Bar | Paren
+Node = Name | Number | String | Call | NamedArgument | Unary | Binary | Bar | Paren
 
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
 BARS = frozenset({"|", "||"})
@@ -313,7 +313,7 @@ class _Parser:
             return self.expression(0)
         self.at += 2
         value = self.expression(0)
-        return Named(Name(first.text, first.span), value, (first.span[0], value.span[1]))
+        return NamedArgument(Name(first.text, first.span), value, (first.span[0], value.span[1]))
 
     def close(self, opening: Token) -> int:
         """Step over the closing parenthesis and say where it ends."""

@@ -15,7 +15,20 @@ from dataclasses import dataclass
 
 from hier.errors import FormulaError
 from hier.formula.factors import Factor, make_factor
-from hier.formula.syntax import COMPARISONS, Bar, Binary, Call, Name, Named, Node, Number, Unary, addends, source, strip
+from hier.formula.syntax import (
+    COMPARISONS,
+    Bar,
+    Binary,
+    Call,
+    Name,
+    NamedArgument,
+    Node,
+    Number,
+    Unary,
+    addends,
+    source,
+    strip,
+)
 from hier.formula.tokens import Span
 
 MAX_PRODUCTS = 20_000  # pairs of terms multiplied in one formula; `(a + b + ...)^9` grows fast
@@ -141,7 +154,7 @@ class _Expansion:
     def offset(self, node: Call, adding: bool) -> _Terms:
         """An offset is a column of its own with the coefficient 1, and no term."""
         first, *more = node.arguments
-        if more or isinstance(first, Named):
+        if more or isinstance(first, NamedArgument):
             raise FormulaError("`offset` takes one argument", self.text, (more or [first])[0].span)
         if not adding:
             raise FormulaError("an offset cannot be subtracted", self.text, node.span, hint="leave it out instead")

@@ -44,7 +44,7 @@ from hier.jobs.keys import (
     check_value,
     show,
 )
-from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT
+from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT
 from hier.settings import SAMPLING, Setting
 
 if TYPE_CHECKING:

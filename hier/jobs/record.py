@@ -16,7 +16,7 @@ import pandas as pd
 from hier import __version__
 from hier.errors import JobError
 from hier.files import existing, is_folder, place, write
-from hier.posterior.levels import levels_of, written_if_known
+from hier.posterior.level_labels import levels_of, written_if_known
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate

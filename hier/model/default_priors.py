@@ -8,9 +8,9 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from hier.design import Anchor, Block, Design, ParameterDesign, RandomEffects, anchor, bar_anchors
-from hier.kernel.covariance import correlation_blocks, correlations, sd_columns
-from hier.kernel.links import LINKS
-from hier.kernel.precision import float64, kept_programs
+from hier.kernel.covariance.theta import correlation_blocks, correlations, sd_columns
+from hier.kernel.laplace.links import LINKS
+from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.families import Family, FamilyParameter
 from hier.model.prior_text import read_prior
 from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, half_student_t

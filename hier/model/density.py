@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hier.kernel.covariance import Terms, correlations, n_variance_parameters, sd_columns
-from hier.kernel.expansion import evaluator
-from hier.kernel.integrate import Factors, integrate_groups
-from hier.kernel.marginal import FixedPrior, Marginal, add_normal_term, neg2_log_marginal, solve_upper
-from hier.kernel.optimise import Evaluate
-from hier.kernel.parameters import (
+from hier.kernel.algebra.integrate import Factors, integrate_groups
+from hier.kernel.algebra.marginal import FixedPrior, Marginal, add_normal_term, neg2_log_marginal, solve_upper
+from hier.kernel.covariance.theta import Terms, correlations, n_variance_parameters, sd_columns
+from hier.kernel.covariance.unconstrained import (
     by_column,
     correlated_factor,
     join,
@@ -24,6 +22,8 @@ from hier.kernel.parameters import (
     split_vector,
     unconstrained,
 )
+from hier.kernel.normal.expansion import evaluator
+from hier.kernel.search.optimise import Evaluate
 from hier.model.problem import Problem
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hier.design import RandomEffects, bar_anchors
 from hier.formula import RandomTerm
-from hier.kernel.blocks import in_words
-from hier.kernel.covariance import columns_of, n_variance_parameters
+from hier.kernel.covariance.structures import in_words
+from hier.kernel.covariance.theta import columns_of, n_variance_parameters
 from hier.model.equations import as_text
 from hier.model.identifiability import sentences
 from hier.model.model import Model

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hier.design import ParameterDesign, RandomEffects
-from hier.kernel.blocks import in_words
-from hier.kernel.covariance import columns_of, correlation_blocks
+from hier.kernel.covariance.structures import in_words
+from hier.kernel.covariance.theta import columns_of, correlation_blocks
 from hier.model.model import Model
 from hier.text import shown
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hier.design.response import KINDS, Outcome
 from hier.errors import ModelError, did_you_mean
-from hier.kernel import densities, responses
-from hier.kernel.likelihood import Likelihood
-from hier.kernel.links import LINKS
+from hier.kernel.laplace import log_densities as densities
+from hier.kernel.laplace import responses
+from hier.kernel.laplace.likelihood import Likelihood
+from hier.kernel.laplace.links import LINKS
 from hier.settings import as_given, nearest_choice
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hier.design import RandomEffects
-from hier.kernel.covariance import Change, changes_at_large
+from hier.kernel.covariance.theta import Change, changes_at_large
 
 if TYPE_CHECKING:
     from hier.model.model import Model

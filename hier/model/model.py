@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hier.design import Design, Digest, build_design, digest, open_data, reading_of
 from hier.errors import ModelError
 from hier.formula import Formula, ParsedFormula, parse_formula
-from hier.kernel.precision import float64, kept_programs
-from hier.kernel.responses import mean_mu
+from hier.kernel.laplace.responses import mean_mu
+from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.arguments import refuse_arguments, refuse_swapped
 from hier.model.families import FAMILIES, Family, find_family, is_built_in, likelihood_of
 from hier.printed import Printed
@@ -19,8 +19,8 @@ from hier.settings import written
 if TYPE_CHECKING:
     import numpy as np
 
-    from hier.kernel.likelihood import Likelihood
-    from hier.kernel.structure import Structure
+    from hier.kernel.algebra.elimination import Elimination
+    from hier.kernel.laplace.likelihood import Likelihood
     from hier.model.identifiability import Undetermined
     from hier.model.priors import Priors
 
@@ -177,7 +177,7 @@ class Model(Printed):
         return own | digest(self._design)
 
     @functools.cached_property
-    def structure(self) -> Structure:
+    def structure(self) -> Elimination:
         """The order in which the grouping factors are eliminated."""
         from hier.model.problem import structure_of
 

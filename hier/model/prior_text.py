@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hier.errors import ModelError, did_you_mean
-from hier.kernel.precision import float64, kept_programs
+from hier.kernel.programs.precision import float64, kept_programs
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hier.design import Block
-from hier.kernel.covariance import correlation_blocks, correlation_of, sd_columns
+from hier.kernel.covariance.theta import correlation_blocks, correlation_of, sd_columns
 from hier.model.prior_text import describe
 
 if TYPE_CHECKING:

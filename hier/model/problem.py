@@ -10,14 +10,14 @@ import numpy as np
 from hier.design import Design, one_blas_thread
 from hier.design.rank import column_lengths, triangular_factor
 from hier.errors import DataError
-from hier.kernel.covariance import Terms, sd_columns, unstructured_columns
-from hier.kernel.crossproducts import CrossProducts, Term, cross_products
-from hier.kernel.marginal import LOG_2PI, FixedPrior
-from hier.kernel.moments import Moments, moments
-from hier.kernel.parameters import Ordered, as_float64
-from hier.kernel.precision import float64, kept_programs
-from hier.kernel.structure import Structure, choose_structure, refuse_too_large
-from hier.kernel.units import ColumnUnits, Units
+from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products
+from hier.kernel.algebra.elimination import Elimination, choose_structure, refuse_too_large
+from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
+from hier.kernel.algebra.scaling import ColumnUnits, Units
+from hier.kernel.covariance.theta import Terms, sd_columns, unstructured_columns
+from hier.kernel.covariance.unconstrained import Ordered, as_float64
+from hier.kernel.programs.precision import float64, kept_programs
+from hier.kernel.search.moments import Moments, moments
 
 if TYPE_CHECKING:
     from hier.model.priors import GroupPriors, Priors
@@ -59,19 +59,19 @@ class Problem(NamedTuple):
     priors: VariancePriors | None
 
 
-def structure_of(design: Design) -> Structure:
+def structure_of(design: Design) -> Elimination:
     """The order in which the kernel eliminates the grouping factors."""
     random = design.random_effects
     return choose_structure([r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random])
 
 
-def terms_of(design: Design, structure: Structure) -> Terms:
+def terms_of(design: Design, structure: Elimination) -> Terms:
     """The covariance structures of the grouping factors in the kernel's order."""
     return tuple(design.random_effects[k].blocks for k in structure.order)
 
 
 @one_blas_thread
-def likelihood_problem(design: Design, structure: Structure, *, once: bool = False) -> Problem:
+def likelihood_problem(design: Design, structure: Elimination, *, once: bool = False) -> Problem:
     """The problem under flat priors: the likelihood alone. `once`: for a single search, in which taking equal levels
     together costs more than it saves unless they are many.
     """
@@ -84,7 +84,7 @@ def likelihood_problem(design: Design, structure: Structure, *, once: bool = Fal
 
 @kept_programs
 @float64
-def posterior_problem(design: Design, structure: Structure, priors: Priors) -> Problem:
+def posterior_problem(design: Design, structure: Elimination, priors: Priors) -> Problem:
     """The problem with its priors."""
     from numpyro.distributions import ImproperUniform, Normal
 
@@ -114,24 +114,24 @@ def anchored_units(groups: Sequence[GroupPriors], random: Sequence[ColumnUnits])
     return tuple(found)
 
 
-def refuse_large_dense(design: Design, structure: Structure) -> None:
+def refuse_large_dense(design: Design, structure: Elimination) -> None:
     """Raise FitError where crossed factors leave more than this machine can hold."""
     together = [design.random_effects[k] for k in structure.dense]
     refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
 
 
-def term_arrays(design: Design) -> list[Term]:
+def term_arrays(design: Design) -> list[FactorColumns]:
     """The random effects as the kernel takes them, in the design's order."""
     terms = []
     for random in design.random_effects:
         together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
         unstructured = unstructured_columns(random.blocks)
-        terms.append(Term(random.Z, random.codes, random.n_levels, together, unstructured))
+        terms.append(FactorColumns(random.Z, random.codes, random.n_levels, together, unstructured))
     return terms
 
 
 def _cross_products(
-    design: Design, structure: Structure, order: np.ndarray, merged_from: int = 0
+    design: Design, structure: Elimination, order: np.ndarray, merged_from: int = 0
 ) -> tuple[CrossProducts, Units]:
     refuse_large_dense(design, structure)
     y = design.y if design.offset is None else design.y - design.offset

@@ -11,7 +11,7 @@ import numpy as np
 
 from hier.design import Block
 from hier.errors import ModelError
-from hier.kernel.links import LINKS
+from hier.kernel.laplace.links import LINKS
 from hier.model.families import Family
 from hier.model.prior_names import Target, target_of
 from hier.model.prior_text import bad_parameters, describe, limits_of

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hier.kernel.conditional import Outer, ascending
-from hier.kernel.covariance import Terms, correlations, sd_columns
-from hier.kernel.likelihood import Likelihood
-from hier.kernel.marginal import solve_upper
-from hier.kernel.parameters import (
+from hier.kernel.algebra.marginal import solve_upper
+from hier.kernel.algebra.scaling import ColumnUnits
+from hier.kernel.covariance.theta import Terms, correlations, sd_columns
+from hier.kernel.covariance.unconstrained import (
     Ordered,
     as_float64,
     correlated_factor,
@@ -26,9 +25,10 @@ from hier.kernel.parameters import (
     split_vector,
     unconstrained,
 )
-from hier.kernel.precision import float64, kept_programs
-from hier.kernel.rows import RowUnits
-from hier.kernel.units import ColumnUnits
+from hier.kernel.laplace.conditional import Outer, ascending
+from hier.kernel.laplace.likelihood import Likelihood
+from hier.kernel.laplace.row_products import RowUnits
+from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.density import by_factor, constrained, log_prior_of_groups
 from hier.model.problem import anchored_units, terms_of
 from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem

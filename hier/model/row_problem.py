@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hier.kernel.covariance import n_columns, starts, theta_of
-from hier.kernel.crossproducts import root_mean_square
-from hier.kernel.likelihood import apply_link, natural
-from hier.kernel.rows import Columns, Rows, RowUnits, rows_of
+from hier.kernel.algebra.crossproducts import root_mean_square
+from hier.kernel.covariance.theta import n_columns, starts, theta_of
+from hier.kernel.laplace.likelihood import apply_link, natural
+from hier.kernel.laplace.row_products import Columns, RowArrays, RowUnits, rows_of
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LEAST_MEAN = 0.1  # of the mean response: where a search begins for a row whose 
 class RowProblem(NamedTuple):
     """What a compiled program is given: rows, the way back to the user's units, and priors; None for likelihoods."""
 
-    rows: Rows
+    rows: RowArrays
     units: RowUnits
     priors: Any
 
@@ -69,7 +69,7 @@ def _response_unit(model: Model) -> float:
     return root_mean_square(y - y.mean()) or 1.0
 
 
-def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+def first_coefficients(model: Model, rows: RowArrays) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Where searches begin, in the kernel's units: the coefficients of each further parameter, the cutpoints, and the
     fixed effects.
 
@@ -91,7 +91,7 @@ def first_coefficients(model: Model, rows: Rows) -> tuple[list[np.ndarray], np.n
     return others, np.zeros(0), beta
 
 
-def first_predictor(model: Model, rows: Rows) -> np.ndarray:
+def first_predictor(model: Model, rows: RowArrays) -> np.ndarray:
     """A linear predictor (n,) near each response."""
     link, y = model.likelihood.links[0], np.asarray(rows.y)
     if link.onto == "unit":
@@ -115,7 +115,7 @@ def _is_one_sided(model: Model) -> bool:
     return link == "inverse" or (link == "identity" and kind in ("positive", "count"))
 
 
-def _first_fixed(model: Model, rows: Rows) -> tuple[np.ndarray, float]:
+def _first_fixed(model: Model, rows: RowArrays) -> tuple[np.ndarray, float]:
     """Fixed effects (p,) by least squares on the scale of the predictor, and the spread of what they leave.
 
     Where the predictor must keep its side of zero, errors count relative to it, and all rows are drawn to a constant
@@ -157,7 +157,7 @@ def exact_predictor(model: Model) -> np.ndarray:
         return apply_link(model.likelihood.links[0], y)
 
 
-def predictor_unit(model: Model, rows: Rows) -> float:
+def predictor_unit(model: Model, rows: RowArrays) -> float:
     """The scale of the mean's linear predictor: 1 for a logarithm, a logit and the like, and where it has the
     response's own unit, the spread that least squares leave of it.
     """
@@ -166,7 +166,7 @@ def predictor_unit(model: Model, rows: Rows) -> float:
     return _first_fixed(model, rows)[1]
 
 
-def likelihood_starts(model: Model, rows: Rows, *, with_fixed: bool) -> np.ndarray:
+def likelihood_starts(model: Model, rows: RowArrays, *, with_fixed: bool) -> np.ndarray:
     """Where searches of a likelihood begin (s, m)."""
     terms = terms_of(model.design, model.structure)
     others, cut, beta = first_coefficients(model, rows)

@@ -2,7 +2,7 @@
 
 from hier.plots.chains import plot_ranks, plot_trace
 from hier.plots.data import plot_data
-from hier.plots.densities import plot_parameters
+from hier.plots.density_curves import plot_parameters
 from hier.plots.effects import plot_group_effects
 from hier.plots.fits import plot_group_fits
 from hier.plots.lines import covariate

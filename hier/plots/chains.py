@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from hier.errors import ModelError
 from hier.plots import style
-from hier.plots.parameters import Parameter, parameters
+from hier.plots.drawn_parameters import DrawnParameter, parameters
 from hier.posterior import Posterior
 from hier.settings import of_kind
 
@@ -89,7 +89,7 @@ def plot_trace(posterior: Posterior) -> Figure:
     return figure
 
 
-def _draw_trace(axes: Axes, parameter: Parameter, diverging: np.ndarray | None) -> None:
+def _draw_trace(axes: Axes, parameter: DrawnParameter, diverging: np.ndarray | None) -> None:
     for chain, colour in enumerate(style.chain_colours(len(parameter.draws))):
         # thousands of crossing lines are smaller, and look the same, as pixels
         axes.plot(

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from hier.design import RandomEffects
 from hier.errors import ModelError
 from hier.plots import style
-from hier.plots.factors import by_level, find_factor
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
+from hier.plots.which_factor import by_level, find_factor
 from hier.pooling import Comparison
 from hier.pooling.least_squares import explained_by_others
 from hier.settings import COUNT, check, of_kind
@@ -63,7 +63,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
     return figure
 
 
-class Drawn(NamedTuple):
+class LevelLines(NamedTuple):
     """What is drawn of the levels: less the population's line and the other factors, since beside a steep line the
     others could not be told apart; or on the scale of the response, where differences of curves mean little.
 
@@ -87,14 +87,14 @@ class Drawn(NamedTuple):
         return np.sqrt(np.where(np.isnan(square), np.inf, square))
 
 
-def _differences(comparison: Comparison, column: str, k: int) -> Drawn:
+def _differences(comparison: Comparison, column: str, k: int) -> LevelLines:
     """Where deviations add to the expected response: all of it less the population's line."""
     model, arrays = comparison.estimate.model, comparison.estimate.arrays
     design, modes = model.design, [term.deviations for term in arrays.terms]
     held = hold_levels(model, column, k)
     coefficients = by_level(comparison.table, "least_squares", design.random_effects[k])
     population = held.fixed.population(arrays.beta)
-    return Drawn(
+    return LevelLines(
         held=held,
         population=None,
         taken_off=population + held.around_each(modes),
@@ -104,7 +104,7 @@ def _differences(comparison: Comparison, column: str, k: int) -> Drawn:
     )
 
 
-def _curves(comparison: Comparison, column: str, k: int) -> Drawn:
+def _curves(comparison: Comparison, column: str, k: int) -> LevelLines:
     """Everything on the scale of the response."""
     estimate = comparison.estimate
     arrays, random = estimate.arrays, estimate.model.design.random_effects[k]
@@ -112,7 +112,7 @@ def _curves(comparison: Comparison, column: str, k: int) -> Drawn:
     modes = [term.deviations for term in arrays.terms]
     around = held.around_each(modes)
     coefficients = by_level(comparison.table, "least_squares", random)
-    return Drawn(
+    return LevelLines(
         held=held,
         population=estimate.expected_response(held.fixed.population(arrays.beta) + around),
         taken_off=np.zeros(estimate.nobs),
@@ -122,7 +122,7 @@ def _curves(comparison: Comparison, column: str, k: int) -> Drawn:
     )
 
 
-def _draw_level(axes: Axes, comparison: Comparison, found: Drawn, random: RandomEffects, level: int) -> None:
+def _draw_level(axes: Axes, comparison: Comparison, found: LevelLines, random: RandomEffects, level: int) -> None:
     rows = random.codes == level
     x, own = found.held.fixed.x[rows], found.own[rows]
     draws = _line_draws(comparison, found, random.group, level)
@@ -143,7 +143,7 @@ def _draw_level(axes: Axes, comparison: Comparison, found: Drawn, random: Random
     axes.fill_between(*band.T, color=style.POSTERIOR, alpha=0.28, linewidth=width, label="posterior, 95%")
 
 
-def _line_draws(comparison: Comparison, found: Drawn, group: str, level: int) -> np.ndarray:
+def _line_draws(comparison: Comparison, found: LevelLines, group: str, level: int) -> np.ndarray:
     """Draws (S, rows) of one level's line, evenly thinned."""
     posterior, held = comparison.posterior, found.held
     rows, beta = held.codes == level, _thinned(posterior.beta)

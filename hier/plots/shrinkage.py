@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hier.errors import ModelError
 from hier.plots import style
-from hier.plots.factors import by_level, find_factor
+from hier.plots.which_factor import by_level, find_factor
 from hier.pooling import Comparison
 from hier.settings import of_kind
 

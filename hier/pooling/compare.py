@@ -14,7 +14,7 @@ from hier.estimate import Estimate
 from hier.estimate.printing import Table
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
-from hier.posterior.groups import Group, covariance_matrices, largest_first
+from hier.posterior.grouping import Group, covariance_matrices, largest_first
 from hier.posterior.same_model import refuse_other_model
 from hier.printed import Printed
 from hier.text import blocks

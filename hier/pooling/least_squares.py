@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hier.design import Design
-from hier.kernel.crossproducts import group_products
+from hier.kernel.algebra.crossproducts import group_products
 
 LARGEST_CONDITION = 1e12
 

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.precision import float64, kept_programs
-from hier.kernel.programs import Program
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64, kept_programs
 from hier.posterior.nuts import Sampled
 from hier.posterior.whitening import Whitening
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from hier.design import Design
 from hier.estimate.tables import correlated_pairs
-from hier.posterior.groups import Group
-from hier.posterior.names import dims_of, plain_text, variables_of
+from hier.posterior.grouping import Group
+from hier.posterior.variable_names import dims_of, plain_text, variables_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,7 @@ from hier.printed import Printed
 from hier.text import shown
 
 if TYPE_CHECKING:
-    from hier.posterior.result import Posterior
+    from hier.posterior.posterior import Posterior
 
 # Source of the limits: Vehtari et al. (2021), section 4 (R-hat, 100 effective draws a chain); Betancourt (2016)
 # (E-BFMI)

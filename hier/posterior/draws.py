@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.estimate.tables import correlated_pairs
-from hier.kernel.covariance import Blocks, n_columns
-from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.deviations import eliminate, group_deviations
-from hier.kernel.marginal import fixed_effects_form, split_form
-from hier.kernel.parameters import correlated_factor
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores, workers
+from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.algebra.deviations import eliminate, group_deviations
+from hier.kernel.algebra.marginal import fixed_effects_form, split_form
+from hier.kernel.covariance.theta import Blocks, n_columns
+from hier.kernel.covariance.unconstrained import correlated_factor
+from hier.kernel.programs.compiled import Program, cores, workers
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
 from hier.posterior.partial import PartialDensity, PartialProblem

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program, cores, workers
+from hier.kernel.programs.compiled import Program, cores, workers
+from hier.kernel.programs.precision import float64
 from hier.posterior.seeds import key_of, seed_bits
 from hier.posterior.whitening import Whitening, rescale
 

@@ -15,18 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.covariance import Terms
-from hier.kernel.crossproducts import CrossProducts
-from hier.kernel.dense import block_cholesky, from_left, on_both_sides, solve_lower, solve_upper
-from hier.kernel.deviations import eliminate, group_deviations
-from hier.kernel.given import Given, given_products, integrate_largest, without_given
-from hier.kernel.integrate import Factors
-from hier.kernel.levels import EliminatedLevel, factorise, forward_substitute
-from hier.kernel.marginal import fixed_effects, fixed_effects_form
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program
-from hier.kernel.transport import Transported, of_levels, split_levels, transport_each
-from hier.kernel.units import Units, lower_triangular
+from hier.kernel.algebra.by_level import EliminatedLevel, factorise, forward_substitute
+from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.algebra.dense import block_cholesky, from_left, on_both_sides, solve_lower, solve_upper
+from hier.kernel.algebra.deviations import eliminate, group_deviations
+from hier.kernel.algebra.integrate import Factors
+from hier.kernel.algebra.marginal import fixed_effects, fixed_effects_form
+from hier.kernel.algebra.one_factor import Given, given_products, integrate_largest, without_given
+from hier.kernel.algebra.scaling import Units, lower_triangular
+from hier.kernel.covariance.theta import Terms
+from hier.kernel.normal.transport import Transported, of_levels, split_levels, transport_each
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density, Parameters
 from hier.model.problem import Problem
 

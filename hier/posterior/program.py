@@ -12,14 +12,14 @@ import numpy as np
 from hier.design import RandomEffects
 from hier.errors import ModelError
 from hier.estimate.tables import correlated_pairs
-from hier.kernel.densities import Observed
-from hier.kernel.parameters import correlated_factor
-from hier.kernel.precision import float64, kept_programs
+from hier.kernel.covariance.unconstrained import correlated_factor
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.programs.precision import float64, kept_programs
 from hier.model import Model
 from hier.model.families import drawing
 from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
-from hier.posterior.groups import Group, groups_of
-from hier.posterior.names import CENTRED, in_tree
+from hier.posterior.grouping import Group, groups_of
+from hier.posterior.variable_names import CENTRED, in_tree
 from hier.settings import COUNT, SEED, TRUTH, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _response(model: Model, mean: Any, further: list[Any], cutpoints: Any) -> Di
     """The distribution of all rows' responses, by the linear predictors of its parameters."""
     import numpyro.distributions as dist
 
-    from hier.posterior.rows import Rows
+    from hier.posterior.row_distribution import RowDistribution
 
     if model.is_linear_normal:
         return dist.Normal(mean, jnp.exp(further[0]))
@@ -124,7 +124,7 @@ def _response(model: Model, mean: Any, further: list[Any], cutpoints: Any) -> Di
     trials = np.ones(design.nobs) if design.trials is None else design.trials
     observed = Observed(jnp.zeros(design.nobs), trials, cutpoints)
     kind = model.family.response
-    return Rows(kind, model.likelihood, drawing(model.family), observed, (mean, *further), model.row_weights)
+    return RowDistribution(kind, model.likelihood, drawing(model.family), observed, (mean, *further), model.row_weights)
 
 
 def _deviations(random: RandomEffects, group: Group, priors: GroupPriors) -> Any:

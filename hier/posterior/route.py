@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hier.errors import FitError
-from hier.kernel.crossproducts import CrossProducts
+from hier.kernel.algebra.crossproducts import CrossProducts
 
 # Seconds on one core, measured; only their ratios decide.
 OF_EACH_GRADIENT = 5e-6

@@ -9,7 +9,7 @@ from hier.errors import ModelError
 
 if TYPE_CHECKING:
     from hier.model import Model
-    from hier.posterior.result import Posterior
+    from hier.posterior.posterior import Posterior
 
 MOST_NAMED = 5
 

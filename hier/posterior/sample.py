@@ -15,10 +15,10 @@ from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw
 from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
-from hier.posterior.groups import covariance_matrices, groups_of, spreads_of
-from hier.posterior.names import CENTRED
-from hier.posterior.result import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
+from hier.posterior.grouping import covariance_matrices, groups_of, spreads_of
+from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP, Posterior, Settings
 from hier.posterior.route import CHOICES, choose_route
+from hier.posterior.variable_names import CENTRED
 from hier.settings import SAMPLING, TRUTH, check, nearest_choice, refuse_beyond_memory, written
 
 METHODS = {
@@ -49,7 +49,7 @@ class Run(NamedTuple):
         return {name: getattr(self, name) for name in names}
 
 
-class Drawn(NamedTuple):
+class RouteDraws(NamedTuple):
     """What a way of sampling gives: the `trace` of what was moved, draws by variable, the density as a phrase, and
     notes on it.
     """
@@ -114,7 +114,7 @@ def _checked(run: Run, model: Model) -> Run:
     return run
 
 
-def _normal(model: Model, run: Run) -> Drawn:
+def _normal(model: Model, run: Run) -> RouteDraws:
     """NUTS on the exact density with all deviations integrated out, or with those of the largest factor."""
     structure = model.structure
     problem = posterior_problem(model.design, structure, model.priors)
@@ -129,12 +129,12 @@ def _normal(model: Model, run: Run) -> Drawn:
     notes = () if route.costs is None else (route.in_words(names, sizes),)
     moved = ", ".join(names[k] for k in route.sampled)
     of = f"density with the deviations of {moved}" if moved else "marginal density"
-    return Drawn(trace, draws, f"the exact {of}", notes)
+    return RouteDraws(trace, draws, f"the exact {of}", notes)
 
 
 def _with_all(density: Density, problem: Any, n_levels: list[int], run: Run) -> tuple[Any, Any]:
     """NUTS with all deviations integrated out, and the exact draws of the rest."""
-    from hier.kernel.programs import together
+    from hier.kernel.programs.compiled import together
     from hier.posterior import draws as exact
     from hier.posterior import whitening
 
@@ -151,7 +151,7 @@ def _with_all(density: Density, problem: Any, n_levels: list[int], run: Run) -> 
 
 def _with_largest(density: Density, problem: Any, n_levels: list[int], run: Run) -> tuple[Any, Any]:
     """NUTS with the largest factor's deviations integrated out, and the exact draws of the rest."""
-    from hier.kernel.programs import together
+    from hier.kernel.programs.compiled import together
     from hier.posterior import draws as exact
     from hier.posterior import partial, whitening
 
@@ -171,10 +171,10 @@ def _with_largest(density: Density, problem: Any, n_levels: list[int], run: Run)
         return trace, exact.draw_all(trace.x, given, sampled, n_levels, run.seed, exact.draw_given_sampled)
 
 
-def _generalised(model: Model, run: Run) -> Drawn:
+def _generalised(model: Model, run: Run) -> RouteDraws:
     """NUTS on all parameters and deviations, these transported by the Laplace approximation."""
-    from hier.kernel.programs import together
-    from hier.posterior import generalised
+    from hier.kernel.programs.compiled import together
+    from hier.posterior import row_sampling as generalised
 
     sampled, problem = generalised.sampled_of(model)
     like = generalised.unplaced(problem, sampled)
@@ -191,7 +191,7 @@ def _generalised(model: Model, run: Run) -> Drawn:
         draws["cutpoints"] = drawn.cutpoints
     for own, values in zip(model.design.parameters, drawn.others, strict=True):
         draws |= {f"beta_{own.name}": values} if own.has_formula else {own.name: values[..., 0]}
-    return Drawn(trace, draws, "all parameters and deviations, placed by Laplace's approximation")
+    return RouteDraws(trace, draws, "all parameters and deviations, placed by Laplace's approximation")
 
 
 def _prepare(density: Any, problem: Any, run: Run) -> None:
@@ -240,7 +240,7 @@ def _of_groups(model: Model, drawn: Any) -> dict[str, np.ndarray]:
     return draws
 
 
-def _posterior(model: Model, run: Run, drawn: Drawn) -> Posterior:
+def _posterior(model: Model, run: Run, drawn: RouteDraws) -> Posterior:
     design = model.design
     observed = design.in_numbers(design.y if design.outcome.is_continuous else design.y.astype(np.int64))
     warmup = run.warmup if run.method == "nuts" else 0

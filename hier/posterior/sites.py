@@ -19,8 +19,8 @@ from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import Transform
 
 from hier.design import Block
-from hier.design.groups import BY_DISTANCE
-from hier.kernel.covariance import Blocks, correlations, sd_columns
+from hier.design.random_effects import BY_DISTANCE
+from hier.kernel.covariance.theta import Blocks, correlations, sd_columns
 
 PROPOSALS = 1000  # independent draws among which one that ascends is sought
 

@@ -17,11 +17,11 @@ from hier.estimate.tables import correlated_pairs
 from hier.files import LONGEST, Given, existing, named, refusal, refuse_unwritable, write
 from hier.posterior.checksums import Damaged, add_checksums, has_checksums
 from hier.posterior.dataset import dataset, sample_coords
-from hier.posterior.groups import Group
-from hier.posterior.levels import levels_of, refuse_unknown, written_if_known
-from hier.posterior.names import dims_of, in_tree, stems, variables_of
-from hier.posterior.result import Posterior, Settings
+from hier.posterior.grouping import Group
+from hier.posterior.level_labels import levels_of, refuse_unknown, written_if_known
+from hier.posterior.posterior import Posterior, Settings
 from hier.posterior.same_model import refuse_other_model
+from hier.posterior.variable_names import dims_of, in_tree, stems, variables_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.optimise import minimise
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64
+from hier.kernel.search.optimise import minimise
 from hier.model.density import Density
 from hier.model.problem import Problem
 

@@ -15,7 +15,7 @@ from hier.pooling import Comparison
 from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
 from hier.posterior.diagnose import LARGEST_PARETO_K, Diagnosis
-from hier.posterior.groups import Group, largest_first
+from hier.posterior.grouping import Group, largest_first
 from hier.report.made import how_made
 from hier.report.pictures import chain_pictures, parameter_picture, pooling_pictures
 
@@ -32,7 +32,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows of text; the first `left` columns name the row."""
 
     caption: str
@@ -52,7 +52,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "coded": estimate.model.design.response_notes,
         "left_out": estimate.model.design.left_out(),
         "facts": facts(estimate),
-        "priors": Table(
+        "priors": ReportTable(
             "Priors", ["parameter", "prior"], [[name, rounded(own)] for name, own in posterior.priors.items()]
         ),
         "parameters": parameter_table(comparison),
@@ -149,7 +149,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     return found
 
 
-def parameter_table(comparison: Comparison) -> Table:
+def parameter_table(comparison: Comparison) -> ReportTable:
     """Fixed effects, standard deviations, correlations and sigma by both."""
     method = comparison.estimate.method.upper()
     columns = ["estimate", "std_error", "posterior_mean", "posterior_sd", "conf_low", "conf_high"]
@@ -159,7 +159,7 @@ def parameter_table(comparison: Comparison) -> Table:
         for term, group, values in zip(table["term"], table["group"], table[columns].to_numpy(dtype=float), strict=True)
     ]
     head = ["parameter", "group", method, "std. error", "posterior mean", "posterior sd", "2.5%", "97.5%"]
-    return Table(f"Parameters by {method} and by the posterior", head, rows, left=2)
+    return ReportTable(f"Parameters by {method} and by the posterior", head, rows, left=2)
 
 
 def plain_term(term: str) -> str:
@@ -172,14 +172,16 @@ def plain_term(term: str) -> str:
     return f"{kind}({names.replace('.', ', ', 1) if kind == 'cor' else names})"
 
 
-def shrinkage_table(comparison: Comparison, group: str) -> Table:
+def shrinkage_table(comparison: Comparison, group: str) -> ReportTable:
     """The mean over the levels of a grouping factor of how far each coefficient is drawn to the population."""
     method, mean = comparison.estimate.method.upper(), mean_shrinkage(comparison, group)
     rows = [
         [str(term), f"{by_estimate:.3f}", f"{by_posterior:.3f}"]
         for term, (by_estimate, by_posterior) in zip(mean.index, mean.to_numpy(), strict=True)
     ]
-    return Table("Mean shrinkage (0: own least squares, 1: population)", ["coefficient", method, "posterior"], rows)
+    return ReportTable(
+        "Mean shrinkage (0: own least squares, 1: population)", ["coefficient", method, "posterior"], rows
+    )
 
 
 def largest_difference(comparison: Comparison, group: str) -> str:
@@ -191,14 +193,14 @@ def largest_difference(comparison: Comparison, group: str) -> str:
     return f"{apart[worst]:.2f} posterior standard deviations, at level {level} ({term})"
 
 
-def diagnosis_table(diagnosis: Diagnosis) -> Table:
+def diagnosis_table(diagnosis: Diagnosis) -> ReportTable:
     columns = diagnosis.table[["rhat", "ess_bulk", "ess_tail"]]
     rows = [
         [str(variable), f"{rhat:.4f}", f"{bulk:.0f}", f"{tail:.0f}"]
         for variable, (rhat, bulk, tail) in zip(columns.index, columns.to_numpy(), strict=True)
     ]
     head = ["variable", "R-hat", "bulk ESS", "tail ESS"]
-    return Table("Largest R-hat and smallest effective sample sizes", head, rows)
+    return ReportTable("Largest R-hat and smallest effective sample sizes", head, rows)
 
 
 def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -217,7 +219,7 @@ def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str,
     ]
 
 
-def level_table(comparison: Comparison, group: Group) -> Table:
+def level_table(comparison: Comparison, group: Group) -> ReportTable:
     """A row for each level and coefficient of a grouping factor; of its first 500 levels where there are more."""
     table = of_group(comparison.table, group.name).iloc[: MOST_LEVELS * len(group.names)]
     rows = [
@@ -226,7 +228,7 @@ def level_table(comparison: Comparison, group: Group) -> Table:
     ]
     head = ["level", "coefficient", "own least squares", "mode", "std. error", "posterior mean", "posterior sd"]
     method = comparison.estimate.method.upper()
-    return Table("Levels", [*head, f"shrinkage, {method}", "shrinkage, posterior"], rows, left=2)
+    return ReportTable("Levels", [*head, f"shrinkage, {method}", "shrinkage, posterior"], rows, left=2)
 
 
 def levels_note(levels: int) -> str:

@@ -22,7 +22,7 @@ PIXELS_PER_INCH = 120.0
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A picture as a data URI. `alt`: what it shows, for who cannot see it; `reading`: a sentence on how to read it."""
 
     title: str
@@ -39,7 +39,7 @@ def embed(figure) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
+def pooling_pictures(comparison: Comparison, group: str) -> list[ReportPicture]:
     """Of one grouping factor: data, shrinkage, levels' lines where there is a covariate, and deviations."""
     estimate, posterior = comparison.estimate, comparison.posterior
     method, several = estimate.method.upper(), len(posterior.groups) > 1
@@ -48,7 +48,7 @@ def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
     and_others = "; off the data, so are the deviations of the other grouping factors" if several else ""
     against = f"{posterior.response} against {column}" if column else f"{posterior.response} by {group}"
     pictures = [
-        Picture(
+        ReportPicture(
             "The data and the fitted model",
             embed(plot_data(comparison, group)),
             f"{against}: the data, the fit of each level of {group} by {method}, and that of the population.",
@@ -58,7 +58,7 @@ def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
             "population's vertical line from where its data are."
             + (" The other grouping factors, too, have their part in where a level's data are." if several else ""),
         ),
-        Picture(
+        ReportPicture(
             "Shrinkage",
             embed(plot_shrinkage(comparison, group)),
             f"Coefficients of each level of {group}: own least squares, {method}, posterior mean, and the population.",
@@ -72,7 +72,7 @@ def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
         taken_off = f"The population's line is taken off, so it lies level at zero{and_others}. " if added else ""
         pooled, less = ("zero", " less the population's line") if added else ("the population's curve", "")
         pictures.append(
-            Picture(
+            ReportPicture(
                 f"Some levels of {group}",
                 embed(plot_group_fits(comparison, group=group)),
                 f"{posterior.response}{less}, against {column}, for some levels of {group}.",
@@ -82,7 +82,7 @@ def pooling_pictures(comparison: Comparison, group: str) -> list[Picture]:
         )
     return [
         *pictures,
-        Picture(
+        ReportPicture(
             "Deviations from the population",
             embed(plot_group_effects(comparison, group)),
             f"Deviations of the levels of {group} with 95 percent intervals, by {method} and by the posterior.",
@@ -106,9 +106,9 @@ def _reading_of_lines(group: str, several: bool) -> str:
     )
 
 
-def parameter_picture(comparison: Comparison) -> Picture:
+def parameter_picture(comparison: Comparison) -> ReportPicture:
     method = comparison.estimate.method.upper()
-    return Picture(
+    return ReportPicture(
         "Posterior densities",
         embed(plot_parameters(comparison)),
         f"Posterior density of each parameter, with the {method} estimate.",
@@ -117,17 +117,17 @@ def parameter_picture(comparison: Comparison) -> Picture:
     )
 
 
-def chain_pictures(comparison: Comparison) -> list[Picture]:
+def chain_pictures(comparison: Comparison) -> list[ReportPicture]:
     posterior = comparison.posterior
     return [
-        Picture(
+        ReportPicture(
             "Rank plots",
             embed(plot_ranks(posterior)),
             "For each parameter and chain, the distribution of the draws' ranks less the uniform distribution.",
             "Chains that agree stay in the grey band. A line that leaves it belongs to a chain that has been elsewhere "
             "than the others: above the band with smaller values, below it with larger ones.",
         ),
-        Picture(
+        ReportPicture(
             "Traces",
             embed(plot_trace(posterior)),
             "For each parameter, the draws of each chain in their order.",

@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 import hier
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem, terms_of
 from hier.posterior.draws import Draws, draw_given

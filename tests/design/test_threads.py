@@ -61,7 +61,7 @@ def test_a_fit_runs_on_one(monkeypatch):
         seen.append(set(numbers()))
         return fit(*arguments, **options)
 
-    from hier.kernel.precision import float64
+    from hier.kernel.programs.precision import float64
 
     monkeypatch.setattr(estimation, "fit_best", float64(watched))
     hier.Model("weight ~ week + (week | id)", hier.load_dataset("pigs")).estimate()

@@ -9,7 +9,7 @@ import scipy.linalg
 from scipy import optimize, stats
 
 import hier
-from hier.estimate.parameters import named_parameters
+from hier.estimate.named import named_parameters
 from tests.estimate.conftest import DATA
 from tests.reference import dense
 

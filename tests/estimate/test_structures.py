@@ -13,8 +13,8 @@ from scipy.linalg import block_diag, toeplitz
 
 import hier
 from hier.design import Block
-from hier.kernel.fit import fit_likelihood
-from hier.kernel.moments import start_of
+from hier.kernel.normal.point_fit import fit_likelihood
+from hier.kernel.search.moments import start_of
 from hier.model.problem import likelihood_problem, terms_of
 from tests.reference import dense
 

@@ -15,9 +15,9 @@ from scipy.linalg import toeplitz
 
 from hier.design import Block
 from hier.formula import bars
-from hier.kernel.blocks import STRUCTURES
-from hier.kernel.correlation import equal_factor, fading_factor, lowest_equal, place_at, place_of
-from hier.kernel.covariance import (
+from hier.kernel.covariance.correlation import equal_factor, fading_factor, lowest_equal, place_at, place_of
+from hier.kernel.covariance.structures import STRUCTURES
+from hier.kernel.covariance.theta import (
     canonical,
     correlation_of,
     n_variance_parameters,
@@ -27,7 +27,7 @@ from hier.kernel.covariance import (
     starts,
     theta_of,
 )
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 
 BLOCKS = [
     Block(1),
@@ -198,7 +198,7 @@ def test_only_a_single_correlation_is_searched_from_several_starts():
 
 def test_columns_share_a_standard_deviation_where_they_are_homogeneous():
     blocks = (Block(2), Block(3, "diag", True), Block(1))
-    assert sd_columns(blocks) == [(0, 1), (1, 2), (2, 5), (5, 6)]
+    assert sd_columns(blocks) == ((0, 1), (1, 2), (2, 5), (5, 6))
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

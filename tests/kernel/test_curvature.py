@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hier.kernel.curvature import curvature_of, decrease_left
+from hier.kernel.search.curvature import curvature_of, decrease_left
 
 
 def test_the_covariance_is_twice_the_inverse():

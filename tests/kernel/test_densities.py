@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from hier.kernel.densities import Observed
-from hier.kernel.links import LINKS
-from hier.kernel.precision import float64
+from hier.kernel.laplace.links import LINKS
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.programs.precision import float64
 from hier.model.families import BUILT_IN, FAMILIES, likelihood_of
 from tests.kernel.references import CUTPOINTS, DISTRIBUTION, LOG_DENSITY, SOME, TRIALS, VALUE, ordinary
 

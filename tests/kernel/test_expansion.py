@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.kernel import expansion
-from hier.kernel.fit import likelihood_evaluator
-from hier.kernel.moments import start_of
-from hier.kernel.precision import float64
+from hier.kernel.normal import expansion
+from hier.kernel.normal.point_fit import likelihood_evaluator
+from hier.kernel.programs.precision import float64
+from hier.kernel.search.moments import start_of
 from hier.model.problem import likelihood_problem, terms_of
 
 

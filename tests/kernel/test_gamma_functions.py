@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from hier.kernel.gamma_functions import log_beta, log_gamma_power, log_rising
-from hier.kernel.precision import float64
+from hier.kernel.laplace.gamma_functions import log_beta, log_gamma_power, log_rising
+from hier.kernel.programs.precision import float64
 
 SIZES = [1e-200, 1e-8, 0.3, 1.0, 7.9, 8.1, 9.999999, 10.0, 33.0, 1e4, 1e9, 1e15]
 

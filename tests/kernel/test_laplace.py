@@ -12,8 +12,8 @@ from scipy import integrate, stats
 
 import hier
 from hier.estimate.generalised_setup import set_up
-from hier.kernel.conditional import no_deviations
-from hier.kernel.precision import float64
+from hier.kernel.laplace.conditional import no_deviations
+from hier.kernel.programs.precision import float64
 from hier.model.row_density import posterior_rows, row_density, row_start
 from hier.model.row_problem import likelihood_starts
 

@@ -13,11 +13,11 @@ import pytest
 import hier
 from hier.design import Block
 from hier.estimate.generalised_setup import set_up
-from hier.kernel import generalised
-from hier.kernel import moments as under_test
-from hier.kernel.covariance import columns_of
-from hier.kernel.moments import LARGEST, SMALLEST, moments, moments_of_scores
-from hier.kernel.precision import float64
+from hier.kernel.covariance.theta import columns_of
+from hier.kernel.laplace import point_fit_rows as generalised
+from hier.kernel.programs.precision import float64
+from hier.kernel.search import moments as under_test
+from hier.kernel.search.moments import LARGEST, SMALLEST, moments, moments_of_scores
 from hier.model.problem import terms_of
 from hier.model.row_problem import likelihood_starts
 from tests.reference.test_kernel import data

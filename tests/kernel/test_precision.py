@@ -13,9 +13,9 @@ import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 import hier
-from hier.kernel import precision
-from hier.kernel.precision import SETTINGS, float64, kept_programs, own_settings
-from hier.kernel.programs import Program, workers
+from hier.kernel.programs import precision
+from hier.kernel.programs.compiled import Program, workers
+from hier.kernel.programs.precision import SETTINGS, float64, kept_programs, own_settings
 
 STRICT = {
     "jax_numpy_rank_promotion": "raise",

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hier.kernel.conditional import Conditional, Theta
-from hier.kernel.densities import poisson
-from hier.kernel.laplace import Approximation
-from hier.kernel.likelihood import Likelihood
-from hier.kernel.links import LINKS
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.laplace.approximation import Approximation
+from hier.kernel.laplace.conditional import Conditional, Theta
+from hier.kernel.laplace.likelihood import Likelihood
+from hier.kernel.laplace.links import LINKS
+from hier.kernel.laplace.log_densities import poisson
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64
 
 
 class Counted:

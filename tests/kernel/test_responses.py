@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from hier.kernel.densities import Observed
-from hier.kernel.links import Parameter
-from hier.kernel.precision import float64
-from hier.kernel.responses import category_probabilities
+from hier.kernel.laplace.links import Linked
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.laplace.responses import category_probabilities
+from hier.kernel.programs.precision import float64
 from hier.model.families import BUILT_IN, FAMILIES, likelihood_of
 from tests.kernel.references import CUTPOINTS, LOG_DENSITY, SOME, TRIALS, VALUE
 from tests.kernel.test_densities import FURTHER, further_values, log_density
@@ -36,7 +36,7 @@ def of_rows(name: str, n: int, further, function, *first) -> np.ndarray:
     cutpoints = CUTPOINTS if family.has_cutpoints else np.zeros(0)
     links = likelihood_of(family, family.links[0], len(cutpoints)).links
     etas = [ETA, *(further[parameter] for parameter in family.parameter_names[1:])]
-    parameters = [Parameter(link, np.full(n, eta)) for link, eta in zip(links, etas, strict=True)]
+    parameters = [Linked(link, np.full(n, eta)) for link, eta in zip(links, etas, strict=True)]
     return np.asarray(function(*first, Observed(np.zeros(n), np.full(n, TRIALS), cutpoints), *parameters))
 
 
@@ -93,7 +93,7 @@ def test_draws_of_large_counts_and_of_many_shapes() -> None:
     @float64
     def poisson(eta: float) -> np.ndarray:
         family = FAMILIES["poisson"]
-        mu = Parameter(likelihood_of(family, "log", 0).links[0], np.full(2000, eta))
+        mu = Linked(likelihood_of(family, "log", 0).links[0], np.full(2000, eta))
         return np.asarray(family.draw(jax.random.key(2), Observed(np.zeros(2000), np.ones(2000), np.zeros(0)), mu))
 
     for eta in (15.0, 25.0):  # on both sides of where counts become rounded Normal variables

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hier.kernel import room
-from hier.kernel.precision import float64
-from hier.kernel.programs import Program
+from hier.kernel.programs import capacity as room
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64
 
 
 @pytest.fixture

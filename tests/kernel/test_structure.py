@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.kernel.structure import choose_structure
+from hier.kernel.algebra.elimination import choose_structure
 
 rng = np.random.default_rng(0)
 PUPIL = np.arange(60)
@@ -57,7 +57,7 @@ def test_a_model_says_how_it_is_computed():
 
 
 def test_a_dense_part_beyond_the_memory_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr("hier.kernel.structure.memory", lambda: 8.0 * 8 * 6**2)
+    monkeypatch.setattr("hier.kernel.algebra.elimination.memory", lambda: 8.0 * 8 * 6**2)
     data = pd.DataFrame({"y": rng.normal(size=60), "teacher": TEACHER, "class": CLASS})
     model = hier.Model("y ~ 1 + (1 | class) + (1 | teacher)", data)
     for fit in (model.estimate, lambda: model.sample(progress=False)):

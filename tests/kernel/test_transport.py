@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.crossproducts import CrossProducts, Level
-from hier.kernel.gathered import both_ways, gathered_times
-from hier.kernel.precision import float64
-from hier.kernel.transport import of_levels, split_levels, transport, transport_each
+from hier.kernel.algebra.crossproducts import CrossProducts, Level
+from hier.kernel.algebra.sparse import both_ways, gathered_times
+from hier.kernel.normal.transport import of_levels, split_levels, transport, transport_each
+from hier.kernel.programs.precision import float64
 
 Q, J, SIGMA = 2, 5, 0.7
 

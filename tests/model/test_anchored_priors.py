@@ -10,10 +10,10 @@ from scipy import stats
 
 import hier
 from hier.design import bar_anchors
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import posterior_problem, terms_of
-from hier.posterior.generalised import sampled_of
+from hier.posterior.row_sampling import sampled_of
 from tests.model.data import table
 from tests.reference import dense
 

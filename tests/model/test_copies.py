@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 import pytest
 
 import hier
-from hier.kernel.links import LINKS
+from hier.kernel.laplace.links import LINKS
 from hier.model.families import FAMILIES
 from tests.model.data import LEFT, table
 from tests.model.test_families import WEIBULL

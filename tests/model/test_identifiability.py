@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.kernel.covariance import changes_at_large
+from hier.kernel.covariance.theta import changes_at_large
 from hier.model.identifiability import parameter_name
 from tests.reference import dense
 

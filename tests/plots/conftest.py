@@ -15,10 +15,10 @@ import pytest
 
 import hier
 from hier.estimate.result import Arrays, Estimate, TermArrays
-from hier.kernel.curvature import Curvature
+from hier.kernel.search.curvature import Curvature
 from hier.pooling.least_squares import own_least_squares
-from hier.posterior.groups import groups_of
-from hier.posterior.result import Posterior, Settings
+from hier.posterior.grouping import groups_of
+from hier.posterior.posterior import Posterior, Settings
 
 
 def table(levels: int, rows: int, seed: int = 0) -> pd.DataFrame:

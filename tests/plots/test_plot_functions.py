@@ -15,8 +15,8 @@ from matplotlib.text import Text
 
 from hier import ModelError, plots
 from hier.plots import style
+from hier.plots.drawn_parameters import parameters
 from hier.plots.lines import hold
-from hier.plots.parameters import parameters
 from hier.plots.shrinkage import _frame
 from tests.plots.drawn import line, points
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from hier import ModelError, plots
-from hier.plots.parameters import parameters
+from hier.plots.drawn_parameters import parameters
 from hier.pooling.compare import of_group
 from tests.plots.drawn import line, points
 

@@ -13,9 +13,9 @@ from hier.design import Block
 from hier.model import FAMILIES
 from hier.plots import style
 from hier.plots.chains import _band, rank_ecdf
-from hier.plots.densities import density, fixed_intervals
+from hier.plots.density_curves import density, fixed_intervals
+from hier.plots.drawn_parameters import DrawnParameter, least_correlation, ranges_of
 from hier.plots.lines import path, paths
-from hier.plots.parameters import Parameter, least_correlation, ranges_of
 
 AT = np.linspace(0.0, 1.0, 51)[1:-1]
 
@@ -43,7 +43,7 @@ def test_one_chain_has_all_ranks():
 
 def test_densities_integrate_to_one_within_their_range():
     draws = np.abs(np.random.default_rng(3).normal(size=(4, 500)))
-    x, y = density(Parameter("sd", draws, low=0.0))
+    x, y = density(DrawnParameter("sd", draws, low=0.0))
     assert x[0] == 0.0
     assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.01)
     assert y[0] == pytest.approx(2 * stats.norm.pdf(0.0), rel=0.15)  # not half of that: the kernel is reflected
@@ -52,7 +52,7 @@ def test_densities_integrate_to_one_within_their_range():
 def test_a_density_stays_within_both_ends_and_loses_nothing():
     draws = np.random.default_rng(4).beta(1.0, 20.0, size=(4, 500))
     for values in (draws, 1.0 - draws):  # near either end of the range
-        x, y = density(Parameter("zi", values, 0.0, 1.0))
+        x, y = density(DrawnParameter("zi", values, 0.0, 1.0))
         assert x.min() >= 0.0
         assert x.max() <= 1.0
         assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.01)
@@ -100,7 +100,7 @@ def test_correlations_of_a_structure_have_the_range_that_it_leaves(block, pair, 
 
 
 def test_constant_draws_have_no_density():
-    assert density(Parameter("sd", np.full((2, 50), 3.0))) is None
+    assert density(DrawnParameter("sd", np.full((2, 50), 3.0))) is None
 
 
 def test_fixed_intervals_use_the_degrees_of_freedom(of_kind):

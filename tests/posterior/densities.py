@@ -12,10 +12,10 @@ from numpyro.distributions import biject_to
 from numpyro.infer.util import potential_energy
 
 import hier
-from hier.kernel.conditional import LEAST_CURVATURE
-from hier.kernel.precision import float64
-from hier.posterior.generalised import Placed, RowSampled, _natural, _placing, sampled_of
-from hier.posterior.groups import groups_of
+from hier.kernel.laplace.conditional import LEAST_CURVATURE
+from hier.kernel.programs.precision import float64
+from hier.posterior.grouping import groups_of
+from hier.posterior.row_sampling import Placed, RowSampled, _natural, _placing, sampled_of
 
 
 class Pair(NamedTuple):
@@ -70,7 +70,7 @@ def placed_anywhere(sampled: RowSampled, problem: Any, rng: np.random.Generator)
 
 
 def _some_deviations(rows: Any, rng: np.random.Generator) -> Any:
-    from hier.kernel.conditional import no_deviations
+    from hier.kernel.laplace.conditional import no_deviations
 
     return jax.tree.map(lambda u: 0.3 * rng.normal(size=u.shape), no_deviations(rows, with_fixed=False))
 

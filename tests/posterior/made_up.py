@@ -7,8 +7,8 @@ import pandas as pd
 
 from hier.design import Block
 from hier.estimate.tables import correlated_pairs
-from hier.posterior.groups import Group
-from hier.posterior.result import Posterior, Settings
+from hier.posterior.grouping import Group
+from hier.posterior.posterior import Posterior, Settings
 
 
 def made_up(groups: list[Group], response: str = "y") -> Posterior:

@@ -10,7 +10,7 @@ import pytest
 from numpyro.infer import MCMC, NUTS
 
 import hier
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from hier.posterior.diagnostics import ess_bulk, rhat
 
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.linalg
 
 import hier
-from hier.kernel.parameters import correlated_factor
-from hier.kernel.precision import float64
+from hier.kernel.covariance.unconstrained import correlated_factor
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem, terms_of
 from hier.posterior.draws import draw_all

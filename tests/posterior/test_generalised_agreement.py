@@ -15,7 +15,7 @@ import pytest
 from numpyro.infer import MCMC, NUTS
 
 import hier
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from tests.posterior.test_agreement import assert_same_distribution
 
 SIZES = [2, 9, 5, 7, 4, 8, 6]

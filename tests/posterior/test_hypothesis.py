@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import hier
-from hier.posterior.hypothesis import hypothesis
+from hier.posterior.probabilities import hypothesis
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.kernel.parameters import correlated_factor
-from hier.kernel.precision import float64
+from hier.kernel.covariance.unconstrained import correlated_factor
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.partial import partial_density, place, unplaced

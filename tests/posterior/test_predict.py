@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 
 import hier
-from hier.posterior import predict as predictions
+from hier.posterior import prediction as predictions
 
 
 def table() -> pd.DataFrame:

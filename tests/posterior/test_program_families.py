@@ -10,8 +10,8 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 
 import hier
-from hier.kernel.densities import Observed
-from hier.kernel.precision import float64
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.programs.precision import float64
 from tests.model.data import LEFT, table
 
 # models with more than one predictor, by name: the formula and what stands beside it

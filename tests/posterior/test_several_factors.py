@@ -10,8 +10,8 @@ import pytest
 
 import hier
 from hier.design import Block
-from hier.posterior.names import stems
-from hier.posterior.result import Posterior
+from hier.posterior.posterior import Posterior
+from hier.posterior.variable_names import stems
 from tests.posterior.made_up import group, made_up
 
 FORMULA = "y ~ 1 + (1 | `lab:b/c`) + (1 + x | tree)"

@@ -12,8 +12,8 @@ from scipy.linalg import toeplitz
 
 import hier
 from hier.design import Block
-from hier.kernel.parameters import unconstrained
-from hier.kernel.precision import float64
+from hier.kernel.covariance.unconstrained import unconstrained
+from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import posterior_problem, terms_of
 from tests.estimate.test_structures import MACHINES

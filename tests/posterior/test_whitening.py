@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hier.kernel.precision import float64
+from hier.kernel.programs.precision import float64
 from hier.posterior.whitening import TAIL_WEIGHT, Whitening, beside, rescale
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import hier
 from hier.estimate.generalised_setup import set_up
-from hier.kernel.doubt import is_at_minimum, with_spread
-from hier.kernel.fit import fit_likelihood
-from hier.kernel.generalised import PLACED, fit_rows
+from hier.kernel.laplace.point_fit_rows import PLACED, fit_rows
+from hier.kernel.normal.point_fit import fit_likelihood
+from hier.kernel.search.restarts import is_at_minimum, with_spread
 from hier.model.problem import likelihood_problem, terms_of
 from hier.model.row_problem import likelihood_starts, predictor_unit
 

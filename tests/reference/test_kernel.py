@@ -13,20 +13,11 @@ from hypothesis import strategies as st
 
 from hier.design import Block
 from hier.design.rank import triangular_factor
-from hier.kernel.covariance import (
-    Terms,
-    n_columns,
-    n_variance_parameters,
-    relative_factors,
-    unstructured_columns,
-)
-from hier.kernel.crossproducts import Term, cross_products
-from hier.kernel.deviations import eliminate, group_deviations
-from hier.kernel.expansion import evaluator
-from hier.kernel.fit import fit_likelihood
-from hier.kernel.integrate import integrate_groups
-from hier.kernel.ladder import dense_ladder, ladder
-from hier.kernel.marginal import (
+from hier.kernel.algebra.crossproducts import FactorColumns, cross_products
+from hier.kernel.algebra.deviations import eliminate, group_deviations
+from hier.kernel.algebra.elimination import choose_structure
+from hier.kernel.algebra.integrate import integrate_groups
+from hier.kernel.algebra.marginal import (
     FixedPrior,
     fixed_effects,
     fixed_effects_form,
@@ -34,10 +25,19 @@ from hier.kernel.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.optimise import differentiated, minimise
-from hier.kernel.precision import float64
-from hier.kernel.prediction import each_deviation, error_covariance, error_variances, prediction_errors
-from hier.kernel.structure import choose_structure
+from hier.kernel.algebra.padding import dense_ladder, ladder
+from hier.kernel.covariance.theta import (
+    Terms,
+    n_columns,
+    n_variance_parameters,
+    relative_factors,
+    unstructured_columns,
+)
+from hier.kernel.normal.expansion import evaluator
+from hier.kernel.normal.point_fit import fit_likelihood
+from hier.kernel.normal.prediction_errors import each_deviation, error_covariance, error_variances, prediction_errors
+from hier.kernel.programs.precision import float64
+from hier.kernel.search.optimise import differentiated, minimise
 from tests.reference import dense
 
 ONE_FACTOR = [
@@ -58,7 +58,7 @@ class Data(NamedTuple):
 
     y: Any
     X: Any
-    terms: list[Term]
+    terms: list[FactorColumns]
     structure: Any
     weights: Any
     blocks: Terms
@@ -87,7 +87,7 @@ def data(seed: int, blocks: Terms, arrangement: str = "one", *, p: int = 3, weig
     X = np.column_stack([np.ones(n), 50.0 + 10.0 * rng.normal(size=(n, p - 1))])[:, :p]
     slopes = 3.0 * rng.normal(size=(n, 3))
     terms = [
-        Term(
+        FactorColumns(
             np.column_stack([np.ones(n), 20.0 + slopes])[:, : n_columns(own)],
             c,
             int(c.max()) + 1,
@@ -217,7 +217,7 @@ def test_several_factors_equal_dense_algebra(structure, seed, reml, weighted, by
     arrangement, blocks = structure
     with pytest.MonkeyPatch.context() as patch:
         if by_pairs:  # problems as small as these would always be summed densely
-            patch.setattr("hier.kernel.coupling.SECONDS_A_PAIR", 0.0)
+            patch.setattr("hier.kernel.algebra.coupling.SECONDS_A_PAIR", 0.0)
         drawn = data(seed, blocks, arrangement, weighted=weighted)
         assert len(drawn.structure.levels) == (N_FACTORS[arrangement] if arrangement.startswith("nested") else 1)
         check_value(drawn, reml=reml, weighted=weighted)
@@ -272,7 +272,7 @@ def test_derivatives_of_several_factors_equal_finite_differences(arrangement, bl
     if by_pairs:
         if arrangement.startswith("nested"):
             pytest.skip("nested factors have no products to be summed by pairs")
-        monkeypatch.setattr("hier.kernel.coupling.SECONDS_A_PAIR", 0.0)
+        monkeypatch.setattr("hier.kernel.algebra.coupling.SECONDS_A_PAIR", 0.0)
     drawn = data(6, blocks, arrangement)
     check_derivatives(drawn, drawn.cross()[0], np.append(drawn.theta, -0.3), reml=by_pairs)
 
@@ -295,7 +295,8 @@ def test_derivatives_of_merged_levels_equal_finite_differences():
     codes, x = np.repeat(np.arange(40), 6), np.tile(np.linspace(-1.0, 2.0, 6), 40)
     X = np.column_stack([np.ones(240), x])
     y = X @ [3.0, 1.0] + rng.normal(size=40)[codes] + rng.normal(size=240)
-    drawn = Data(y, X, [Term(X, codes, 40)], choose_structure([codes], [40], [2]), np.ones(240), ((Block(2),),),
+    drawn = Data(y, X, [FactorColumns(X, codes, 40)], choose_structure([codes], [40], [2]), np.ones(240),
+                 ((Block(2),),),
                  np.array([0.7, 0.2, -0.4]), 1.3)  # fmt: skip
     cross, _ = drawn.cross(weighted=False)
     assert len(cross.merged) == 1
@@ -342,7 +343,7 @@ def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):
     start = np.append(drawn.theta, 0.0)
     padded = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
     for name in ("ladder", "dense_ladder"):
-        monkeypatch.setattr(f"hier.kernel.crossproducts.{name}", lambda size: size)
+        monkeypatch.setattr(f"hier.kernel.algebra.crossproducts.{name}", lambda size: size)
     plain = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
     assert padded.value == pytest.approx(plain.value, abs=1e-9)
     sizes = [(own.shape[1], less.shape[1]) for own, less in zip(padded.deviations, plain.deviations, strict=True)]
@@ -373,7 +374,7 @@ def test_dense_ladder_is_never_more_than_an_eighth_too_large():
 def test_rows_summed_in_blocks_and_two_threads_are_all_of_them(arrangement, blocks, monkeypatch):
     drawn = data(8, blocks, arrangement)
     expected = jax.tree.leaves(drawn.cross())
-    monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr("hier.kernel.algebra.crossproducts.ROWS_PER_BLOCK", 7)
     found = jax.tree.leaves(drawn.cross())
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
@@ -385,7 +386,7 @@ def test_many_rows_are_factorised_by_blocks(monkeypatch, blocks_of_rows):
     drawn = data(4, ((Block(2),), (Block(1),)), "crossed")
     whole, units = drawn.cross()
     monkeypatch.setattr("hier.design.rank.ROWS_PER_BLOCK", len(drawn.y) // blocks_of_rows)
-    monkeypatch.setattr("hier.kernel.crossproducts.ROWS_PER_BLOCK", len(drawn.y) // blocks_of_rows)
+    monkeypatch.setattr("hier.kernel.algebra.crossproducts.ROWS_PER_BLOCK", len(drawn.y) // blocks_of_rows)
     parts, other = drawn.cross()
     np.testing.assert_allclose(parts.levels[0].right, whole.levels[0].right, atol=1e-9)
     np.testing.assert_allclose(parts.dense[0].rx, whole.dense[0].rx, atol=1e-9)

@@ -7,9 +7,9 @@ import pytest
 import scipy.linalg
 
 from hier.design import Block
-from hier.kernel.covariance import columns_of, n_columns
-from hier.kernel.linear import expand_linearly
-from hier.kernel.precision import float64
+from hier.kernel.covariance.theta import columns_of, n_columns
+from hier.kernel.normal.linear import expand_linearly
+from hier.kernel.programs.precision import float64
 from tests.reference import dense
 from tests.reference.test_kernel import data
 

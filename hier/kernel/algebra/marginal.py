@@ -1,0 +1,133 @@
+"""The marginal density of a Normal mixed model from its cross-products, the group deviations integrated out.
+
+With y = X beta + sum_k Z_k b_k + e, a level's deviations b_kj = L_k u_kj with u_kj ~ N(0, s^2 I), e ~ N(0, s^2 W^-1),
+one elimination gives log|V| and the quadratic form of [X y] in V^-1, where s^2 V is the covariance of y given beta.
+REML, ML, MAP, the density that NUTS samples and the exact draws are all read off these two.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hier.kernel.algebra.crossproducts import CrossProducts
+
+LOG_2PI = 1.8378770664093453
+UNROLL = 6  # largest matrix whose factorisation is unrolled; beyond it LAPACK costs less than compiling
+
+
+class Marginal(NamedTuple):
+    """What is left of the data when the group deviations are integrated out.
+
+    `log_det` (): log|V| + sum log w. `schur` (p + 1, p + 1): [X y]' V^-1 [X y].
+    """
+
+    log_det: jax.Array
+    schur: jax.Array
+
+
+class FixedPrior(NamedTuple):
+    """A Normal prior of the fixed effects as a quadratic form, in the kernel's units; flat where it is zero.
+
+    `quadratic` (p + 1, p + 1): -2 log density at beta is [-beta; 1]' quadratic [-beta; 1] + constant.
+    `constant` (): the part of -2 log density that does not depend on beta.
+    """
+
+    quadratic: jax.Array
+    constant: jax.Array
+
+
+def flat_prior(p: int) -> FixedPrior:
+    """The flat prior of `p` fixed effects, under which the marginal likelihood is the REML likelihood."""
+    return FixedPrior(jnp.zeros((p + 1, p + 1)), jnp.zeros(()))
+
+
+def fixed_effects_form(
+    marginal: Marginal, sigma: jax.Array, prior: FixedPrior, held: jax.Array | None = None
+) -> jax.Array:
+    """The quadratic form of -2 log p(y, beta) in [-beta; 1]: the likelihood's part plus the prior's.
+
+    `held` (h,): values of the last h fixed effects, where these are not to be integrated; the form that is returned,
+    (p - h + 1, p - h + 1), is that of the others.
+    """
+    form = marginal.schur / sigma**2 + prior.quadratic
+    if held is None or held.shape[0] == 0:
+        return form
+    free = form.shape[0] - 1 - held.shape[0]
+    keep = jnp.concatenate([jnp.eye(free), jnp.zeros((held.shape[0] + 1, free))])
+    fold = jnp.concatenate([jnp.zeros(free), -held, jnp.ones(1)])[:, None]
+    into = jnp.concatenate([keep, fold], axis=1)
+    return into.T @ form @ into
+
+
+def cholesky(matrix: jax.Array) -> jax.Array:
+    """The lower Cholesky factor of one matrix; unrolled where it is small, so that it and its derivatives fuse."""
+    size = matrix.shape[0]
+    if size > UNROLL:
+        return jnp.linalg.cholesky(matrix)
+    columns, rest = [], matrix
+    for k in range(size):
+        column = rest[:, 0] / jnp.sqrt(rest[0, 0])
+        columns.append(jnp.pad(column, (k, 0)))
+        rest = rest[1:, 1:] - column[1:, None] * column[None, 1:]
+    return jnp.stack(columns, axis=1)
+
+
+def split_form(form: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Cholesky factor of the precision of beta, the factor's solve of its linear part, and the minimum of the form."""
+    lower = cholesky(form)
+    p = form.shape[0] - 1
+    return lower[:p, :p], lower[p, :p], lower[p, p] ** 2
+
+
+def neg2_log_marginal(
+    marginal: Marginal,
+    sigma: jax.Array,
+    cross: CrossProducts,
+    prior: FixedPrior,
+    held: jax.Array | None = None,
+    *,
+    integrate: bool = True,
+) -> jax.Array:
+    """-2 log density of the response at `sigma`, the fixed effects integrated out (REML, Bayes) or at their best (ML).
+
+    Source: Bates et al. (2015), equations 34 and 41; with a Normal prior, the same integral with its precision added.
+    """
+    form = fixed_effects_form(marginal, sigma, prior, held)
+    precision, _, minimum = split_form(form)
+    value = (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + minimum
+    if integrate:
+        value += 2.0 * jnp.sum(jnp.log(jnp.diag(precision))) - precision.shape[0] * LOG_2PI + prior.constant
+    return value
+
+
+def neg2_log_likelihood(marginal: Marginal, sigma: jax.Array, cross: CrossProducts, beta: jax.Array) -> jax.Array:
+    """-2 log density of the response given all parameters, the group deviations integrated out."""
+    weights = jnp.append(-beta, 1.0)
+    squares = weights @ marginal.schur @ weights / sigma**2
+    return (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + squares
+
+
+def fixed_effects(form: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean (p,) and covariance (p, p) of the fixed effects given the variance parameters."""
+    precision, linear, _ = split_form(form)
+    half = jax.scipy.linalg.solve_triangular(precision, jnp.eye(precision.shape[0]), lower=True)
+    return half.T @ linear, half.T @ half
+
+
+def add_normal_term(
+    prior: FixedPrior, row: jax.Array, at: jax.Array, slope: jax.Array, precision: jax.Array
+) -> FixedPrior:
+    """Add to a prior a log density of `row @ beta` that has the given slope and precision at the value `at`."""
+    shift = at * precision + slope
+    quadratic = prior.quadratic.at[:-1, :-1].add(precision * jnp.outer(row, row))
+    quadratic = quadratic.at[:-1, -1].add(shift * row).at[-1, :-1].add(shift * row)
+    # completes the form, so that it stays positive definite; the value of the objective does not use it
+    return prior._replace(quadratic=quadratic.at[-1, -1].add(shift**2 / jnp.maximum(jnp.abs(precision), 1e-12)))
+
+
+def solve_upper(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """Solve an upper-triangular system."""
+    return jax.scipy.linalg.solve_triangular(jnp.asarray(matrix), right, lower=False)

@@ -1,0 +1,1 @@
+"""Covariance structures of the deviations, and the parameters that fill them."""

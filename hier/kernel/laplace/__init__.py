@@ -1,0 +1,1 @@
+"""All other responses, by Laplace's approximation and quadrature: densities of rows, and programs of estimates."""

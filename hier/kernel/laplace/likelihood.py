@@ -1,0 +1,122 @@
+"""A response's likelihood as the kernel knows it: a density of rows, by the linear predictors of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.kernel.laplace.links import Link, Linked
+from hier.kernel.laplace.log_densities import Observed
+from hier.kernel.laplace.responses import category_probabilities
+from hier.kernel.programs.precision import float64, kept_programs
+
+
+@dataclass(frozen=True, repr=False)
+class Likelihood:
+    """What a compiled program knows of a family when it is built.
+
+    `density(observed, *parameters)`: (n,) log densities. `links`: one a parameter, that of the mean first.
+    `n_cutpoints`: of an ordered response, one less than its categories; otherwise 0. `is_kept`: whether the name says
+    all of the density, so that a program with it may be kept for another process; a user's own family does not.
+    """
+
+    family: str
+    density: Callable[..., Any]
+    links: tuple[Link, ...]
+    n_cutpoints: int = 0
+    is_kept: bool = True
+
+    def __repr__(self) -> str:
+        links = ", ".join(link.name for link in self.links)
+        return f"{self.family}({links}; {self.n_cutpoints})"
+
+    def log_density(self, observed: Observed, predictors: Sequence[Any]) -> Any:
+        """Log density of every row (n,), from the linear predictor of each parameter (n,)."""
+        return self.density(observed, *self.parameters(predictors))
+
+    def probabilities(self, observed: Observed, predictors: Sequence[Any]) -> Any:
+        """The probability (n, K) of each category of an ordered response."""
+        return category_probabilities(observed, *self.parameters(predictors), density=self.density)
+
+    def parameters(self, predictors: Sequence[Any]) -> list[Linked]:
+        return [Linked(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
+
+
+@kept_programs
+@float64
+def of_rows(
+    function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a function of `Observed` and of a family's parameters, such as its mean, is in every row (n,), and its
+    derivative in the linear predictor of the first parameter (n,).
+    """
+    known = Observed(*map(jnp.asarray, observed))
+    first, *others = map(jnp.asarray, predictors)
+
+    def value(eta: Any) -> Any:
+        return function(known, *likelihood.parameters([eta, *others]))
+
+    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
+    return np.asarray(found), np.asarray(slope)
+
+
+@kept_programs
+@float64
+def probabilities_of_rows(
+    likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each category of an ordered response in every row (n, K), and its derivative in the linear
+    predictor of the first parameter (n, K).
+    """
+    known = Observed(*map(jnp.asarray, observed))
+    first, *others = map(jnp.asarray, predictors)
+    value = lambda eta: likelihood.probabilities(known, [eta, *others])  # noqa: E731
+    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
+    return np.asarray(found), np.asarray(slope)
+
+
+@kept_programs
+@float64
+def of_draws(
+    function: Callable[..., Any], likelihood: Likelihood, cutpoints: np.ndarray, predictors: Sequence[np.ndarray]
+) -> np.ndarray:
+    """What a function of `Observed` and of a family's parameters is in every row of one trial, for S draws: (S, n), or
+    (S, n, K) of one with K values a row; cutpoints (S, K - 1) and predictors (S, n) by draw.
+    """
+    ones = jnp.ones(predictors[0].shape[1])
+
+    def of_one(cut: Any, *own: Any) -> Any:
+        return function(Observed(ones, ones, cut), *likelihood.parameters(own))
+
+    return np.asarray(jax.vmap(of_one)(jnp.asarray(cutpoints), *map(jnp.asarray, predictors)))
+
+
+@float64
+def draw_rows(
+    function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int
+) -> np.ndarray:
+    """Random responses by a family's `draw`, from a random key of these bits."""
+    known = Observed(*map(jnp.asarray, observed))
+    parameters = likelihood.parameters([jnp.asarray(eta) for eta in predictors])
+    return np.asarray(function(jax.random.key(bits), known, *parameters))
+
+
+@kept_programs
+@float64
+def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
+    """The linear predictor of values."""
+    return np.asarray(link.apply(jnp.asarray(value)))
+
+
+@kept_programs
+@float64
+def natural(link: Link, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values of linear predictors, and their derivatives."""
+    at = jnp.asarray(eta)
+    value, slope = jax.jvp(link.inverse, (at,), (jnp.ones_like(at),))
+    return np.asarray(value), np.asarray(slope)

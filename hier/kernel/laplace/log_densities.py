@@ -1,0 +1,174 @@
+"""Log densities of a response, row by row, as functions of its parameters' linear predictors.
+
+Each takes `Observed` and the `Linked`s of its family in the order of its record, and gives (n,) log densities with
+every constant, so that models of different families can be compared. Ordered responses also take cutpoints.
+Every one of them can be differentiated several times.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln
+
+from hier.kernel.laplace.gamma_functions import log_beta, log_gamma_power, log_rising
+from hier.kernel.laplace.links import Linked
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+class Observed(NamedTuple):
+    """What is known of each row: the response `y` (n,), the number of `trials` (n,) (1 where there are none), and
+    `cutpoints` (k,), ascending, of an ordered response; empty otherwise.
+    """
+
+    y: Any
+    trials: Any
+    cutpoints: Any
+
+
+def gaussian(rows: Observed, mu: Linked, sigma: Linked) -> Any:
+    """Normal with mean mu and standard deviation sigma."""
+    z = (rows.y - mu.value) / sigma.value
+    return -0.5 * (LOG_2PI + z**2) - sigma.log
+
+
+def student(rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
+    """Student's t with nu degrees of freedom, location mu and scale sigma."""
+    df, z = nu.value, (rows.y - mu.value) / sigma.value
+    constant = log_rising(nu.log - np.log(2.0), jnp.full_like(df, 0.5)) - 0.5 * (np.log(np.pi) + nu.log)
+    return constant - sigma.log - 0.5 * (df + 1.0) * jnp.log1p(z**2 / df)
+
+
+def lognormal(rows: Observed, mu: Linked, sigma: Linked) -> Any:
+    """log y is Normal with mean mu and standard deviation sigma."""
+    log_y = jnp.log(rows.y)
+    return gaussian(rows._replace(y=log_y), mu, sigma) - log_y
+
+
+def gamma(rows: Observed, mu: Linked, shape: Linked) -> Any:
+    """Gamma with mean mu and variance mu^2 / shape."""
+    beyond = (rows.y - mu.value) / mu.value
+    near = jnp.abs(beyond) < 0.5
+    log_ratio = jnp.where(near, jnp.log1p(jnp.where(near, beyond, 0.0)), jnp.log(rows.y) - mu.log)
+    return shape.value * (log_ratio - beyond) + log_gamma_power(shape.log) - jnp.log(rows.y)
+
+
+def inverse_gaussian(rows: Observed, mu: Linked, shape: Linked) -> Any:
+    """Inverse Gaussian with mean mu and variance mu^3 / shape."""
+    mean, y = mu.value, rows.y
+    return 0.5 * (shape.log - LOG_2PI - 3.0 * jnp.log(y) - shape.value * (y - mean) ** 2 / (mean**2 * y))
+
+
+def bernoulli(rows: Observed, mu: Linked) -> Any:
+    """y is 1 with probability mu, otherwise 0."""
+    return jnp.where(rows.y > 0.5, mu.log, mu.log_complement)
+
+
+def log_binomial_coefficient(n: Any, k: Any) -> Any:
+    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+
+
+def _times(count: Any, log: Any) -> Any:
+    """count * log, and zero with all its derivatives where the count is zero."""
+    return jnp.where(count > 0, count, 0.0) * jnp.where(count > 0, log, 0.0)
+
+
+def binomial(rows: Observed, mu: Linked) -> Any:
+    """y successes in so many trials, each with probability mu."""
+    y, n = rows.y, rows.trials
+    return log_binomial_coefficient(n, y) + _times(y, mu.log) + _times(n - y, mu.log_complement)
+
+
+def beta_binomial(rows: Observed, mu: Linked, phi: Linked) -> Any:
+    """Binomial whose probability is Beta(mu phi, (1 - mu) phi)."""
+    y, n = rows.y, rows.trials
+    successes, failures = log_rising(mu.log + phi.log, y), log_rising(mu.log_complement + phi.log, n - y)
+    return log_binomial_coefficient(n, y) + successes + failures - log_rising(phi.log, n)
+
+
+def poisson(rows: Observed, mu: Linked) -> Any:
+    """Counts with mean mu."""
+    return _times(rows.y, mu.log) - mu.value - gammaln(rows.y + 1.0)
+
+
+def _negative_binomial(y: Any, log_mu: Any, log_shape: Any) -> Any:
+    """Negative binomial by the logarithms of its mean and its shape (size): variance mu + mu^2 / shape."""
+    constant = log_rising(log_shape, y) - gammaln(y + 1.0)
+    no_event = -jnp.exp(log_shape) * jnp.logaddexp(0.0, log_mu - log_shape)
+    return constant + no_event + _times(y, log_mu - jnp.logaddexp(log_mu, log_shape))
+
+
+def negbinomial(rows: Observed, mu: Linked, shape: Linked) -> Any:
+    """Counts with mean mu and variance mu + mu^2 / shape."""
+    return _negative_binomial(rows.y, mu.log, shape.log)
+
+
+def nbinom1(rows: Observed, mu: Linked, phi: Linked) -> Any:
+    """Counts with mean mu and variance mu (1 + phi)."""
+    return _negative_binomial(rows.y, mu.log, mu.log - phi.log)
+
+
+def beta(rows: Observed, mu: Linked, phi: Linked) -> Any:
+    """Beta with mean mu and precision phi: variance mu (1 - mu) / (1 + phi)."""
+    log_a, log_b = mu.log + phi.log, mu.log_complement + phi.log
+    shapes = (jnp.exp(log_a) - 1.0) * jnp.log(rows.y) + (jnp.exp(log_b) - 1.0) * jnp.log1p(-rows.y)
+    return shapes - log_beta(log_a, log_b)
+
+
+def log_difference(larger: Any, smaller: Any) -> Any:
+    """log(exp(larger) - exp(smaller))."""
+    gap = jnp.maximum(larger - smaller, 1e-300)
+    near = jnp.log(-jnp.expm1(-jnp.minimum(gap, 1.0)))
+    return larger + jnp.where(gap < 0.7, near, jnp.log1p(-jnp.exp(-jnp.maximum(gap, 0.5))))
+
+
+def cumulative(rows: Observed, mu: Linked) -> Any:
+    """An ordered response in categories 0, 1, ...: P(y <= k) = F(cutpoint_k - eta), F the inverse of the link.
+
+    Source: McCullagh (1980), J. R. Stat. Soc. B 42, 109, equation 2.4.
+    """
+    cut, category = rows.cutpoints, rows.y.astype(int)
+    last = cut.shape[0]
+    upper = Linked(mu.link, cut[jnp.minimum(category, last - 1)] - mu.eta)
+    lower = Linked(mu.link, cut[jnp.maximum(category - 1, 0)] - mu.eta)
+    # where both ends are inside, the difference is taken in the tail in which it keeps its digits
+    inside = (category > 0) & (category < last)
+    low_tail = upper.log < lower.log_complement
+    larger = jnp.where(inside, jnp.where(low_tail, upper.log, lower.log_complement), 0.0)
+    smaller = jnp.where(inside, jnp.where(low_tail, lower.log, upper.log_complement), -1.0)
+    between = log_difference(larger, smaller)
+    return jnp.where(category == 0, upper.log, jnp.where(category == last, lower.log_complement, between))
+
+
+def zero_inflated_poisson(rows: Observed, mu: Linked, zi: Linked) -> Any:
+    """Poisson with mean mu, mixed with zeros that have probability zi."""
+    return _inflated(rows, poisson(rows, mu), zi)
+
+
+def zero_inflated_negbinomial(rows: Observed, mu: Linked, shape: Linked, zi: Linked) -> Any:
+    """Negative binomial with mean mu and variance mu + mu^2 / shape, mixed with zeros that have probability zi."""
+    return _inflated(rows, negbinomial(rows, mu, shape), zi)
+
+
+def _inflated(rows: Observed, counted: Any, zi: Linked) -> Any:
+    return jnp.where(rows.y > 0, zi.log_complement + counted, jnp.logaddexp(zi.log, zi.log_complement + counted))
+
+
+def hurdle_poisson(rows: Observed, mu: Linked, hu: Linked) -> Any:
+    """Zero with probability hu, otherwise Poisson with mean mu before zeros were cut off."""
+    return _hurdle(rows, poisson(rows, mu), -mu.value, hu)
+
+
+def hurdle_negbinomial(rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
+    """Zero with probability hu, otherwise negative binomial before zeros were cut off."""
+    none = shape.value * (shape.log - jnp.logaddexp(mu.log, shape.log))
+    return _hurdle(rows, negbinomial(rows, mu, shape), none, hu)
+
+
+def _hurdle(rows: Observed, counted: Any, log_none: Any, hu: Linked) -> Any:
+    """`log_none`: the log probability of a zero before the cut."""
+    positive = counted - log_difference(jnp.zeros_like(log_none), log_none)
+    return jnp.where(rows.y > 0, hu.log_complement + positive, hu.log)

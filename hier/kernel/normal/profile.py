@@ -1,0 +1,290 @@
+"""Standard deviations and correlations as functions of the search's parameters, and the likelihood profiled over them.
+
+A parameter's profile is what the likelihood keeps when all others follow at their best. Adding a penalty
+k/2 (value - t)^2 to -2 log likelihood and minimising that leads to a point of the profile, whatever t is: with the
+parameter at that point the penalty is fixed, so the others are at their best. The slope of the profile there is the
+penalty's, k (t - value). So the bounds of an interval are found by Newton's method on the signed root of the deviance,
+moving t, and no parameter has ever to be held.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.algebra.integrate import Factors, integrate_groups
+from hier.kernel.algebra.marginal import (
+    FixedPrior,
+    Marginal,
+    fixed_effects,
+    fixed_effects_form,
+    neg2_log_marginal,
+)
+from hier.kernel.covariance.theta import Terms, relative_factors
+from hier.kernel.normal.expansion import evaluator
+from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.precision import float64
+from hier.kernel.search.optimise import minimise
+
+FIXED, LOG_SIGMA, LOG_SD, ATANH_COR = range(4)
+MAX_STEPS = 60
+CLOSE = 1e-9  # of the signed root of the deviance
+CLOSED = 1e-13  # of a value and its standard error: bounds this close leave nothing between them
+ROUNDING = 1e-13  # of the deviance, relative to -2 log likelihood
+FAR = 9.0  # a standard deviation exp(-9) of the residual's, or a correlation of tanh(9), is as good as at its limit
+STIFFNESS = 10.0  # of the penalty, relative to the profile's own curvature at the estimate
+
+
+class Profiled(NamedTuple):
+    """A parameter on the scale on which it is profiled, in the kernel's units.
+
+    `kind`: FIXED, the combination `row` (p,) of the fixed effects; LOG_SIGMA; LOG_SD of the first of two combinations
+    `of` (2, q) of one factor's deviations, q counting the columns of all factors in turn; ATANH_COR, Fisher's z of the
+    correlation of both.
+    """
+
+    kind: np.ndarray
+    of: np.ndarray
+    row: np.ndarray
+
+
+def fixed_parameter(row: np.ndarray, sizes: Sequence[int]) -> Profiled:
+    """The combination `row` (p,) of the fixed effects, in a model with grouping factors of so many columns."""
+    return Profiled(np.int32(FIXED), np.zeros((2, sum(sizes))), np.asarray(row, float))
+
+
+def variance_parameter(
+    kind: int, p: int, sizes: Sequence[int], at: int = 0, of: tuple[np.ndarray, np.ndarray] | None = None
+) -> Profiled:
+    """A parameter of the covariances, in a model with p fixed effects and grouping factors of so many columns; `of`:
+    combinations (q,) of the deviations of factor `at`.
+    """
+    both = np.zeros((2, sum(sizes)))
+    if of is not None:
+        start = sum(sizes[:at])
+        both[:, start : start + sizes[at]] = of
+    return Profiled(np.int32(kind), both, np.zeros(p))
+
+
+def value_of(own: Profiled, factors: Factors, sigma: jax.Array) -> jax.Array:
+    """The value of a parameter that is no fixed effect; 0 for one that is."""
+
+    def halves() -> tuple[jax.Array, jax.Array]:
+        """Two rows whose products are both variances and the covariance."""
+        ends = np.cumsum([factor.shape[0] for factor in factors])[:-1]
+        parts = jnp.split(own.of, ends, axis=1)
+        first, second = jnp.concatenate([part @ factor for part, factor in zip(parts, factors, strict=True)], axis=1)
+        return first, second
+
+    def log_sd() -> jax.Array:
+        return 0.5 * jnp.log(jnp.sum(halves()[0] ** 2)) + jnp.log(sigma)
+
+    def atanh_cor() -> jax.Array:
+        # not from the correlation itself, which near its limits has lost the digits that its distance from them has
+        first, second = (half / jnp.sqrt(jnp.sum(half**2)) for half in halves())
+        return 0.5 * (jnp.log(jnp.sum((first + second) ** 2)) - jnp.log(jnp.sum((first - second) ** 2)))
+
+    return jax.lax.switch(own.kind, [lambda: jnp.zeros(()), lambda: jnp.log(sigma), log_sd, atanh_cor])
+
+
+def values_of(x: jax.Array, parameters: Profiled, given: Any, *, covariance: Any) -> tuple[jax.Array, jax.Array]:
+    """Values (b,) of parameters that stand on the first axis, and their derivatives (b, m); `covariance(x, given)` is
+    (factors, sigma).
+    """
+
+    def value(own: Profiled) -> Callable[[jax.Array], jax.Array]:
+        return lambda at: value_of(own, *covariance(at, given))
+
+    return jax.lax.map(lambda own: (value(own)(x), jax.grad(value(own))(x)), parameters)
+
+
+def _likelihood_covariance(x: jax.Array, given: Any, *, terms: Terms) -> tuple[Factors, jax.Array]:
+    return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+
+
+@functools.cache
+def _values_program(terms: Terms) -> Program:
+    covariance = functools.partial(_likelihood_covariance, terms=terms)
+    return Program("parameter_values", (terms,), functools.partial(values_of, covariance=covariance))
+
+
+@functools.cache
+def _density_values_program(density: Any) -> Program:
+    return Program("density_values", (density,), functools.partial(values_of, covariance=density.covariance))
+
+
+@float64
+def parameter_values(x: Any, parameters: list[Profiled], terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+    """Values (b,) of parameters of the covariances at the search's parameters x (m,), and their derivatives (b, m).
+
+    Both are not finite for a standard deviation of zero and a correlation at its limit.
+    """
+    values, slopes = _values_program(terms)(x, stacked(parameters), ())
+    return np.asarray(values), np.asarray(slopes)
+
+
+@float64
+def density_parameter_values(
+    x: Any, parameters: list[Profiled], density: Any, problem: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where the search was over the parameters of a posterior density, as in `fit_density`."""
+    values, slopes = _density_values_program(density)(x, stacked(parameters), problem)
+    return np.asarray(values), np.asarray(slopes)
+
+
+def stacked(parameters: list[Profiled]) -> Profiled:
+    """Parameters side by side, as compiled programs take them."""
+    return Profiled(*(np.stack(fields) for fields in zip(*parameters, strict=True)))
+
+
+def _beyond(own: Profiled, value: jax.Array, sigma: jax.Array) -> jax.Array:
+    """How much nearer to its limit than FAR a parameter is; negative where it is not, or has no limit."""
+    distance = jnp.where(own.kind == LOG_SD, jnp.log(sigma) - value, jnp.abs(value))
+    return jnp.where((own.kind == LOG_SD) | (own.kind == ATANH_COR), distance - FAR, -FAR)
+
+
+class Search(NamedTuple):
+    """One bound to be found, outwards to the `side` -1 or 1 from the maximum-likelihood estimates, where -2 log
+    likelihood is `lowest` and the parameter is `start` with standard error `se`.
+
+    `begin` (m,): the search's parameters to begin with, and `first` the parameter's value to go to first. `stride`: the
+    longest step. `root`: the signed root of the deviance at the bound, without its sign.
+    """
+
+    lowest: Any
+    begin: Any
+    first: Any
+    side: Any
+    start: Any
+    se: Any
+    stride: Any
+    root: Any
+
+
+class _Point(NamedTuple):
+    """A point of the profile and the search around it; `out` is the value times the side."""
+
+    x: jax.Array
+    value: jax.Array
+    root: jax.Array
+    slope: jax.Array
+    target: jax.Array
+    low: jax.Array
+    high: jax.Array
+    flat: jax.Array
+    steps: jax.Array
+
+
+def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms) -> tuple[jax.Array, ...]:
+    is_fixed = own.kind == FIXED
+    stiffness = 2.0 * STIFFNESS / search.se**2
+
+    def covariance(x: jax.Array) -> tuple[Factors, jax.Array]:
+        return _likelihood_covariance(x, (), terms=terms)
+
+    def minus_two(x: jax.Array, integrate: Callable[[Factors], Marginal], prior: FixedPrior) -> jax.Array:
+        factors, sigma = covariance(x)
+        return neg2_log_marginal(integrate(factors), sigma, cross, prior, integrate=False)
+
+    def at(pull: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Where the penalty pulls the parameter towards `pull`: x, the value, the deviance and its slope, and by how
+        much the value is beyond what is as good as its limit.
+        """
+        combination = jnp.append(own.row, pull)
+        prior = FixedPrior(
+            jnp.where(is_fixed, 0.5 * stiffness, 0.0) * jnp.outer(combination, combination), jnp.zeros(())
+        )
+
+        def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
+            distance = jnp.where(is_fixed, 0.0, value_of(own, *covariance(x)) - pull)
+            return minus_two(x, integrate, prior) + 0.5 * stiffness * distance**2
+
+        found = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), x)
+        factors, sigma = covariance(found.x)
+        marginal = integrate_groups(factors, cross)
+        beta, _ = fixed_effects(fixed_effects_form(marginal, sigma, prior))
+        value = jnp.where(is_fixed, own.row @ beta, value_of(own, factors, sigma))
+        distance = value - pull
+        penalty = jnp.where(is_fixed, 0.5 * stiffness * distance**2, 0.0)
+        deviance = minus_two(found.x, lambda _: marginal, prior) - penalty - search.lowest
+        return found.x, value, deviance, -stiffness * distance, _beyond(own, value, sigma)
+
+    def advance(point: _Point) -> _Point:
+        slope_there = 2.0 * search.root * point.slope  # of the deviance, where the root is as large as it should be
+        x, value, deviance, slope, beyond = at(search.side * (point.target + slope_there / stiffness), point.x)
+        out, slope = search.side * value, search.side * slope
+        root = jnp.sqrt(jnp.maximum(deviance, 0.0))
+        inside = root < search.root
+        low = jnp.where(inside, jnp.maximum(point.low, out), point.low)
+        high = jnp.where(inside, point.high, jnp.minimum(point.high, out))
+        by_root = slope / (2.0 * jnp.maximum(root, 1e-12))
+        step = (search.root - root) / jnp.where(by_root > 0, by_root, 1e-300)
+        target = out + jnp.clip(step, -search.stride, search.stride)
+        middle = jnp.where(jnp.isfinite(low) & jnp.isfinite(high), 0.5 * (low + high), target)
+        target = jnp.where((target > low) & (target < high), target, middle)
+        # towards a limit a profile falls off exponentially, so that no more is left of it than its slope; farther on
+        # rounding takes over
+        level = (beyond > 0.0) & (deviance + slope < search.root**2) | (beyond > 0.5 * FAR)
+        return _Point(
+            x=x,
+            value=value,
+            root=root,
+            slope=jnp.maximum(by_root, 0.0),
+            target=target,
+            low=low,
+            high=high,
+            flat=inside & level,
+            steps=point.steps + 1,
+        )
+
+    def goes_on(point: _Point) -> jax.Array:
+        there = jnp.abs(point.root - search.root) < CLOSE + ROUNDING * jnp.abs(search.lowest)
+        closed = point.high - point.low < CLOSED * (search.se + jnp.abs(point.high))
+        return ~(there | closed | point.flat) & (point.steps < MAX_STEPS) & ~jnp.isnan(point.root)
+
+    begin = _Point(
+        x=search.begin,
+        value=search.start,
+        root=jnp.zeros(()),
+        slope=1.0 / search.se,
+        target=search.side * search.first,
+        low=jnp.full((), -jnp.inf),
+        high=jnp.full((), jnp.inf),
+        flat=jnp.zeros((), bool),
+        steps=jnp.zeros((), jnp.int32),
+    )
+    end = jax.lax.while_loop(goes_on, advance, begin)
+    return end.value, end.root, end.flat, end.steps
+
+
+@functools.cache
+def _bound_program(terms: Terms) -> Program:
+    return Program("profile_bound", (terms,), functools.partial(_bound, terms=terms))
+
+
+class ProfileEnd(NamedTuple):
+    """Where a search for a bound ended: the parameter's `value`, the `root` of the deviance there, whether the profile
+    is `flat` there, so that there is no bound before the limit of its range, and the `steps`.
+    """
+
+    value: float
+    root: float
+    flat: bool
+    steps: int
+
+
+@float64
+def profile_bound(own: Profiled, search: Search, cross: CrossProducts, terms: Terms) -> ProfileEnd:
+    """One bound of a profile-likelihood interval.
+
+    Source: Bates et al. (2015), section 5.1, for the signed root of the profiled deviance.
+    """
+    search = Search(*(np.asarray(field, np.float64) for field in search))
+    value, root, flat, steps = _bound_program(terms)(own, search, cross)
+    return ProfileEnd(float(value), float(root), bool(flat), int(steps))

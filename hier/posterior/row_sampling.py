@@ -1,0 +1,213 @@
+"""The posterior of a model that is not Normal, as NUTS sees it: all parameters, and the deviations transported.
+
+At the mode of the Laplace approximation each row's log density is replaced by its second-order expansion. Under that
+the deviations are Normal given everything else, so they are written as their conditional mean plus a root of their
+conditional covariance times z. Whatever the variances are, z is nearly standard Normal and nearly independent of them:
+there is no funnel, and nobody has to choose between centring and not centring. The density of z is exact.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.laplace.approximation import Approximation
+from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
+from hier.kernel.laplace.row_products import RowArrays, empty_products, products_tree
+from hier.kernel.normal.transport import Transported, transport
+from hier.kernel.programs.compiled import Program, cores, workers
+from hier.kernel.programs.precision import float64
+from hier.kernel.search.optimise import minimise_with_memory
+from hier.model import Model
+from hier.model.row_density import RowDensity, posterior_rows, row_density, row_start
+from hier.model.row_problem import RowProblem
+from hier.posterior.draws import pairs_of
+from hier.posterior.whitening import Whitening, around_mode, beside
+
+DRAWS_AT_ONCE = 200
+
+
+class Placed(NamedTuple):
+    """The arrays of a model, and `cross`: the products of its expansion at the mode, which place the deviations."""
+
+    problem: RowProblem
+    cross: CrossProducts
+
+
+@dataclass(frozen=True)
+class RowSampled:
+    """The posterior density of a vector of the parameters of `density` and of z, of which each grouping factor has
+    `shapes` (q, J).
+    """
+
+    density: RowDensity
+    shapes: tuple[tuple[int, int], ...]
+
+    @property
+    def n_dense(self) -> int:
+        """How many coordinates a sampler treats together: the parameters."""
+        return self.density.size
+
+    @property
+    def size(self) -> int:
+        return self.n_dense + sum(q * J for q, J in self.shapes)
+
+    @property
+    def conditional(self) -> Conditional:
+        return Conditional(self.density.likelihood)
+
+    def neg2_log_density(self, vector: Any, placed: Placed) -> Any:
+        """-2 log posterior density, up to a constant."""
+        problem, model = placed.problem, self.conditional
+        x = vector[: self.n_dense]
+        outer = self.density.outer(x, problem)
+        moved = self.transported(vector, outer, placed)
+        inner = Inner(moved.spherical, jnp.zeros(0))
+        eta = model.mean_predictor(outer, inner, problem.rows)
+        rows = jnp.sum(model.log_densities(eta, outer, problem.rows))
+        return -2.0 * rows + moved.neg2_log_prior + self.density.neg2_log_prior(x, problem)
+
+    def transported(self, vector: Any, outer: Any, placed: Placed) -> Transported:
+        """The deviations that z makes at these parameters; what is only padding stays at zero."""
+        z, at = [], self.n_dense
+        for (q, J), like in zip(self.shapes, placed.problem.rows.pattern.like, strict=True):
+            own = vector[at : at + q * J].reshape(q, J)
+            z.append(jnp.pad(own, ((0, 0), (0, like.shape[0] - J))))
+            at += q * J
+        return transport(outer.factors, placed.cross, _coefficients(outer), 1.0, z)
+
+
+def _placing(rows: RowArrays, cutpoints: Any) -> RowArrays:
+    """The rows with a column for what the deviations follow beside the fixed effects: where the cutpoints stand."""
+    if cutpoints.shape[0] == 0:
+        return rows
+    ones = jnp.ones((rows.X.shape[0], 1))
+    offset = rows.offsets[0] + jnp.mean(cutpoints)
+    return rows._replace(X=jnp.concatenate([rows.X, ones], axis=1), offsets=(offset, *rows.offsets[1:]))
+
+
+def _coefficients(outer: Outer) -> Any:
+    """The coefficients of those columns: cutpoints that all move up are an intercept that moves down."""
+    if outer.cutpoints.shape[0] == 0:
+        return outer.beta
+    return jnp.append(outer.beta, -jnp.mean(outer.cutpoints))
+
+
+class RowDraws(NamedTuple):
+    """Draws on the user's scale, chains and draws first; grouping factors in the kernel's order.
+
+    `sd` (..., q) and `cor` (..., m) of each factor's anchored columns, `b` (..., J, q) of those as written, `others`
+    (..., k) of each further parameter, `cutpoints` (..., c), `beta` (..., p).
+    """
+
+    sd: tuple[np.ndarray, ...]
+    cor: tuple[np.ndarray, ...]
+    b: tuple[np.ndarray, ...]
+    others: tuple[np.ndarray, ...]
+    cutpoints: np.ndarray
+    beta: np.ndarray
+
+
+def sampled_of(model: Model) -> tuple[RowSampled, RowProblem]:
+    """The density that NUTS samples, and its arrays."""
+    density = row_density(model, with_volume=True)
+    effects = [model.design.random_effects[k] for k in model.structure.order]
+    shapes = tuple((len(own.names), own.n_levels) for own in effects)
+    return RowSampled(density, shapes), posterior_rows(model)
+
+
+@functools.cache
+def place_program(density: RowDensity) -> Program:
+    """The program that finds the Laplace approximation, and the expansion of the rows there."""
+    approximation = Approximation(Conditional(density.likelihood), density)
+
+    def place(start: Any, problem: RowProblem) -> tuple[Any, ...]:
+        model, rows = approximation.conditional, problem.rows
+        start, _ = approximation.started(start, problem)
+        search = minimise_with_memory(approximation.evaluator(problem), start, no_deviations(rows, with_fixed=False))
+        outer = density.outer(search.x, problem)
+        inner, _ = model.newton(outer, model.mode(outer, search.memory, rows), rows)
+        eta = model.mean_predictor(outer, inner, rows)
+        cross = model.expanded(eta, outer, _placing(rows, outer.cutpoints), LEAST_CURVATURE)
+        return tuple(jax.tree.leaves((around_mode(search.x, search.hessian), cross)))
+
+    return Program("place_rows", (density,), place)
+
+
+@float64
+def unplaced(problem: RowProblem, sampled: RowSampled) -> Placed:
+    """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
+    has_cutpoints = sampled.density.likelihood.n_cutpoints > 0
+    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1 + has_cutpoints))
+
+
+@float64
+def prepare(model: Model, sampled: RowSampled, problem: RowProblem, like: Placed) -> None:
+    """Load or compile the programs that `place` and `on_user_scale` will ask for."""
+    place_program(sampled.density).bind(row_start(model, sampled.density, problem), problem)
+    _draws_program(sampled).bind(np.zeros((DRAWS_AT_ONCE, sampled.size)), like)
+
+
+@float64
+def place(model: Model, sampled: RowSampled, problem: RowProblem) -> tuple[Whitening, Placed]:
+    """Where NUTS begins: the affine map of the Laplace approximation, and the deviations placed."""
+    density = sampled.density
+    start = row_start(model, density, problem)
+    leaves = [np.asarray(leaf) for leaf in place_program(density)(start, problem)]
+    n_few = len(Whitening._fields)
+    cross = jax.tree.unflatten(products_tree(problem.rows), leaves[n_few:])
+    return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
+
+
+def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> RowDraws:
+    """One draw on the user's scale."""
+    density, problem = sampled.density, placed.problem
+    natural, _ = density.natural(vector[: sampled.n_dense], problem)
+    outer = density.in_kernel_units(natural, problem)
+    moved = sampled.transported(vector, outer, placed)
+    return RowDraws(
+        sd=natural.sd,
+        cor=tuple(map(pairs_of, natural.cor, density.terms)),
+        b=tuple(
+            own.deviations(b[:, :J], problem.units.y).T
+            for b, own, (_, J) in zip(moved.b, problem.units.random, sampled.shapes, strict=True)
+        ),
+        others=natural.others,
+        cutpoints=natural.cutpoints,
+        beta=natural.beta,
+    )
+
+
+@functools.cache
+def _draws_program(sampled: RowSampled) -> Program:
+    def batch(vectors: Any, placed: Placed) -> tuple[Any, ...]:
+        return tuple(jax.tree.leaves(jax.vmap(lambda vector: _natural(vector, placed, sampled))(vectors)))
+
+    return Program("row_draws", (sampled,), batch)
+
+
+@float64
+def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> RowDraws:
+    """The draws (C, D, n) on the user's scale, a batch at a time."""
+    chains, n, size = vectors.shape
+    total = chains * n
+    batches = -(-total // DRAWS_AT_ONCE)
+    flat = np.resize(vectors.reshape(total, size), (batches * DRAWS_AT_ONCE, size))
+    program = _draws_program(sampled).bind(flat[:DRAWS_AT_ONCE], placed)
+    data = jax.tree.leaves(placed)
+
+    def batch(k: int) -> list[np.ndarray]:
+        return list(map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data)))
+
+    with workers(cores()) as pool:
+        parts = list(pool.map(batch, range(batches)))
+    leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
+    k = len(sampled.shapes)
+    like = RowDraws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.n_coefficients), 0, 0)  # type: ignore
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
