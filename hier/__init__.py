@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-import types
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 from hier.errors import DataError, FitError, FormulaError, HierError, JobError, ModelError, did_you_mean
+from hier.version import __version__
 
 if TYPE_CHECKING:
     from hier.datasets import list_datasets, load_dataset
@@ -66,7 +64,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public name, from the room where it lives; kept here after the first look-up."""
+    """The public name, from the module where it stands; kept here after the first look-up."""
     if name == "plots":  # a room whose pictures are used by its name; importing it hangs it on the package
         return importlib.import_module("hier.plots")
     if name in _HOME:
@@ -81,20 +79,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-class _Package(types.ModuleType):
-    """The package as a module that keeps `hier.report` a function although the room `hier/report/` has its name.
-
-    Python hangs each imported submodule on its package. For a name that is public already, that is refused:
-    `from hier.report import ...` finds the room all the same, and `hier.report(...)` stays callable.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A function that uses `hier` goes to another process, by joblib or cloudpickle, where modules are imported."""
-        return importlib.import_module, (self.__name__,)
-
-
-sys.modules[__name__].__class__ = _Package
+def __reduce_ex__(_protocol: int) -> tuple[Any, ...]:
+    """The package is pickled and copied by its name, as modules are imported."""
+    return importlib.import_module, (__name__,)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hier import __version__
 from hier.errors import HierError, JobError
 from hier.files import is_folder, is_there, place, refuse_unwritable
 from hier.text import shown
+from hier.version import __version__
 
 if TYPE_CHECKING:
     from hier.jobs import ModelFile

@@ -1,20 +1,23 @@
-"""The public face: models and comparisons with the verbs that later rooms give them.
+"""The public face: models and comparisons with their verbs.
 
-Rooms import one way only, so a `Model` cannot itself know of estimates and posteriors, nor a `Comparison` of plots.
-This module, which comes after all of them, does. Each verb imports its room when it is first called.
+What a model is and what a comparison holds are records, which come before estimates, posteriors and pictures. These
+classes come after all of them, and each verb imports what it calls when it is first called.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import hier.model as models
-import hier.pooling as pooling
+from hier.design import build_design, open_data, reading_of
+from hier.formula import Formula, parse_formula
+from hier.model import FAMILIES, Family, Specification
+from hier.model.arguments import refuse_arguments, refuse_swapped
+from hier.model.families import find_family
+from hier.model.specification import priors_by_name, refuse_trials, true_or_false
+from hier.pooling import SideBySide, pooled
 from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
 from hier.printed import answering
 
@@ -23,13 +26,68 @@ if TYPE_CHECKING:
     from hier.posterior import Posterior
 
 
-# JAX, SciPy and ArviZ leave 200,000 objects for the collector to look through when the process ends, for nothing: half
-# a second. Frozen at that moment, they are left to the operating system, and nothing changes while the process runs.
-atexit.register(gc.freeze)
+class Model(Specification):
+    """A hierarchical model: a formula on a table, with its family and its priors.
 
+    Parameters
+    ----------
+    formula : in lme4's notation, such as `"weight ~ week + (week | id)"`; a `hier.Formula` has formulas for further
+        parameters beside it.
+    data : a table (pandas, polars, pyarrow, a dict of arrays, an xarray Dataset, or the path of a CSV or Parquet
+        file); one row a measurement.
+    family : the distribution of the response, by name or as a `hier.Family` record. link : that of its mean, or None
+        for the family's default.
+    priors : `numpyro.distributions` objects by parameter (`"week"`, `"Intercept"`, `"beta"`, `"sd_id"`,
+        `"sd_id[week]"`, `"cor_id"`, `"sigma"`, `"sigma_week"`, `"shape"`, `"Intercept[1]"`); the others keep their
+        weakly informative defaults.
+    weights : a column's name or n positive numbers. For a Normal response precision weights, the residual variance of
+        a row being sigma^2 / weight; of proportions, and beside `y / n`, with family="binomial" the numbers of trials;
+        otherwise what a row's log density is multiplied by. Rows of weight 0 and of 0 trials are left out, and counted.
+    offset : a column's name or n numbers, added to the linear predictor.
+    centred : whether the default priors, and all priors of group sds and correlations, are those of the values at the
+        means of the columns, so that the posterior does not depend on where a covariate is counted from; False: those
+        of the columns as written. A prior given for a coefficient is always that of the coefficient as written.
+    na : "drop" leaves out the rows in which a variable of the model is missing, and says how many; "error" refuses
+        them. Of a file, a list of the texts that stand for a missing value, such as `["-999"]`, with "error" among
+        them or not.
+    sep, decimal, encoding : of a file of text, the character between fields, the decimal sign, and the encoding; where
+        they are None they are found out, and `print(model)` says what was found. Labels of groups and of factors are
+        read as they stand in the file; an empty field is missing, and among numbers `NA` is too.
 
-class Model(models.Model):
-    __doc__ = models.Model.__doc__
+    Raises FormulaError, DataError and ModelError, each with what was found and the next step.
+    """
+
+    def __init__(
+        self,
+        formula: str | Formula,
+        data: Any,
+        *,
+        family: str | Family = "gaussian",
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        weights: Any = None,
+        offset: Any = None,
+        na: str | Sequence[str] = "drop",
+        sep: str | None = None,
+        decimal: str | None = None,
+        encoding: str | None = None,
+        centred: bool = True,
+        **others: Any,
+    ) -> None:
+        refuse_arguments(others)
+        refuse_swapped(formula, data)
+        policy, reading = reading_of(sep, decimal, encoding, na)
+        table = open_data(data, reading)
+        parsed = parse_formula(formula, table.columns)
+        found = find_family(family, link)
+        refuse_trials(parsed, found)
+        design = build_design(parsed, table, weights, offset, policy, found.outcome, reading)
+        if found.one_trial and design.trials is None:
+            found = FAMILIES[found.one_trial]
+        link, centred = link or found.links[0], true_or_false("centred", centred)
+        super().__init__(parsed, found, link, design, centred, priors_by_name(priors))
+        if self.own_priors:
+            _ = self.priors  # a prior that does not fit is refused here, not when it is first used
 
     def estimate(self, method: str | None = None, *, nagq: int = 1) -> Estimate:
         """Point estimates: `"reml"` (the default for Normal responses), `"ml"` (for all others), or `"map"`, the mode
@@ -102,16 +160,24 @@ class Model(models.Model):
 
         return sample_prior(self, draws, seed)
 
-    def with_priors(self, priors: Mapping[str, Any]) -> Model:
-        other = super().with_priors(priors)
-        assert isinstance(other, Model)
-        return other
+    def with_priors(self, priors: Mapping[str, Any]) -> Self:
+        """The same model with some priors replaced; `priors` as for `Model`."""
+        return self._with_priors(priors)
 
-    with_priors.__doc__ = models.Model.with_priors.__doc__
+    def latex(self) -> str:
+        """The model written out in mathematics, as a LaTeX `aligned` environment."""
+        from hier.model.equations import as_latex
+
+        return as_latex(self)
+
+    def _text(self) -> str:
+        from hier.model.describe import describe_model
+
+        return describe_model(self)
 
 
-class Comparison(pooling.Comparison):
-    __doc__ = pooling.Comparison.__doc__
+class Comparison(SideBySide):
+    __doc__ = SideBySide.__doc__
 
     def plot_shrinkage(self, group: str | None = None) -> Any:
         """The picture of `hier.plots.plot_shrinkage`: each level's coefficients under no, partial and complete
@@ -128,15 +194,12 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
 
     Raises ModelError where they are not of the same model on the same data.
     """
-    both = pooling.compare(estimate, posterior)
-    return Comparison(
-        **{name: getattr(both, name) for name in ("estimate", "posterior", "table", "shrinkage", "parameters")}
-    )
+    return Comparison(estimate, posterior, *pooled(estimate, posterior))
 
 
 @answering
 def report(comparison: Comparison, path: str | PathLike[str]) -> Path:
     """Write a comparison as one self-contained HTML file with pictures, and return its path."""
-    from hier.report import write_report
+    from hier.reporting import write_report
 
     return write_report(comparison, path)

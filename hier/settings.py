@@ -102,11 +102,14 @@ SOURCES = {
 }
 
 
+KNOWN_AS = {"Specification": "Model", "SideBySide": "Comparison"}  # records, and the classes that users know of them
+
+
 def of_kind[T](what: str, value: Any, kind: type[T], error: type[HierError] = FitError) -> T:
     """The value, where it is of this kind, one of `SOURCES`. Raises `error`, which says `what` needs it."""
     if isinstance(value, kind):
         return value
-    name = kind.__name__
+    name = KNOWN_AS.get(kind.__name__, kind.__name__)
     raise error(
         f"{what} needs {_article(name)}",
         found=_kind(value),

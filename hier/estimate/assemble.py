@@ -11,7 +11,7 @@ from hier.estimate.components import flat_directions
 from hier.estimate.result import TermArrays
 from hier.kernel.algebra.scaling import ColumnUnits, is_lower_triangular, lower_triangular
 from hier.kernel.normal.point_fit import BOUNDARY
-from hier.model import Model
+from hier.model import Specification as Model
 
 
 def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hier.errors import FitError
 
 if TYPE_CHECKING:
     from hier.design import Design, RandomEffects
-    from hier.model import Model
+    from hier.model import Specification as Model
 
 SUSPICIOUS = 1e-3  # of the spread of the response: a residual standard deviation below it is looked into
 NOTHING = 1e-8  # of that spread: what is left is not told from rounding

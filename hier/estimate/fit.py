@@ -19,7 +19,7 @@ from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
 from hier.kernel.search.moments import start_of
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 from hier.settings import COUNT, as_given, check

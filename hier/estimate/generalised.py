@@ -20,7 +20,7 @@ from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, flat_
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.laplace.likelihood import natural
 from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
 from hier.model.row_problem import RowProblem, exact_predictor, likelihood_starts, predictor_unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import Conditional, Theta
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.problem import terms_of
 from hier.model.row_density import posterior_rows, row_density
 from hier.model.row_problem import RowProblem, row_problem

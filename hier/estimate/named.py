@@ -13,7 +13,7 @@ from hier.settings import names_in
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate
-    from hier.model import Model
+    from hier.model import Specification as Model
 
 FIXED, RANDOM = "fixed", "random"
 EXPECTED = f'"{FIXED}", "{RANDOM}", or names of parameters'

@@ -17,7 +17,7 @@ from hier.settings import PROBABILITY, TRUTH, check, names_in, written
 if TYPE_CHECKING:
     from hier.design import Design, ParameterDesign
     from hier.estimate.result import Estimate
-    from hier.model import Model
+    from hier.model import Specification as Model
 
 Random = str | Sequence[str]
 KINDS = ("response", "link", "probabilities")

@@ -18,7 +18,8 @@ from hier.kernel.algebra.marginal import LOG_2PI
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import fit_best
 from hier.kernel.search.moments import start_of
-from hier.model.problem import likelihood_problem, structure_of, terms_of
+from hier.model.problem import likelihood_problem, terms_of
+from hier.model.specification import structure_of
 
 if TYPE_CHECKING:
     from hier.estimate.result import Estimate

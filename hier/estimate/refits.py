@@ -17,7 +17,7 @@ from hier.estimate.tables import correlated_pairs
 from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.normal.many_responses import ManyFits, fit_many
 from hier.kernel.search.moments import start_of
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.printed import answering
 from hier.settings import as_given, of_kind, written

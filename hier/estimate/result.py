@@ -29,7 +29,7 @@ from hier.estimate.summary import summarise
 from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.kernel.algebra.scaling import magnitude
 from hier.kernel.search.curvature import Curvature
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.printed import Printed
 from hier.settings import of_kind
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.kernel.programs.precision import float64
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.prior_text import describe, limits_of
 
 AT_BOUND = 1e-4  # of a standard error: nearer than that a search that a bound has stopped ends

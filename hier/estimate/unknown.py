@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.search.curvature import Curvature, curvature_of
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.problem import terms_of
 from hier.model.row_problem import has_response_unit
 

@@ -24,30 +24,24 @@ from hier.jobs.runfolder import RECORD, check_run, finish, new_run_folder
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
-    from hier.model import Model
-    from hier.pooling import Comparison
+    from hier.interface import Comparison, Model
     from hier.posterior import Posterior
 
 
 def estimate_of(model_file: ModelFile, model: Model) -> Estimate:
     """The point estimates that a model file asks for."""
-    from hier.estimate import estimate
-
-    return estimate(model, model_file.method)
+    return model.estimate(model_file.method)
 
 
 def sample_of(model_file: ModelFile, model: Model, *, progress: bool = False) -> Posterior:
     """The posterior, drawn as a model file says; `progress` shows a bar on standard error."""
-    from hier.posterior.sample import WARMUP, sample
-
     settings = dataclasses.asdict(model_file.sampling)
-    settings["warmup"] = WARMUP if settings["warmup"] is None else settings["warmup"]
-    return sample(model, progress=progress, **settings)
+    return model.sample(progress=progress, **{name: own for name, own in settings.items() if own is not None})
 
 
 def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:
     """Both fits of a model file, side by side."""
-    from hier.pooling import compare
+    from hier.interface import compare
 
     model = build(model_file)
     return compare(estimate_of(model_file, model), sample_of(model_file, model, progress=progress))
@@ -55,9 +49,9 @@ def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:
 
 def report_of(comparison: Comparison, path: Path) -> Path:
     """Write a comparison as one HTML file; its path."""
-    from hier.report import write_report
+    from hier.interface import report
 
-    return write_report(comparison, path)
+    return report(comparison, path)
 
 
 def run(
@@ -73,7 +67,7 @@ def run(
     `on_block` is given each block of text when it is there: the estimate, the posterior, its diagnosis, the comparison.
     Raises JobError where the folder exists (`force` replaces it); whatever goes wrong, no folder of that name is left.
     """
-    from hier.pooling import compare
+    from hier.interface import compare
 
     started, seconds, blocks = _now(), dict[str, float](), list[str]()
 
@@ -109,7 +103,7 @@ def load_comparison(path: Given) -> Comparison:
 
     Raises JobError where the folder is not complete or its data are gone, and ModelError where the data have changed.
     """
-    from hier.pooling import compare
+    from hier.interface import compare
     from hier.posterior import load_posterior
 
     path = place(path, "a run folder")

@@ -48,7 +48,7 @@ from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT
 from hier.settings import SAMPLING, Setting
 
 if TYPE_CHECKING:
-    from hier.model import Model
+    from hier.interface import Model
 
 LARGEST = 1_000_000  # bytes; a model file is a page of text
 
@@ -188,7 +188,7 @@ def build(model_file: ModelFile) -> Model:
     """The model on its data. Raises JobError, FormulaError, DataError or ModelError for what cannot be used."""
     path = data_path(model_file)
     data = load_dataset(model_file.data) if path is None else path
-    from hier.model import Model
+    from hier.interface import Model
     from hier.model.prior_text import read_prior
 
     return Model(

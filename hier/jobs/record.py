@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hier import __version__
 from hier.errors import JobError
 from hier.files import existing, is_folder, place, write
 from hier.posterior.level_labels import levels_of, written_if_known
+from hier.version import __version__
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate

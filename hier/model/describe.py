@@ -7,12 +7,11 @@ from hier.formula import RandomTerm
 from hier.kernel.covariance.structures import in_words
 from hier.kernel.covariance.theta import columns_of, n_variance_parameters
 from hier.model.equations import as_text
-from hier.model.identifiability import sentences
-from hier.model.model import Model
+from hier.model.specification import Specification
 from hier.text import blocks, shown
 
 
-def describe_model(model: Model) -> str:
+def describe_model(model: Specification) -> str:
     """Formula, family, rows, columns, groups with their levels, parameters, the equations, what was left out, where
     dialects of formulas differ, and the priors.
     """
@@ -32,7 +31,15 @@ def describe_model(model: Model) -> str:
     lines += [
         f"Parameters: {_n_parameters(model)}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
-        *(f"Note: {note}" for note in [*design.notes(), *sentences(model), *dialects(model), *of_priors(model)]),
+        *(
+            f"Note: {note}"
+            for note in [
+                *design.notes(),
+                *(own.sentence for own in model.undetermined),
+                *dialects(model),
+                *of_priors(model),
+            ]
+        ),
         "Model:",
         *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",
@@ -42,14 +49,20 @@ def describe_model(model: Model) -> str:
     return blocks([[*lines, *(f"  {name:<{width}} ~ {words}" for name, words in priors)]])
 
 
-def _n_parameters(model: Model) -> int:
+def _notes(model: Specification) -> list[str]:
+    """What was done with the data, what they do not tell, where dialects differ, and what the priors refer to."""
+    flat = [own.sentence for own in model.undetermined]
+    return [*model.design.notes(), *flat, *dialects(model), *of_priors(model)]
+
+
+def _n_parameters(model: Specification) -> int:
     """Fixed effects, cutpoints, standard deviations, correlations, and further parameters or their coefficients."""
     design = model.design
     spreads = n_variance_parameters(tuple(random.blocks for random in design.random_effects)) - 1  # without sigma
     return len(design.names) + design.n_cutpoints + spreads + sum(len(own.names) for own in design.parameters)
 
 
-def _likelihood(model: Model) -> str:
+def _likelihood(model: Specification) -> str:
     """By what route the deviations are integrated out."""
     if not model.is_linear_normal:
         return "Laplace's approximation for estimates; NUTS over all deviations for the posterior"
@@ -58,13 +71,13 @@ def _likelihood(model: Model) -> str:
     return model.structure.in_words([own.group for own in random], sizes)
 
 
-def _links(model: Model) -> str:
+def _links(model: Specification) -> str:
     """`log link`, and the links of further parameters that have a formula."""
     links = zip(model.design.parameters, model.likelihood.links[1:], strict=True)
     return ", ".join([f"{model.link} link", *(f"{own.name}: {link.name}" for own, link in links if own.has_formula)])
 
 
-def trials_and_weights(model: Model) -> list[str]:
+def trials_and_weights(model: Specification) -> list[str]:
     """`5 to 20 trials in each`, and `precision weights from 0.5 to 2`, those of them that the rows have."""
     weights, trials = model.design.weights, model.design.trials
     said = []
@@ -94,7 +107,7 @@ def _levels(random: RandomEffects) -> str:
     return f"{random.group}, {random.n_levels} levels ({some}), {per_level} rows in each"
 
 
-def of_priors(model: Model) -> list[str]:
+def of_priors(model: Specification) -> list[str]:
     """Of which coefficients and deviations the priors are, where that is not plain."""
     if not model.centred:
         return ["priors are those of the columns as written (centred=False), so they depend on where these are zero"]
@@ -115,12 +128,12 @@ def of_priors(model: Model) -> list[str]:
     return said
 
 
-def bars_of(model: Model, random: RandomEffects) -> list[RandomTerm]:
+def bars_of(model: Specification, random: RandomEffects) -> list[RandomTerm]:
     """The bars of a grouping factor, in the order of its columns."""
     return [term for term in model.formula.random if frozenset(term.factors) == frozenset(random.factors)]
 
 
-def dialects(model: Model) -> list[str]:
+def dialects(model: Specification) -> list[str]:
     """Where another program would read this formula, or these weights, otherwise."""
     said = []
     encoders = {encoder.part: encoder for random in model.design.random_effects for encoder in random.encoders}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hier.design import ParameterDesign, RandomEffects
 from hier.kernel.covariance.structures import in_words
 from hier.kernel.covariance.theta import columns_of, correlation_blocks
-from hier.model.model import Model
+from hier.model.specification import Specification
 from hier.text import shown
 
 LONGEST = 8  # columns written out; beyond it a sum stands for them
@@ -64,17 +64,17 @@ class Notation(NamedTuple):
     half_log_weight: str
 
 
-def as_text(model: Model) -> list[str]:
+def as_text(model: Specification) -> list[str]:
     """Lines of plain text: the response, the linear predictors, and the deviations of each grouping factor."""
     return _lines(model, TEXT)
 
 
-def as_latex(model: Model) -> str:
+def as_latex(model: Specification) -> str:
     """The same lines as a LaTeX `aligned` environment."""
     return "\n".join([r"\begin{aligned}", " \\\\\n".join(_lines(model, LATEX)), r"\end{aligned}"])
 
 
-def _lines(model: Model, n: Notation) -> list[str]:
+def _lines(model: Specification, n: Notation) -> list[str]:
     """The response's lines, one for each block of deviations, and the residual's or those of further parameters."""
     design = model.design
     sums, lines = _products(n, n.beta, "", "x", design.names), list[str]()
@@ -90,7 +90,7 @@ def _lines(model: Model, n: Notation) -> list[str]:
     return [response, *lines, n.normal(n.noise, n.residual if design.weights is None else n.weighted, 1, "")]
 
 
-def _response(model: Model, n: Notation, predictor: str) -> list[str]:
+def _response(model: Specification, n: Notation, predictor: str) -> list[str]:
     """The distribution of the response, and what the linear predictor is equal to."""
     design, left = model.design, n.in_row(model.design.response)
     if model.family.has_cutpoints:
@@ -103,7 +103,7 @@ def _response(model: Model, n: Notation, predictor: str) -> list[str]:
     return [n.drawn(left, family, arguments), n.equal(n.link(model.link, n.parameter("mu", True)), predictor)]
 
 
-def _further(model: Model, n: Notation) -> list[str]:
+def _further(model: Specification, n: Notation) -> list[str]:
     """The linear predictor of each further parameter that has a formula or is weighted."""
     lines = []
     for position, own in enumerate(model.design.parameters):

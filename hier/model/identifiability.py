@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from hier.design import RandomEffects
+from hier.design import Design, RandomEffects
 from hier.kernel.covariance.theta import Change, changes_at_large
-
-if TYPE_CHECKING:
-    from hier.model.model import Model
 
 MANY_ROWS = 20_000  # from here on some of the levels are tried first
 SINGULAR = 1e-9  # of directions of length 1: a combination that moves the rows' covariance less does not move it
@@ -68,14 +65,15 @@ def parameter_name(random: RandomEffects, a: int, b: int) -> str:
     return f"sd_{random.group}[{names[a]}]" if a == b else f"cor_{random.group}[{names[a]},{names[b]}]"
 
 
-def undetermined(model: Model) -> tuple[Undetermined, ...]:
+def undetermined(design: Design, *, has_normal_rows: bool) -> tuple[Undetermined, ...]:
     """The sets of parameters that the rows do not tell apart; mostly none. A pass over the rows for each pair of
     grouping factors.
     """
-    effects, residual = model.design.random_effects, _residual(model)
-    if model.design.nobs > MANY_ROWS:
+    effects = design.random_effects
+    residual = _residual(design) if has_normal_rows else np.zeros((design.nobs, 0))
+    if design.nobs > MANY_ROWS:
         # what some of the levels tell apart, all of them do
-        some = effects[0].codes < max(2, effects[0].n_levels * MANY_ROWS // model.design.nobs)
+        some = effects[0].codes < max(2, effects[0].n_levels * MANY_ROWS // design.nobs)
         if not _sets([replace(own, codes=own.codes[some], Z=own.Z[some]) for own in effects], residual[some]):
             return ()
     return tuple(_described(effects, sorted(own), beside) for (_, beside), own in _sets(effects, residual).items())
@@ -98,11 +96,6 @@ def _sets(
     return sets
 
 
-def sentences(model: Model) -> list[str]:
-    """What the rows do not tell apart, a sentence each; mostly none."""
-    return [own.sentence for own in model.undetermined]
-
-
 def _own(random: RandomEffects) -> _Own:
     R = np.linalg.qr(random.Z, mode="r") / np.sqrt(len(random.Z))
     _, size, turn = np.linalg.svd(R)
@@ -122,13 +115,10 @@ def _own(random: RandomEffects) -> _Own:
     )
 
 
-def _residual(model: Model) -> np.ndarray:
-    """The directions (n, s) of the residual variances, where the response has any that add to those of the deviations:
-    one variance over the rows' weights, or those that sigma's columns give.
+def _residual(design: Design) -> np.ndarray:
+    """The directions (n, s) of the residual variances of a Normal response, which add to those of the deviations: one
+    variance over the rows' weights, or those that sigma's columns give.
     """
-    design = model.design
-    if not model.has_normal_rows:
-        return np.zeros((design.nobs, 0))
     (sigma,) = design.parameters
     columns = np.asarray(sigma.X) if sigma.has_formula else np.ones((design.nobs, 1))
     return columns if design.weights is None else columns / design.weights[:, None]

@@ -11,7 +11,7 @@ from hier.design import Design, one_blas_thread
 from hier.design.rank import column_lengths, triangular_factor
 from hier.errors import DataError
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products
-from hier.kernel.algebra.elimination import Elimination, choose_structure, refuse_too_large
+from hier.kernel.algebra.elimination import Elimination, refuse_too_large
 from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
 from hier.kernel.algebra.scaling import ColumnUnits, Units
 from hier.kernel.covariance.theta import Terms, sd_columns, unstructured_columns
@@ -57,12 +57,6 @@ class Problem(NamedTuple):
     order: np.ndarray
     fixed: FixedPrior
     priors: VariancePriors | None
-
-
-def structure_of(design: Design) -> Elimination:
-    """The order in which the kernel eliminates the grouping factors."""
-    random = design.random_effects
-    return choose_structure([r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random])
 
 
 def terms_of(design: Design, structure: Elimination) -> Terms:

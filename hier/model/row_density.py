@@ -34,7 +34,7 @@ from hier.model.problem import anchored_units, terms_of
 from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem
 
 if TYPE_CHECKING:
-    from hier.model.model import Model
+    from hier.model.specification import Specification as Model
 
 
 class CoefficientPriors(NamedTuple):

@@ -13,7 +13,7 @@ from hier.kernel.laplace.row_products import Columns, RowArrays, RowUnits, rows_
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
 
 if TYPE_CHECKING:
-    from hier.model.model import Model
+    from hier.model.specification import Specification as Model
 
 FIRST_SD = 0.3  # of each column's deviations, on the scale of the linear predictor, where scores say nothing better
 LEAST_MEAN = 0.1  # of the mean response: where a search begins for a row whose response is not positive

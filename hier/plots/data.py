@@ -12,14 +12,14 @@ from hier.estimate import Estimate
 from hier.plots import style
 from hier.plots.lines import covariate, hold, hold_levels, level_means, path, paths
 from hier.plots.which_factor import find_factor
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.settings import of_kind
 
 POPULATION_POINTS = 60
 
 
 @style.styled
-def plot_data(comparison: Comparison, group: str | None = None) -> Figure:
+def plot_data(comparison: SideBySide, group: str | None = None) -> Figure:
     """The response against the covariate, with the line of each level (partial pooling) and of the population.
 
     Lines are those of the expected response: probabilities, shares or expected counts. Without a numeric covariate: the
@@ -28,7 +28,7 @@ def plot_data(comparison: Comparison, group: str | None = None) -> Figure:
     deviations, like all columns but the covariate, at their means over the level's rows. Raises ModelError for a
     grouping factor that the model does not have.
     """
-    estimate = of_kind("plot_data", comparison, Comparison, ModelError).estimate
+    estimate = of_kind("plot_data", comparison, SideBySide, ModelError).estimate
     design, k = estimate.model.design, find_factor(estimate.model, group)
     random = design.random_effects[k]
     column = covariate(estimate.model, random.group)

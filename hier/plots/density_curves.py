@@ -10,7 +10,7 @@ from scipy import stats
 from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.drawn_parameters import DrawnParameter, parameters, ranges_of
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.settings import of_kind
 
 ACROSS = 3
@@ -20,12 +20,12 @@ LEAST_SPREAD = 1e-9  # of the largest draw: less is a constant, which has no den
 
 
 @style.styled
-def plot_parameters(comparison: Comparison) -> Figure:
+def plot_parameters(comparison: SideBySide) -> Figure:
     """The posterior density of each parameter with its mean and 95 percent interval, and the point estimate.
 
     Fixed effects have the estimate's 95 percent interval too, a t interval on Satterthwaite's degrees of freedom.
     """
-    estimate = of_kind("plot_parameters", comparison, Comparison, ModelError).estimate
+    estimate = of_kind("plot_parameters", comparison, SideBySide, ModelError).estimate
     found = parameters(comparison.posterior, ranges_of(estimate.model))
     point = comparison.parameters["estimate"].to_numpy(dtype=float)
     interval = fixed_intervals(comparison)
@@ -41,7 +41,7 @@ def plot_parameters(comparison: Comparison) -> Figure:
     return figure
 
 
-def fixed_intervals(comparison: Comparison) -> np.ndarray:
+def fixed_intervals(comparison: SideBySide) -> np.ndarray:
     """95 percent t intervals (p, 2) of the fixed effects by the point estimate."""
     table = comparison.estimate.coefficients
     df = table["df"].to_numpy(dtype=float)

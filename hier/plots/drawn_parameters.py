@@ -17,7 +17,7 @@ from hier.posterior.summary_block import further_labels
 
 if TYPE_CHECKING:
     from hier.design import Block
-    from hier.model import Model
+    from hier.model import Specification
 
 Range = tuple[float, float]
 ANY: Range = (-np.inf, np.inf)
@@ -46,7 +46,7 @@ class Ranges:
     further: Mapping[str, Range] = field(default_factory=dict)
 
 
-def ranges_of(model: Model) -> Ranges:
+def ranges_of(model: Specification) -> Ranges:
     """The ranges that the links of a model and the priors that the user gave leave to its parameters."""
     priors = model.priors
     coefficients = {name: _support(priors.beta[name]) for name in priors.beta if name in priors.replaced}

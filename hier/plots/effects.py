@@ -10,7 +10,7 @@ from hier.design import RandomEffects
 from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.which_factor import by_level, find_factor
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.settings import of_kind
 
 NORMAL = 1.959963984540054  # 97.5 percent quantile of the Normal distribution
@@ -18,14 +18,14 @@ APART = 0.18  # half the distance, in rows, between a level's two intervals
 
 
 @style.styled
-def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figure:
+def plot_group_effects(comparison: SideBySide, group: str | None = None) -> Figure:
     """The deviation of each level from the population, by both, sorted by the posterior mean.
 
     The point estimate's conditional mode ± 1.96 standard errors, and the posterior's mean and central 95 percent. Of
     more than 60 levels an even selection is shown. With several grouping factors the levels are those of `group`, by
     default of the one with the most. Raises ModelError for a grouping factor that the model does not have.
     """
-    model = of_kind("plot_group_effects", comparison, Comparison, ModelError).estimate.model
+    model = of_kind("plot_group_effects", comparison, SideBySide, ModelError).estimate.model
     factor = find_factor(model, group)
     random, stem = model.design.random_effects[factor], comparison.posterior.groups[factor].stem
     q, count = len(random.names), random.n_levels
@@ -40,7 +40,7 @@ def plot_group_effects(comparison: Comparison, group: str | None = None) -> Figu
     return figure
 
 
-def _draw_column(axes: Axes, comparison: Comparison, random: RandomEffects, k: int, draws: np.ndarray) -> None:
+def _draw_column(axes: Axes, comparison: SideBySide, random: RandomEffects, k: int, draws: np.ndarray) -> None:
     mode, se, mean = (by_level(comparison.table, c, random)[:, k] for c in ("mode", "mode_se", "posterior_mean"))
     shown = style.spread(np.argsort(mean, kind="stable"), style.NAMED)
     rows = np.arange(len(shown))

@@ -13,7 +13,7 @@ from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
 from hier.plots.which_factor import by_level, find_factor
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.pooling.least_squares import explained_by_others
 from hier.settings import COUNT, check, of_kind
 
@@ -22,7 +22,7 @@ DRAWS_FOR_BAND = 1000
 
 
 @style.styled
-def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = None) -> Figure:
+def plot_group_fits(comparison: SideBySide, n: int = 12, group: str | None = None) -> Figure:
     """Data, own least squares, point estimate and posterior band of some levels, less the population's line; where the
     expected response is not its linear predictor, on the scale of the response, with the population's curve.
 
@@ -34,7 +34,7 @@ def plot_group_fits(comparison: Comparison, n: int = 12, group: str | None = Non
     means.
     Raises ModelError where the model has no numeric covariate, and for a grouping factor that it does not have.
     """
-    model = of_kind("plot_group_fits", comparison, Comparison, ModelError).estimate.model
+    model = of_kind("plot_group_fits", comparison, SideBySide, ModelError).estimate.model
     k = find_factor(model, group)
     random = model.design.random_effects[k]
     column = covariate(model, random.group)
@@ -87,7 +87,7 @@ class LevelLines(NamedTuple):
         return np.sqrt(np.where(np.isnan(square), np.inf, square))
 
 
-def _differences(comparison: Comparison, column: str, k: int) -> LevelLines:
+def _differences(comparison: SideBySide, column: str, k: int) -> LevelLines:
     """Where deviations add to the expected response: all of it less the population's line."""
     model, arrays = comparison.estimate.model, comparison.estimate.arrays
     design, modes = model.design, [term.deviations for term in arrays.terms]
@@ -104,7 +104,7 @@ def _differences(comparison: Comparison, column: str, k: int) -> LevelLines:
     )
 
 
-def _curves(comparison: Comparison, column: str, k: int) -> LevelLines:
+def _curves(comparison: SideBySide, column: str, k: int) -> LevelLines:
     """Everything on the scale of the response."""
     estimate = comparison.estimate
     arrays, random = estimate.arrays, estimate.model.design.random_effects[k]
@@ -122,7 +122,7 @@ def _curves(comparison: Comparison, column: str, k: int) -> LevelLines:
     )
 
 
-def _draw_level(axes: Axes, comparison: Comparison, found: LevelLines, random: RandomEffects, level: int) -> None:
+def _draw_level(axes: Axes, comparison: SideBySide, found: LevelLines, random: RandomEffects, level: int) -> None:
     rows = random.codes == level
     x, own = found.held.fixed.x[rows], found.own[rows]
     draws = _line_draws(comparison, found, random.group, level)
@@ -143,7 +143,7 @@ def _draw_level(axes: Axes, comparison: Comparison, found: LevelLines, random: R
     axes.fill_between(*band.T, color=style.POSTERIOR, alpha=0.28, linewidth=width, label="posterior, 95%")
 
 
-def _line_draws(comparison: Comparison, found: LevelLines, group: str, level: int) -> np.ndarray:
+def _line_draws(comparison: SideBySide, found: LevelLines, group: str, level: int) -> np.ndarray:
     """Draws (S, rows) of one level's line, evenly thinned."""
     posterior, held = comparison.posterior, found.held
     rows, beta = held.codes == level, _thinned(posterior.beta)

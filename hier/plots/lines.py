@@ -12,7 +12,7 @@ from hier.design import Design
 from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.formula import ParsedFormula, Term
-from hier.model import Model
+from hier.model import Specification
 from hier.plots.which_factor import find_factor
 from hier.printed import answering
 from hier.settings import of_kind
@@ -80,7 +80,7 @@ class HeldLevels(NamedTuple):
 
 
 @answering
-def covariate(model: Model, group: str | None = None) -> str | None:
+def covariate(model: Specification, group: str | None = None) -> str | None:
     """The column that pictures of a grouping factor have on their horizontal axis, or None where there is no numeric
     one.
 
@@ -88,7 +88,7 @@ def covariate(model: Model, group: str | None = None) -> str | None:
     a name `group`, the factor is the one with the most levels; raises ModelError for a name that the model does not
     have.
     """
-    model = of_kind("covariate", model, Model, ModelError)
+    model = of_kind("covariate", model, Specification, ModelError)
     single = [term for term in _terms(model.formula) if len(term.factors) == 1]
     numeric = {text for term in single for text in (term.label, term.name)}  # odd names keep their back-quotes
     random = model.design.random_effects[find_factor(model, group)]
@@ -103,7 +103,7 @@ def column_values(design: Design, column: str) -> np.ndarray:
     return random.Z[:, random.names.index(column)]
 
 
-def hold(model: Model, column: str | None, codes: np.ndarray | None = None) -> Held:
+def hold(model: Specification, column: str | None, codes: np.ndarray | None = None) -> Held:
     """The fixed effects with all columns but those that come from `column` held at their means, over all rows or over
     those of one code.
     """
@@ -116,7 +116,7 @@ def hold(model: Model, column: str | None, codes: np.ndarray | None = None) -> H
     )
 
 
-def hold_levels(model: Model, column: str | None, k: int) -> HeldLevels:
+def hold_levels(model: Specification, column: str | None, k: int) -> HeldLevels:
     """The columns of the fixed effects and of all grouping factors, held by the levels of grouping factor `k`."""
     factors = model.design.random_effects
     codes = factors[k].codes
@@ -131,7 +131,7 @@ def hold_levels(model: Model, column: str | None, k: int) -> HeldLevels:
 
 
 def _held(
-    model: Model, column: str | None, codes: np.ndarray, matrix: np.ndarray, names: tuple[str, ...]
+    model: Specification, column: str | None, codes: np.ndarray, matrix: np.ndarray, names: tuple[str, ...]
 ) -> np.ndarray:
     """A matrix (n, m) with the columns that do not come from `column` at their means over the rows of one code."""
     moves = _moved_by(model.formula, column, names)

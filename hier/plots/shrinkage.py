@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from hier.errors import ModelError
 from hier.plots import style
 from hier.plots.which_factor import by_level, find_factor
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.settings import of_kind
 
 LABELS = 6  # extreme levels named in a panel
@@ -30,7 +30,7 @@ class Pooled(NamedTuple):
 
 
 @style.styled
-def plot_shrinkage(comparison: Comparison, group: str | None = None) -> Figure:
+def plot_shrinkage(comparison: SideBySide, group: str | None = None) -> Figure:
     """Each level's coefficients without, with partial, and with complete pooling.
 
     With two coefficients or more, the first two also as a plane: an arrow for each level from its own least squares
@@ -39,7 +39,7 @@ def plot_shrinkage(comparison: Comparison, group: str | None = None) -> Figure:
     least squares are given the other factors' deviations, as in the comparison's table. Raises ModelError for a
     grouping factor that the model does not have.
     """
-    model = of_kind("plot_shrinkage", comparison, Comparison, ModelError).estimate.model
+    model = of_kind("plot_shrinkage", comparison, SideBySide, ModelError).estimate.model
     at = find_factor(model, group)
     random = model.design.random_effects[at]
     pooled = pooled_coefficients(comparison, at)
@@ -70,7 +70,7 @@ def _panels(q: int, levels: int, group: str) -> tuple[Figure, Axes | None, list[
     return figure, plane, ladders
 
 
-def pooled_coefficients(comparison: Comparison, at: int) -> Pooled:
+def pooled_coefficients(comparison: SideBySide, at: int) -> Pooled:
     """The three kinds of coefficients of every level of grouping factor `at`, and the population's."""
     random = comparison.estimate.model.design.random_effects[at]
     columns = ("least_squares", "estimate", "posterior_mean", "complete_pooling")
@@ -78,7 +78,7 @@ def pooled_coefficients(comparison: Comparison, at: int) -> Pooled:
     return Pooled(own, estimate, posterior, complete[0])
 
 
-def _draw_ladder(axes: Axes, comparison: Comparison, at: int, pooled: Pooled, k: int) -> None:
+def _draw_ladder(axes: Axes, comparison: SideBySide, at: int, pooled: Pooled, k: int) -> None:
     """One coefficient: a row for each level, sorted by the point estimate."""
     random = comparison.estimate.model.design.random_effects[at]
     order = np.argsort(pooled.estimate[:, k], kind="stable")
@@ -146,7 +146,7 @@ def _name_ends(axes: Axes, x: np.ndarray, labels: list[str]) -> None:
         axes.annotate(labels[last - step], (x[last - step], last - step), place, ha="right", arrowprops=line, **looks)
 
 
-def _draw_plane(axes: Axes, comparison: Comparison, at: int, pooled: Pooled) -> None:
+def _draw_plane(axes: Axes, comparison: SideBySide, at: int, pooled: Pooled) -> None:
     """Two coefficients: arrows from own least squares to the point estimate and on to the posterior mean."""
     random = comparison.estimate.model.design.random_effects[at]
     own, estimate, posterior = (values[:, :2] for values in pooled[:3])
@@ -178,7 +178,7 @@ def _draw_plane(axes: Axes, comparison: Comparison, at: int, pooled: Pooled) -> 
     _name_far(axes, np.where(inside[:, None], own, posterior), pooled.population[:2], style.names(random.levels))
 
 
-def _ellipse(comparison: Comparison, at: int, population: np.ndarray) -> np.ndarray:
+def _ellipse(comparison: SideBySide, at: int, population: np.ndarray) -> np.ndarray:
     """The curve (2, 181) that holds 95 percent of levels by the point estimate; a line where the fit is singular."""
     factor = comparison.estimate.arrays.terms[at].factor[:2, :2]
     angle = np.linspace(0.0, 2.0 * np.pi, 181)

@@ -7,12 +7,12 @@ import pandas as pd
 
 from hier.design import RandomEffects
 from hier.errors import ModelError
-from hier.model import Model
+from hier.model import Specification
 from hier.pooling.compare import of_group
 from hier.settings import as_given, nearest_choice
 
 
-def find_factor(model: Model, group: str | None) -> int:
+def find_factor(model: Specification, group: str | None) -> int:
     """The position of a grouping factor in the design; None stands for the one with the most levels.
 
     Raises ModelError for a name that the model does not have.

@@ -1,5 +1,5 @@
-"""Complete, no and partial pooling, and the comparison of an estimate with a posterior."""
+"""Complete, no and partial pooling, and what a comparison of an estimate with a posterior holds."""
 
-from hier.pooling.compare import Comparison, compare
+from hier.pooling.compare import SideBySide, pooled
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["SideBySide", "pooled"]

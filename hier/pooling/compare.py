@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ DRAWS_FOR_SHRINKAGE = 400  # enough for a mean whose own spread is small
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(Printed):
+class SideBySide(Printed):
     """An estimate and a posterior of one model, side by side.
 
     `table`: a row for each level and coefficient: the level's own least squares, the conditional mode of its
@@ -47,8 +47,16 @@ class Comparison(Printed):
         return summarise(self)
 
 
-def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
-    """Lay an estimate and a posterior of the same model side by side.
+class PooledTables(NamedTuple):
+    """The tables of a comparison, as `SideBySide` describes them."""
+
+    table: pd.DataFrame
+    shrinkage: pd.DataFrame
+    parameters: pd.DataFrame
+
+
+def pooled(estimate: Estimate, posterior: Posterior) -> PooledTables:
+    """The tables of an estimate and a posterior of the same model, side by side.
 
     Raises ModelError where they are not of the same model on the same data.
     """
@@ -65,9 +73,7 @@ def compare(estimate: Estimate, posterior: Posterior) -> Comparison:
         _level_table(estimate, posterior, group.name, own) for group, own in zip(posterior.groups, shrunk, strict=True)
     ]
     names = [group.name for group in posterior.groups]
-    return Comparison(
-        estimate, posterior, _stacked(tables, names), _stacked(shrunk, names), _parameter_table(estimate, posterior)
-    )
+    return PooledTables(_stacked(tables, names), _stacked(shrunk, names), _parameter_table(estimate, posterior))
 
 
 def of_group(table: pd.DataFrame, group: str) -> pd.DataFrame:
@@ -165,7 +171,7 @@ def _long(values: pd.DataFrame | np.ndarray) -> np.ndarray:
     return np.asarray(values, dtype=float).ravel()
 
 
-def summarise(comparison: Comparison) -> str:
+def summarise(comparison: SideBySide) -> str:
     """The parameters by both, and how strongly the levels are pooled."""
     from hier.estimate.summary import align, significant
 
@@ -188,7 +194,7 @@ def summarise(comparison: Comparison) -> str:
     )
 
 
-def _pooling(comparison: Comparison, group: Group) -> list[str]:
+def _pooling(comparison: SideBySide, group: Group) -> list[str]:
     """How strongly the levels of one grouping factor are pooled."""
     mean = mean_shrinkage(comparison, group.name)
     method = comparison.estimate.method.upper()
@@ -198,7 +204,7 @@ def _pooling(comparison: Comparison, group: Group) -> list[str]:
     ]
 
 
-def mean_shrinkage(comparison: Comparison, group: str) -> pd.DataFrame:
+def mean_shrinkage(comparison: SideBySide, group: str) -> pd.DataFrame:
     """The mean of `shrinkage_estimate` and `shrinkage_posterior` over the levels of a grouping factor, by term."""
     factors = of_group(comparison.shrinkage, group)[["shrinkage_estimate", "shrinkage_posterior"]]
     return pd.DataFrame(factors.groupby(level="term", sort=False).mean())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hier.estimate.predict import Random
-    from hier.model import Model
+    from hier.model import Specification as Model
     from hier.posterior.diagnose import Diagnosis
 
 

@@ -18,7 +18,7 @@ from hier.settings import PROBABILITY, TRUTH, check, refuse_beyond_memory
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.model import Model
+    from hier.model import Specification as Model
     from hier.posterior.posterior import Posterior
 
 KINDS = ("mean", "link", "probabilities")

@@ -15,7 +15,7 @@ from hier.estimate.tables import correlated_pairs
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.laplace.log_densities import Observed
 from hier.kernel.programs.precision import float64, kept_programs
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.families import drawing
 from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
 from hier.posterior.grouping import Group, groups_of

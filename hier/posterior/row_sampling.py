@@ -24,7 +24,7 @@ from hier.kernel.normal.transport import Transported, transport
 from hier.kernel.programs.compiled import Program, cores, workers
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise_with_memory
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.row_density import RowDensity, posterior_rows, row_density, row_start
 from hier.model.row_problem import RowProblem
 from hier.posterior.draws import pairs_of

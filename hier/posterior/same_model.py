@@ -8,7 +8,7 @@ from hier.design import differences
 from hier.errors import ModelError
 
 if TYPE_CHECKING:
-    from hier.model import Model
+    from hier.model import Specification as Model
     from hier.posterior.posterior import Posterior
 
 MOST_NAMED = 5

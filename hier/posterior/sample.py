@@ -8,9 +8,8 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.estimate.progress import progress_bar
-from hier.model import Model
+from hier.model import Specification as Model
 from hier.model.density import Density
-from hier.model.identifiability import sentences
 from hier.model.problem import posterior_problem, terms_of
 from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw
 from hier.posterior.devices import use_device
@@ -254,7 +253,7 @@ def _posterior(model: Model, run: Run, drawn: RouteDraws) -> Posterior:
         settings=Settings(run.chains, run.draws, warmup, run.seed, run.max_tree_depth),
         method=f"{METHODS[run.method]} {drawn.of}",
         priors=dict(model.priors.rows(None)),
-        notes=(*design.notes(), *sentences(model), *drawn.notes),
+        notes=(*design.notes(), *(own.sentence for own in model.undetermined), *drawn.notes),
         draws=drawn.draws,
         stats=drawn.trace.stats(),
         observed=observed,

@@ -26,7 +26,7 @@ from hier.posterior.variable_names import dims_of, in_tree, stems, variables_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.model import Model
+    from hier.model import Specification as Model
 
 WHAT = "the posterior"
 HDF5 = b"\x89HDF\r\n\x1a\n"

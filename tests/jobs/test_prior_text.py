@@ -7,8 +7,8 @@ import numpyro.distributions as dist
 import pytest
 
 from hier.errors import ModelError
+from hier.interface import Model
 from hier.kernel.programs.precision import float64
-from hier.model import Model
 from hier.model.prior_text import KINDS, describe, limits_of, parse_prior, read_prior, rounded, usage
 from hier.model.priors import half_student_t
 

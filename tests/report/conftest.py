@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.report import write_report
+from hier.reporting import write_report
 
 SCRIPT = "<script>alert(1)</script>"
 LEVELS = (SCRIPT, "$\\bad{$", "a & \"b\" 'c'", "--><b>bold</b>", "\N{CJK UNIFIED IDEOGRAPH-540D}", "line\nbreak\0")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.report import content, pictures
+from hier.reporting import content, pictures
 
 
 def with_levels(comparison, count: int):

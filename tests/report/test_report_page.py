@@ -14,8 +14,8 @@ from matplotlib.image import imread
 
 import hier
 from hier.estimate.summary import significant
-from hier.report import write, write_report
-from hier.report.pictures import LARGEST_SVG
+from hier.reporting import write, write_report
+from hier.reporting.pictures import LARGEST_SVG
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

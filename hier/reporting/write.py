@@ -9,25 +9,25 @@ from jinja2 import Environment, StrictUndefined
 
 from hier.errors import ModelError
 from hier.files import refuse_unwritable, write
-from hier.pooling import Comparison
-from hier.report.content import content
+from hier.pooling import SideBySide
+from hier.reporting.content import content
 from hier.settings import of_kind
 from hier.text import shown
 
 WHAT = "the report"
 
 
-def write_report(comparison: Comparison, path: str | Path) -> Path:
+def write_report(comparison: SideBySide, path: str | Path) -> Path:
     """Write a comparison as one HTML file and return its path; a file of that name is replaced, and is always whole.
 
     Folders on the way are made. Raises JobError where the file cannot be written.
     """
-    comparison = of_kind("a report", comparison, Comparison, ModelError)
+    comparison = of_kind("a report", comparison, SideBySide, ModelError)
     path = refuse_unwritable(path, WHAT)
     return write(path, render(comparison).encode("utf-8", "xmlcharrefreplace"), WHAT)
 
 
-def render(comparison: Comparison) -> str:
+def render(comparison: SideBySide) -> str:
     """The report as HTML. Everything that comes from the data is escaped by the template engine."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True

@@ -15,7 +15,7 @@ from hier.plots import (
     plot_shrinkage,
     plot_trace,
 )
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 
 LARGEST_SVG = 300_000  # bytes; larger drawings are pixels
 PIXELS_PER_INCH = 120.0
@@ -39,7 +39,7 @@ def embed(figure) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def pooling_pictures(comparison: Comparison, group: str) -> list[ReportPicture]:
+def pooling_pictures(comparison: SideBySide, group: str) -> list[ReportPicture]:
     """Of one grouping factor: data, shrinkage, levels' lines where there is a covariate, and deviations."""
     estimate, posterior = comparison.estimate, comparison.posterior
     method, several = estimate.method.upper(), len(posterior.groups) > 1
@@ -106,7 +106,7 @@ def _reading_of_lines(group: str, several: bool) -> str:
     )
 
 
-def parameter_picture(comparison: Comparison) -> ReportPicture:
+def parameter_picture(comparison: SideBySide) -> ReportPicture:
     method = comparison.estimate.method.upper()
     return ReportPicture(
         "Posterior densities",
@@ -117,7 +117,7 @@ def parameter_picture(comparison: Comparison) -> ReportPicture:
     )
 
 
-def chain_pictures(comparison: Comparison) -> list[ReportPicture]:
+def chain_pictures(comparison: SideBySide) -> list[ReportPicture]:
     posterior = comparison.posterior
     return [
         ReportPicture(

@@ -11,13 +11,13 @@ from hier.estimate import Estimate
 from hier.estimate.summary import significant
 from hier.model.describe import blocks_in_words, trials_and_weights
 from hier.model.prior_text import rounded
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.pooling.compare import mean_shrinkage, of_group
 from hier.posterior import Posterior
 from hier.posterior.diagnose import LARGEST_PARETO_K, Diagnosis
 from hier.posterior.grouping import Group, largest_first
-from hier.report.made import how_made
-from hier.report.pictures import chain_pictures, parameter_picture, pooling_pictures
+from hier.reporting.made import how_made
+from hier.reporting.pictures import chain_pictures, parameter_picture, pooling_pictures
 
 MOST_LEVELS = 500  # in the table of levels
 
@@ -41,7 +41,7 @@ class ReportTable:
     left: int = 1
 
 
-def content(comparison: Comparison) -> dict[str, Any]:
+def content(comparison: SideBySide) -> dict[str, Any]:
     """Everything that the template shows, by name."""
     estimate, posterior = comparison.estimate, comparison.posterior
     diagnosis = posterior.diagnose()
@@ -68,7 +68,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def factor(comparison: Comparison, group: Group, k: int) -> dict[str, Any]:
+def factor(comparison: SideBySide, group: Group, k: int) -> dict[str, Any]:
     """What the section of the k-th grouping factor shows, by name."""
     return {
         "id": "levels" if k == 0 else f"levels-{k + 1}",
@@ -149,7 +149,7 @@ def facts(estimate: Estimate) -> list[tuple[str, str]]:
     return found
 
 
-def parameter_table(comparison: Comparison) -> ReportTable:
+def parameter_table(comparison: SideBySide) -> ReportTable:
     """Fixed effects, standard deviations, correlations and sigma by both."""
     method = comparison.estimate.method.upper()
     columns = ["estimate", "std_error", "posterior_mean", "posterior_sd", "conf_low", "conf_high"]
@@ -172,7 +172,7 @@ def plain_term(term: str) -> str:
     return f"{kind}({names.replace('.', ', ', 1) if kind == 'cor' else names})"
 
 
-def shrinkage_table(comparison: Comparison, group: str) -> ReportTable:
+def shrinkage_table(comparison: SideBySide, group: str) -> ReportTable:
     """The mean over the levels of a grouping factor of how far each coefficient is drawn to the population."""
     method, mean = comparison.estimate.method.upper(), mean_shrinkage(comparison, group)
     rows = [
@@ -184,7 +184,7 @@ def shrinkage_table(comparison: Comparison, group: str) -> ReportTable:
     )
 
 
-def largest_difference(comparison: Comparison, group: str) -> str:
+def largest_difference(comparison: SideBySide, group: str) -> str:
     """Where conditional mode and posterior mean of a deviation are furthest apart, in posterior sds."""
     table = of_group(comparison.table, group)
     apart = ((table["mode"] - table["posterior_mean"]).abs() / table["posterior_sd"]).to_numpy()
@@ -219,7 +219,7 @@ def sampler_facts(posterior: Posterior, diagnosis: Diagnosis) -> list[tuple[str,
     ]
 
 
-def level_table(comparison: Comparison, group: Group) -> ReportTable:
+def level_table(comparison: SideBySide, group: Group) -> ReportTable:
     """A row for each level and coefficient of a grouping factor; of its first 500 levels where there are more."""
     table = of_group(comparison.table, group.name).iloc[: MOST_LEVELS * len(group.names)]
     rows = [

@@ -6,14 +6,14 @@ import platform
 from datetime import UTC, datetime
 from importlib import metadata
 
-from hier import __version__
-from hier.pooling import Comparison
+from hier.pooling import SideBySide
 from hier.posterior import Posterior
+from hier.version import __version__
 
 LIBRARIES = ("jax", "numpyro", "numpy", "matplotlib")
 
 
-def how_made(comparison: Comparison) -> list[tuple[str, str]]:
+def how_made(comparison: SideBySide) -> list[tuple[str, str]]:
     """Pairs of a word and what it was: enough to make the same report again."""
     posterior = comparison.posterior
     settings = posterior.settings
