@@ -6,13 +6,15 @@ What is done lives in `hier.jobs`, which is imported when it is first needed: `h
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -37,34 +39,80 @@ app = typer.Typer(
 )
 
 MODEL = Annotated[str, typer.Argument(help="A model file, or a formula (contains ~) with --data.")]
-DATA = Annotated[
-    str | None, typer.Option("--data", metavar="FILE_OR_NAME", help="With a formula: CSV file or data set.")
-]
-FAMILY = Annotated[str | None, typer.Option("--family", metavar="FAMILY", help="The response's distribution.")]
-LINK = Annotated[str | None, typer.Option("--link", metavar="LINK", help="The link of its mean.")]
-SEP = Annotated[str | None, typer.Option("--sep", metavar="CHAR", help="The character between fields of the file.")]
-DECIMAL = Annotated[str | None, typer.Option("--decimal", metavar="CHAR", help="The decimal sign of the file.")]
-ENCODING = Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="The encoding of the file.")]
-NA = Annotated[
-    list[str] | None,
-    typer.Option("--na", metavar="TEXT", help="drop or error; or a text for a missing value; can be repeated."),
-]
 METHOD = Annotated[str | None, typer.Option("--method", metavar="METHOD", help="reml, ml or map.")]
-CHAINS = Annotated[int | None, typer.Option("--chains", help="Number of chains.")]
-DRAWS = Annotated[int | None, typer.Option("--draws", help="Draws kept of each chain.")]
-WARMUP = Annotated[int | None, typer.Option("--warmup", help="Iterations of each chain before draws are kept.")]
-SEED = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same draws.")]
-DEVICE = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu or gpu.")]
 FORCE = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What stands beside a formula in place of a model file, or goes before what the file says."""
+
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="FILE_OR_NAME", help="With a formula: CSV file or data set.")
+    ] = None
+    sep: Annotated[
+        str | None, typer.Option("--sep", metavar="CHAR", help="The character between fields of the file.")
+    ] = None
+    decimal: Annotated[str | None, typer.Option("--decimal", metavar="CHAR", help="The decimal sign of the file.")] = (
+        None
+    )
+    encoding: Annotated[str | None, typer.Option("--encoding", metavar="NAME", help="The encoding of the file.")] = None
+    na: Annotated[
+        list[str] | None,
+        typer.Option("--na", metavar="TEXT", help="drop or error; or a text for a missing value; can be repeated."),
+    ] = None
+    family: Annotated[str | None, typer.Option("--family", metavar="FAMILY", help="The response's distribution.")] = (
+        None
+    )
+    link: Annotated[str | None, typer.Option("--link", metavar="LINK", help="The link of its mean.")] = None
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How the posterior is drawn; what is not said is as in the model file."""
+
+    chains: Annotated[int | None, typer.Option("--chains", help="Number of chains.")] = None
+    draws: Annotated[int | None, typer.Option("--draws", help="Draws kept of each chain.")] = None
+    warmup: Annotated[int | None, typer.Option("--warmup", help="Iterations of each chain before draws are kept.")] = (
+        None
+    )
+    seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same draws.")] = None
+    device: Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu or gpu.")] = None
+
+
+def records_as_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of the records that it takes, in the records' places."""
+    takes = inspect.signature(command, eval_str=True).parameters.values()
+    records = {own.name: own.annotation for own in takes if is_dataclass(own.annotation)}
+    parameters: list[inspect.Parameter] = []
+    for own in takes:
+        if own.name not in records:
+            parameters.append(own.replace(kind=own.KEYWORD_ONLY))
+            continue
+        hints = get_type_hints(records[own.name], include_extras=True)
+        parameters += [
+            inspect.Parameter(each.name, own.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])
+            for each in fields(records[own.name])
+        ]
+
+    @functools.wraps(command)
+    def wrapped(**options: Any) -> None:
+        made = {
+            name: kind(**{each.name: options.pop(each.name) for each in fields(kind)}) for name, kind in records.items()
+        }
+        command(**options, **made)
+
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return wrapped
 
 
 def refusals_on_stderr(command: Callable[..., None]) -> Callable[..., None]:
     """Turn what a command raises into a message and an exit status: 2 a refusal, 130 Ctrl-C, 1 a defect in hier."""
 
     @functools.wraps(command)
-    def wrapped(*args: Any, **options: Any) -> None:
+    def wrapped(**options: Any) -> None:
         try:
-            command(*args, **options)
+            command(**options)
         except typer.Exit:
             raise
         except KeyboardInterrupt:
@@ -99,10 +147,13 @@ def _complain(message: str, status: int) -> None:
     raise typer.Exit(status)
 
 
-def _model_file(model: str, data: str | None, method: str | None = None, **settings: Any) -> ModelFile:
+def _model_file(
+    model: str, options: ModelOptions, method: str | None = None, sampling: SamplingOptions | None = None
+) -> ModelFile:
     """The model file at a path, or the one that formula and data stand for; the options given go before it."""
     from hier.jobs import from_formula, read_model_file, with_settings
 
+    data = options.data
     if "~" in model and not model.endswith(".toml") and not is_there(model):
         if data is None:
             raise JobError(
@@ -116,8 +167,10 @@ def _model_file(model: str, data: str | None, method: str | None = None, **setti
         raise JobError("a model file names its data itself", where="--data", hint="change `data` in the model file")
     else:
         found = read_model_file(model)
-    na = settings.pop("na", None)  # one word of hier's, or texts of the file
-    return with_settings(found, method, na=na[0] if na in (["drop"], ["error"]) else na or None, **settings)
+    settings = asdict(options) | asdict(sampling or SamplingOptions())
+    # one word of hier's, or texts of the file
+    na = options.na[0] if options.na in (["drop"], ["error"]) else options.na or None
+    return with_settings(found, method, **{name: own for name, own in settings.items() if name != "data"} | {"na": na})
 
 
 def _refuse_taken(out: Path, force: bool) -> None:
@@ -140,23 +193,15 @@ def start(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 @refusals_on_stderr
+@records_as_options
 def run(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run folder to make.")],
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
+    options: ModelOptions,
+    *,
     force: FORCE = False,
     method: METHOD = None,
-    chains: CHAINS = None,
-    draws: DRAWS = None,
-    warmup: WARMUP = None,
-    seed: SEED = None,
-    device: DEVICE = None,
+    sampling: SamplingOptions,
 ) -> None:
     """Estimate, sample, compare and report.
 
@@ -165,66 +210,32 @@ def run(
     """
     from hier import jobs
 
-    model_file = _model_file(
-        model,
-        data,
-        method,
-        sep=sep,
-        decimal=decimal,
-        encoding=encoding,
-        na=na,
-        family=family,
-        link=link,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        device=device,
-    )
+    model_file = _model_file(model, options, method, sampling)
     folder = jobs.run(model_file, out, force=force, progress=True, on_block=lambda block: say(block + "\n"))
     say(shown(f"Run folder: {folder}   report: {folder / 'report.html'}"))
 
 
 @app.command()
 @refusals_on_stderr
-def estimate(
-    model: MODEL,
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
-    method: METHOD = None,
-) -> None:
+@records_as_options
+def estimate(model: MODEL, options: ModelOptions, method: METHOD = None) -> None:
     """Print the point estimates: REML of a Normal response, otherwise maximum likelihood."""
     from hier.jobs import build, estimate_of
 
-    model_file = _model_file(
-        model, data, method, sep=sep, decimal=decimal, encoding=encoding, na=na, family=family, link=link
-    )
+    model_file = _model_file(model, options, method)
     say(estimate_of(model_file, build(model_file)).summary())
 
 
 @app.command()
 @refusals_on_stderr
+@records_as_options
 def sample(
     model: MODEL,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.nc", help="The netCDF file to write, for ArviZ.")],
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
+    options: ModelOptions,
+    *,
     force: FORCE = False,
-    chains: CHAINS = None,
-    draws: DRAWS = None,
-    warmup: WARMUP = None,
-    seed: SEED = None,
-    device: DEVICE = None,
+    sampling: SamplingOptions,
 ) -> None:
     """Draw from the posterior into a file.
 
@@ -232,21 +243,7 @@ def sample(
     """
     from hier.jobs import build, sample_of
 
-    model_file = _model_file(
-        model,
-        data,
-        sep=sep,
-        decimal=decimal,
-        encoding=encoding,
-        na=na,
-        family=family,
-        link=link,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        device=device,
-    )
+    model_file = _model_file(model, options, sampling=sampling)
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
     say(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
@@ -254,65 +251,27 @@ def sample(
 
 @app.command()
 @refusals_on_stderr
-def compare(
-    model: MODEL,
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
-    method: METHOD = None,
-    chains: CHAINS = None,
-    draws: DRAWS = None,
-    warmup: WARMUP = None,
-    seed: SEED = None,
-    device: DEVICE = None,
-) -> None:
+@records_as_options
+def compare(model: MODEL, options: ModelOptions, *, method: METHOD = None, sampling: SamplingOptions) -> None:
     """Print estimate beside posterior."""
     from hier.jobs import compare_of
 
-    model_file = _model_file(
-        model,
-        data,
-        method,
-        sep=sep,
-        decimal=decimal,
-        encoding=encoding,
-        na=na,
-        family=family,
-        link=link,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        device=device,
-    )
-    say(str(compare_of(model_file, progress=True)))
+    say(str(compare_of(_model_file(model, options, method, sampling), progress=True)))
 
 
 @app.command()
 @refusals_on_stderr
+@records_as_options
 def report(
     source: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="A run folder, a model file, or a formula.")],
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="Default: the run's or file's name, here.")
     ] = None,
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
+    options: ModelOptions,
     force: FORCE = False,
     method: METHOD = None,
-    chains: CHAINS = None,
-    draws: DRAWS = None,
-    warmup: WARMUP = None,
-    seed: SEED = None,
-    device: DEVICE = None,
+    sampling: SamplingOptions,
 ) -> None:
     """Write the report as an HTML file.
 
@@ -321,25 +280,12 @@ def report(
     """
     from hier.jobs import compare_of, load_comparison, report_of
 
-    settings = {
-        "sep": sep,
-        "decimal": decimal,
-        "encoding": encoding,
-        "na": na,
-        "family": family,
-        "link": link,
-        "chains": chains,
-        "draws": draws,
-        "warmup": warmup,
-        "seed": seed,
-        "device": device,
-    }
     stored = is_folder(place(source, "a run folder"))
-    if stored and (data or method or any(value is not None for value in settings.values())):
+    if stored and (method or options != ModelOptions() or sampling != SamplingOptions()):
         raise JobError(
             "a run folder has its data and settings already", hint="leave the options out, or give a model file"
         )
-    model_file = None if stored else _model_file(source, data, method, **settings)
+    model_file = None if stored else _model_file(source, options, method, sampling)
     if out is None and model_file is not None and model_file.path is None:
         raise JobError("the report of a formula needs a name", where="--out", hint="add --out FILE.html")
     path = out or Path(f"{Path(source).resolve().name if stored else Path(source).stem}.html")
@@ -350,15 +296,10 @@ def report(
 
 @app.command()
 @refusals_on_stderr
+@records_as_options
 def show(
     model: MODEL,
-    data: DATA = None,
-    sep: SEP = None,
-    decimal: DECIMAL = None,
-    encoding: ENCODING = None,
-    na: NA = None,
-    family: FAMILY = None,
-    link: LINK = None,
+    options: ModelOptions,
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
 ) -> None:
     """Print the model, with nothing fitted.
@@ -367,8 +308,7 @@ def show(
     """
     from hier.jobs import build
 
-    options = {"sep": sep, "decimal": decimal, "encoding": encoding, "na": na}
-    built = build(_model_file(model, data, **options, family=family, link=link))
+    built = build(_model_file(model, options))
     say(built.latex() if latex else repr(built))
 
 
