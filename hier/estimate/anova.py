@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hier.design import Design
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
+from hier.estimate.fit import fit
+from hier.estimate.fitted import Fitted
+from hier.estimate.laplace_fit import allows_quadrature
 from hier.estimate.printing import Table
+from hier.estimate.routes import route_of
 from hier.estimate.term_hypotheses import TYPES, beside_covariates
 from hier.settings import TRUTH, check, written
-
-if TYPE_CHECKING:
-    from hier.design import Design
-    from hier.estimate.result import Estimate
 
 ROMAN = {1: "I", 2: "II", 3: "III"}
 SPANNED = 1e-7  # relative: columns whose rest is smaller lie in the space of the others
 WORSE = 1e-4  # on the scale of the log-likelihood: a larger model that fits worse by more does not hold the smaller one
 
 
-def f_table(estimate: Estimate, *, type: int, ddf: str) -> pd.DataFrame:
+def f_table(estimate: Fitted, *, type: int, ddf: str) -> pd.DataFrame:
     """The table of F-tests that `Estimate.anova` describes."""
     type = _type(type)
     approximation = find_approximation(estimate, ddf)
     rows = {}
     for label, functions in TYPES[type](estimate.model.design).items():
         test = approximation.f_test(functions, functions @ estimate.arrays.beta)
-        mean_sq = test.statistic / test.scale * estimate.dispersion
+        mean_sq = test.statistic / test.scale * route_of(estimate).dispersion(estimate)
         rows[label] = (mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, test.p_value)
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
     table = Table(list(rows.values()), index=pd.Index(list(rows), dtype=object), columns=columns)
@@ -53,7 +54,7 @@ def _type(given: Any) -> int:
     return found
 
 
-def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.DataFrame:
+def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool) -> pd.DataFrame:
     """The table of likelihood-ratio tests that `Estimate.anova` describes."""
     refit = check("refit", refit, TRUTH)
     _refuse_incomparable(estimates)
@@ -89,18 +90,15 @@ def likelihood_ratio_table(estimates: Sequence[Estimate], *, refit: bool) -> pd.
     return table
 
 
-def _several_approximations(estimates: Sequence[Estimate]) -> bool:
+def _several_approximations(estimates: Sequence[Fitted]) -> bool:
     """Whether the likelihoods of some are integrals by other numbers of points than those of others."""
     return len({each.nagq for each in estimates if each.nagq is not None}) > 1
 
 
-def _refitted(estimates: Sequence[Estimate]) -> tuple[list[Estimate], str]:
+def _refitted(estimates: Sequence[Fitted]) -> tuple[list[Fitted], str]:
     """The estimates by maximum likelihood, all by the finest approximation that each of the models can have, and a note
     on which were refitted.
     """
-    from hier.estimate.fit import estimate as fit
-    from hier.estimate.generalised import allows_quadrature
-
     approximate = [each for each in estimates if each.nagq is not None]
     all_allow = all(allows_quadrature(each.model) for each in approximate)
     nagq = max((each.nagq or 1 for each in approximate), default=1) if all_allow else 1
@@ -130,7 +128,7 @@ def chi_squared_p(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
     return np.where(df > 0, chdtrc(np.maximum(df, 1.0), statistic), of_zero)
 
 
-def _refuse_incomparable(estimates: Sequence[Estimate]) -> None:
+def _refuse_incomparable(estimates: Sequence[Fitted]) -> None:
     """Likelihoods compare where they are those of the same numbers, and at their maximum."""
     first = estimates[0].model.design
     for each in estimates:
@@ -171,7 +169,7 @@ def _difference(one: Design, other: Design) -> str | None:
     return None
 
 
-def _refuse_restricted(estimates: Sequence[Estimate]) -> None:
+def _refuse_restricted(estimates: Sequence[Fitted]) -> None:
     """Restricted likelihoods are of contrasts of the response that are free of the fixed effects."""
     methods = {each.method for each in estimates}
     first = estimates[0].model.design.X
@@ -185,7 +183,7 @@ def _refuse_restricted(estimates: Sequence[Estimate]) -> None:
             )
 
 
-def _refuse_approximations(estimates: Sequence[Estimate]) -> None:
+def _refuse_approximations(estimates: Sequence[Fitted]) -> None:
     """Likelihoods compare where the same approximation stands for their integrals."""
     if not _several_approximations(estimates):
         return
@@ -199,7 +197,7 @@ def _refuse_approximations(estimates: Sequence[Estimate]) -> None:
     )
 
 
-def _refuse_not_nested(smaller: Estimate, larger: Estimate) -> None:
+def _refuse_not_nested(smaller: Fitted, larger: Fitted) -> None:
     """The larger model must hold the smaller one."""
     names = f"`{smaller.model.formula}` and `{larger.model.formula}`"
     if smaller.n_parameters == larger.n_parameters:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from hier.errors import FitError
+from hier.estimate.fitted import Fitted
+from hier.estimate.kenward_roger import kenward_roger
 from hier.estimate.satterthwaite import FTest, Satterthwaite
 from hier.settings import as_given, nearest_choice
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 
 class DdfMethod(Protocol):
@@ -33,26 +32,26 @@ class DdfMethod(Protocol):
         ...
 
 
-def satterthwaite(estimate: Estimate) -> Satterthwaite:
+def satterthwaite(estimate: Fitted) -> Satterthwaite:
     """Satterthwaite's approximation for a fit by any method."""
     arrays = estimate.arrays
     return Satterthwaite(arrays.basis, arrays.basis_vcov, arrays.vcov_jacobian, arrays.curvature)
 
 
-BY_NAME: dict[str, Callable[[Estimate], DdfMethod]] = {
+BY_NAME: dict[str, Callable[[Fitted], DdfMethod]] = {
     "satterthwaite": satterthwaite,
-    "kenward-roger": lambda estimate: estimate.kenward_roger,
+    "kenward-roger": kenward_roger,
 }
 TITLES = {"satterthwaite": "Satterthwaite's method", "kenward-roger": "Kenward and Roger's method"}
 ASYMPTOTIC = "infinitely many degrees of freedom"
 
 
-def title(estimate: Estimate, ddf: str) -> str:
+def title(estimate: Fitted, ddf: str) -> str:
     """By which method tests have their degrees of freedom, which only exact Normal models have."""
     return TITLES[ddf.lower()] if estimate.model.is_linear_normal else ASYMPTOTIC
 
 
-def find_approximation(estimate: Estimate, ddf: str) -> DdfMethod:
+def find_approximation(estimate: Fitted, ddf: str) -> DdfMethod:
     """The approximation of that name, which lmerTest writes with capitals. Raises FitError for another name, and where
     the fit does not allow it.
     """

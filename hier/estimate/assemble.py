@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hier.estimate.components import flat_directions
-from hier.estimate.result import TermArrays
+from hier.estimate.fitted import TermArrays
 from hier.kernel.algebra.scaling import ColumnUnits, is_lower_triangular, lower_triangular
 from hier.kernel.normal.point_fit import BOUNDARY
 from hier.model import Specification as Model

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hier.design.owned import owned
 from hier.errors import FitError
+from hier.estimate.fitted import Fitted
 from hier.estimate.predict import check_choice
 from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
 from hier.estimate.refits import ManyEstimates, fit_responses, in_user_units
+from hier.estimate.routes import refuse_unless_offered
+from hier.estimate.simulate import simulate_responses
 from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.covariance.theta import theta_of
 from hier.kernel.normal.resample import fit_resampled, of_levels
 from hier.kernel.search.moments import SMALLEST
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    estimate: Estimate, n: int = 1000, seed: int = 0, *, kind: str = "parametric", progress: bool = True
+    estimate: Fitted, n: int = 1000, seed: int = 0, *, kind: str = "parametric", progress: bool = True
 ) -> Bootstrap:
     """Refit a model to `n` data sets that are drawn from its estimates, or from the groups of its data.
 
@@ -88,6 +87,7 @@ def bootstrap(
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 6.5 and 8.3; lme4's `bootMer`;
     Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
+    refuse_unless_offered(estimate, "bootstrap()")
     check_choice("kind", kind, tuple(KINDS))
     if estimate.method not in ("reml", "ml"):
         raise FitError(
@@ -112,7 +112,7 @@ def bootstrap(
     return Bootstrap(refits, original, drawn)
 
 
-def _start(estimate: Estimate, problem: Problem) -> np.ndarray:
+def _start(estimate: Fitted, problem: Problem) -> np.ndarray:
     """Where the searches of the refits begin: at the estimates."""
     model, relative = estimate.model, []
     for at, k in enumerate(model.structure.order):
@@ -127,15 +127,15 @@ OnProgress = Callable[[int], None]
 
 
 def _parametric(
-    estimate: Estimate, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
+    estimate: Fitted, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
 ) -> tuple[ManyEstimates, None]:
     """Refits of simulated responses."""
-    Y = estimate.simulate(n, seed=seed).to_numpy()
+    Y = simulate_responses(estimate, n, seed)
     return fit_responses(estimate.model, Y, pd.RangeIndex(n), problem, start, estimate.method, on_progress), None
 
 
 def _by_groups(
-    estimate: Estimate, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
+    estimate: Fitted, n: int, seed: int, problem: Problem, start: np.ndarray, on_progress: OnProgress
 ) -> tuple[ManyEstimates, pd.DataFrame]:
     """Refits of levels drawn with replacement, and how many times each level was drawn."""
     model, design = estimate.model, estimate.model.design
@@ -163,7 +163,7 @@ def _by_groups(
     return refits, pd.DataFrame(counts, columns=outermost.levels.rename(outermost.group))
 
 
-def _refuse_crossed(estimate: Estimate) -> None:
+def _refuse_crossed(estimate: Fitted) -> None:
     """Raise FitError where no factor's levels are independent of each other."""
     structure, effects = estimate.model.structure, estimate.model.design.random_effects
     if structure.dense:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,13 @@ import pandas as pd
 from hier.errors import FitError, did_you_mean
 from hier.estimate.approximations import DdfMethod, find_approximation, title
 from hier.estimate.expressions import read_linear, written
+from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table, table_lines
 from hier.estimate.satterthwaite import standard_errors, t_tests
 from hier.estimate.tables import labels
 from hier.settings import PROBABILITY, check
 from hier.settings import written as shortened
 from hier.text import shown_lines
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 T_TABLE = ("estimate", "std_error", "df", "statistic", "p_value")
 
@@ -60,7 +58,7 @@ class Contrasts:
         )
 
 
-def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts:
+def contrast(estimate: Fitted, L: Any, *, ddf: str, level: float) -> Contrasts:
     """The tests that `Estimate.contrast` describes."""
     approximation = find_approximation(estimate, ddf)
     functions = read_functions(L, estimate.model.design.names)
@@ -73,7 +71,7 @@ def contrast(estimate: Estimate, L: Any, *, ddf: str, level: float) -> Contrasts
     return Contrasts(table, joint, ddf, title(estimate, ddf))
 
 
-def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
+def coefficient_table(estimate: Fitted, ddf: str) -> pd.DataFrame:
     """Every fixed effect with its standard error and t-test."""
     approximation = find_approximation(estimate, ddf)
     names = estimate.model.design.names
@@ -81,7 +79,7 @@ def coefficient_table(estimate: Estimate, ddf: str) -> pd.DataFrame:
     return t_table(estimate, approximation, functions)
 
 
-def t_table(estimate: Estimate, approximation: DdfMethod, functions: Functions) -> pd.DataFrame:
+def t_table(estimate: Fitted, approximation: DdfMethod, functions: Functions) -> pd.DataFrame:
     """Columns `estimate, std_error, df, statistic, p_value`, a row a linear function."""
     rows, constants, index, less_cutpoints = functions
     value = rows @ estimate.arrays.beta + constants
@@ -98,7 +96,7 @@ def t_table(estimate: Estimate, approximation: DdfMethod, functions: Functions) 
     return Table(values, index=index, columns=labels(T_TABLE))
 
 
-def function_table(estimate: Estimate, approximation: DdfMethod, functions: Functions, level: float) -> pd.DataFrame:
+def function_table(estimate: Fitted, approximation: DdfMethod, functions: Functions, level: float) -> pd.DataFrame:
     """The t-tests of linear functions, and intervals at a confidence level."""
     from scipy.special import stdtrit
 

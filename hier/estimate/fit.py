@@ -10,11 +10,12 @@ from hier.design import one_blas_thread
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
 from hier.estimate.exact_fit import SUSPICIOUS, refuse_exact_fit
-from hier.estimate.intervals import unknown_parameters
-from hier.estimate.result import Arrays, Estimate
+from hier.estimate.fitted import Arrays, Fitted
+from hier.estimate.laplace_fit import fit_rows_of
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import bounded, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import curvature_at, flat_sentences
+from hier.estimate.wald import unknown_parameters
 from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
@@ -28,7 +29,7 @@ METHODS = ("reml", "ml", "map")
 
 
 @one_blas_thread
-def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate:
+def fit(model: Model, method: str | None = None, nagq: int = 1) -> Fitted:
     """Estimates of the fixed effects, the variances and every group's deviations.
 
     `method`: `"reml"` (restricted maximum likelihood; the default for a Normal response with the identity link),
@@ -55,9 +56,7 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
         )
     nagq = check("nagq", nagq, COUNT)
     if not model.is_linear_normal:
-        from hier.estimate.generalised import estimate_rows
-
-        return estimate_rows(model, method, nagq)
+        return fit_rows_of(model, method, nagq)
     terms = terms_of(model.design, model.structure)
     if method == "map":
         refuse_without_mode(model)
@@ -67,11 +66,11 @@ def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure, once=True)
-    fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml")
-    if fit.sigma < SUSPICIOUS or not fit.converged:
+    found = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml")
+    if found.sigma < SUSPICIOUS or not found.converged:
         design = model.design
         refuse_exact_fit(model, design.y if design.offset is None else design.y - design.offset)
-    return _in_user_units(model, method, problem, fit)
+    return _in_user_units(model, method, problem, found)
 
 
 def _refuse_unidentified(model: Model) -> None:
@@ -92,7 +91,7 @@ def _refuse_unidentified(model: Model) -> None:
             )
 
 
-def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -> Estimate:
+def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -> Fitted:
     """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
     design, units = model.design, problem.units
     n = design.nobs
@@ -119,7 +118,7 @@ def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -
         terms=terms_in_user_units(model, units.random, fit, y=units.y, sigma=fit.sigma),
     )
     flat = flat_terms(model, units.random, fit)
-    found = Estimate(
+    found = Fitted(
         model=model,
         method=method,
         objective=objective,

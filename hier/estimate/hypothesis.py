@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,8 @@ from hier.errors import FitError
 from hier.estimate.approximations import find_approximation
 from hier.estimate.contrasts import Functions, t_table
 from hier.estimate.expressions import Claim, read_comparison
+from hier.estimate.fitted import Fitted
 from hier.settings import PROBABILITY, check, names_in
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 EXPECTED = 'text such as "week > 6", or a list of such texts'
 
@@ -28,7 +25,7 @@ def read_hypotheses(hypotheses: str | Sequence[str], names: Sequence[str]) -> di
     return {text: read_comparison(text, names) for text in given}
 
 
-def hypothesis(estimate: Estimate, hypotheses: str | Sequence[str], *, ddf: str, level: float) -> pd.DataFrame:
+def hypothesis(estimate: Fitted, hypotheses: str | Sequence[str], *, ddf: str, level: float) -> pd.DataFrame:
     """The table that `Estimate.hypothesis` describes."""
     from scipy.special import stdtr, stdtrit
 

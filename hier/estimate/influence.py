@@ -8,21 +8,20 @@ and X'V^-1y is known from its cross-products. Otherwise, the deleted rows are ta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
+from hier.estimate.expected import residuals
+from hier.estimate.fitted import Fitted
 from hier.estimate.mixed_model_equations import combinations, unexplained, vcov_in_basis
 from hier.estimate.printing import Table
+from hier.estimate.routes import refuse_unless_offered, solved
 from hier.estimate.satterthwaite import in_basis
 from hier.kernel.algebra.crossproducts import group_products
 from hier.kernel.normal.prediction_errors import error_covariance
 from hier.settings import as_given, nearest_choice
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 MOST_ROWS = 5_000  # of one level that is deleted by a low-rank update
 RANK_LOST = 1e-10  # relative to X'V^-1X: less information than this in some direction is none
@@ -47,8 +46,9 @@ class Influence:
     covratio: pd.Series
 
 
-def influence(estimate: Estimate, group: str | None) -> Influence:
+def influence(estimate: Fitted, group: str | None) -> Influence:
     """What `Estimate.influence` says."""
+    refuse_unless_offered(estimate, "influence()")
     model = estimate.model
     effects = model.design.random_effects
     at = _place(group, [own.group for own in effects], [own.n_levels for own in effects])
@@ -56,7 +56,7 @@ def influence(estimate: Estimate, group: str | None) -> Influence:
         raise FitError("there are no fixed effects for a group to have influence on")
     outermost = not model.structure.dense and model.structure.order[-1] == at
     pieces = _of_independent(estimate, at) if outermost else _of_rows(estimate, at)
-    whole = vcov_in_basis(estimate, estimate.solved)
+    whole = vcov_in_basis(estimate, solved(estimate))
     change, vcov = _without(pieces, np.linalg.inv(whole))
     return _measures(estimate, at, change, vcov, whole)
 
@@ -73,12 +73,12 @@ def _place(group: str | None, groups: list[str], n_levels: list[int]) -> int:
     return groups.index(group)
 
 
-def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
+def _of_independent(estimate: Fitted, at: int) -> np.ndarray:
     """Each level's part of [X r]'V^-1[X r] over sigma^2 (J, p + 1, p + 1), X in the kernel's basis and r = y - X beta.
 
     It is [X r]_j'W[X r]_j less what the deviations of the level, and of the levels inside it, explain.
     """
-    design, (cross, units, errors, *_) = estimate.model.design, estimate.solved
+    design, (cross, units, errors, *_) = estimate.model.design, solved(estimate)
     random, p = design.random_effects[at], len(units.centre)
     offset = 0.0 if design.offset is None else design.offset
     rows = np.column_stack([design.X @ units.basis, design.y - offset - design.X @ estimate.arrays.beta])
@@ -97,16 +97,16 @@ def _of_independent(estimate: Estimate, at: int) -> np.ndarray:
     return np.moveaxis(found, 2, 0)
 
 
-def _of_rows(estimate: Estimate, at: int) -> np.ndarray:
+def _of_rows(estimate: Fitted, at: int) -> np.ndarray:
     """By how much [X r]'V^-1[X r] over sigma^2 falls without the rows of each level: (J, p + 1, p + 1).
 
     With S the deleted rows and Q = V^-1, it is Q_S' (Q_SS)^-1 Q_S, and Q_SS = W - W Z C Z'W of these rows.
     """
-    design, solved = estimate.model.design, estimate.solved
+    design, equations = estimate.model.design, solved(estimate)
     random = design.random_effects[at]
     _refuse_large(random.group, int(random.rows_per_level.max()))
-    rows = combinations(solved, design.random_effects, [np.ones(len(r.names), bool) for r in design.random_effects])
-    left = np.column_stack([unexplained(solved, design.X, rows), estimate.residuals.to_numpy()]) / estimate.sigma
+    rows = combinations(equations, design.random_effects, [np.ones(len(r.names), bool) for r in design.random_effects])
+    left = np.column_stack([unexplained(equations, design.X, rows), residuals(estimate).to_numpy()]) / estimate.sigma
     root = np.ones(design.nobs) if design.weights is None else np.sqrt(design.weights)
     left *= root[:, None]
     order = np.argsort(random.codes, kind="stable")
@@ -114,7 +114,7 @@ def _of_rows(estimate: Estimate, at: int) -> np.ndarray:
     found = np.zeros((random.n_levels, left.shape[1], left.shape[1]))
     for j, end in enumerate(ends):
         own = order[end - random.rows_per_level[j] : end]
-        covariance = error_covariance(solved.errors, rows.at(own)) * np.outer(root[own], root[own])
+        covariance = error_covariance(equations.errors, rows.at(own)) * np.outer(root[own], root[own])
         found[j] = left[own].T @ np.linalg.solve(np.eye(len(own)) - covariance, left[own])
     return found
 
@@ -148,12 +148,12 @@ def _without(pieces: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndar
     return change, vcov
 
 
-def _measures(estimate: Estimate, at: int, change: np.ndarray, vcov: np.ndarray, whole: np.ndarray) -> Influence:
+def _measures(estimate: Fitted, at: int, change: np.ndarray, vcov: np.ndarray, whole: np.ndarray) -> Influence:
     """From changes (J, p) and covariances (J, p, p) without each level, and that with all, in the kernel's basis."""
     design = estimate.model.design
     random, names, p = design.random_effects[at], list(design.names), len(design.names)
     index = random.levels.rename(random.group)
-    basis = estimate.solved.units.basis
+    basis = solved(estimate).units.basis
     own, size = in_basis(np.eye(p), basis)
     std_error = size * np.sqrt(np.einsum("ka,jab,kb->jk", own, vcov, own))
     squares = np.einsum("ja,ja->j", change, np.linalg.solve(whole, change.T).T)

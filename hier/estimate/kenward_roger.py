@@ -5,18 +5,16 @@ degrees of freedom and a scale that match the moments of F.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hier.design.owned import Closed
 from hier.errors import FitError
+from hier.estimate.fitted import Fitted, once
+from hier.estimate.routes import refuse_unless_offered
 from hier.estimate.satterthwaite import NO_TEST, FTest, covariance_of_functions, in_basis, uncorrelated
 from hier.kernel.normal.linear import LinearExpansion, expand_linearly
 from hier.model.problem import likelihood_problem, terms_of
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 UNKNOWN = 1e-10  # of the largest information: a direction of the variances with less is left out
 ZERO = 1e-10
@@ -104,7 +102,8 @@ def _quotient(above: float, below: float) -> float:
     return 1.0 if abs(above) < ZERO and abs(below) < ZERO else above / below
 
 
-def kenward_roger(estimate: Estimate) -> KenwardRoger:
+@once
+def kenward_roger(estimate: Fitted) -> KenwardRoger:
     """The adjusted covariance and degrees of freedom of a REML fit.
 
     The parameters are those in which the covariance of the response is linear: the variances and covariances. Where a
@@ -115,6 +114,7 @@ def kenward_roger(estimate: Estimate) -> KenwardRoger:
     Raises FitError for a fit by another method than REML.
     Source: Kenward and Roger (1997), Biometrics 53, 983, equations 1 to 5; Halekoh and Hojsgaard (2014).
     """
+    refuse_unless_offered(estimate, "Kenward and Roger's adjustment")
     if estimate.method != "reml":
         raise FitError(
             "Kenward and Roger's method needs a fit by REML",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,12 @@ from hier.design import Design
 from hier.errors import FitError
 from hier.estimate.approximations import DdfMethod, find_approximation, title
 from hier.estimate.contrasts import Functions, function_table, t_table
+from hier.estimate.fitted import Fitted
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
 from hier.estimate.printing import table_lines
 from hier.settings import PROBABILITY, check, names_in, written
 from hier.text import shown
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class MarginalMeans:
     ddf: str
     level: float
     notes: tuple[str, ...]
-    estimate: Estimate = field(repr=False)
+    estimate: Fitted = field(repr=False)
 
     def __repr__(self) -> str:
         interval = f"{100 * self.level:g} percent intervals, {title(self.estimate, self.ddf)}"
@@ -76,7 +74,7 @@ class MarginalMeans:
 
 
 def emmeans(
-    estimate: Estimate,
+    estimate: Fitted,
     specs: str | Sequence[str],
     *,
     at: Mapping[str, Any] | None,
@@ -127,7 +125,7 @@ def _number(offset: float) -> float:
     raise FitError("the offset of marginal means is one number", found=repr(offset), hint="offset=0 leaves it out")
 
 
-def _notes(estimate: Estimate, grid: Grid, offsets: np.ndarray, offset: float | None, known: np.ndarray) -> list[str]:
+def _notes(estimate: Fitted, grid: Grid, offsets: np.ndarray, offset: float | None, known: np.ndarray) -> list[str]:
     """What the means are over, of which scale, and at which offset, a sentence each."""
     design, said = estimate.model.design, []
     over = [name for name in grid.others if grid.at(name) is None]

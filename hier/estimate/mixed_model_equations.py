@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hier.design import RandomEffects
+from hier.estimate.fitted import Fitted
 from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.algebra.scaling import Units
 from hier.kernel.normal.prediction_errors import (
@@ -16,12 +17,7 @@ from hier.kernel.normal.prediction_errors import (
     each_deviation,
     error_variances,
     mode_slopes,
-    prediction_errors,
 )
-from hier.model.problem import likelihood_problem
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
 
 
 class Solved(NamedTuple):
@@ -36,16 +32,7 @@ class Solved(NamedTuple):
     scale: float
 
 
-def solve(estimate: Estimate) -> Solved:
-    """Eliminate the deviations once more at the estimates; one pass over the rows."""
-    model = estimate.model
-    problem = likelihood_problem(model.design, model.structure)
-    factors = relative_factors(estimate, problem.units)
-    errors = prediction_errors(factors, problem.cross)
-    return Solved(problem.cross, problem.units, errors, model.structure.order, estimate.sigma)
-
-
-def relative_factors(estimate: Estimate, units: Units) -> list[np.ndarray]:
+def relative_factors(estimate: Fitted, units: Units) -> list[np.ndarray]:
     """The relative covariance factors (q, q) in the kernel's order and units."""
     terms = [estimate.arrays.terms[k] for k in estimate.model.structure.order]
     return [units.kernel_factor(own.factor, estimate.sigma) for own, units in zip(terms, units.random, strict=True)]
@@ -69,7 +56,7 @@ def unexplained(solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray
     return X @ solved.units.basis - solved.units.y * mode_slopes(solved.errors, rows)
 
 
-def vcov_in_basis(estimate: Estimate, solved: Solved) -> np.ndarray:
+def vcov_in_basis(estimate: Fitted, solved: Solved) -> np.ndarray:
     """The covariance of the fixed effects (p, p) in the basis of the solved equations: a posterior mode has another,
     where priors move columns from their places.
     """
@@ -79,11 +66,11 @@ def vcov_in_basis(estimate: Estimate, solved: Solved) -> np.ndarray:
     return between @ estimate.arrays.basis_vcov @ between.T
 
 
-def mode_errors(estimate: Estimate) -> list[np.ndarray]:
+def mode_errors(estimate: Fitted, solved: Solved) -> list[np.ndarray]:
     """Standard deviations (J, q) of the deviations about their modes, given beta and the variance parameters, in the
     design's order of the factors.
     """
-    solved, found = estimate.solved, {}
+    found = {}
     for at, (k, units) in enumerate(zip(solved.order, solved.units.random, strict=True)):
         directions, lengths = zip(*map(units.direction, range(units.size)), strict=True)
         each = each_deviation(solved.errors, at, np.stack(directions))
@@ -92,7 +79,7 @@ def mode_errors(estimate: Estimate) -> list[np.ndarray]:
     return [found[k] for k in range(len(found))]
 
 
-def total_variances(estimate: Estimate, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
+def total_variances(estimate: Fitted, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:
     """Variance of x'(beta^ - beta) + z'(b^ - b) of each row (m,), given the variance parameters, over the square of
     `estimate.size`.
 

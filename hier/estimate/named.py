@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hier.errors import FitError, did_you_mean
+from hier.estimate.fitted import Fitted
 from hier.estimate.tables import correlated_pairs
+from hier.model import Model
 from hier.model.identifiability import parameter_name
 from hier.model.names import COLUMN, find, told_apart
 from hier.settings import names_in
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
-    from hier.model import Specification as Model
 
 FIXED, RANDOM = "fixed", "random"
 EXPECTED = f'"{FIXED}", "{RANDOM}", or names of parameters'
 
 
 class NamedParameter(NamedTuple):
-    """A parameter of a model: its name, `kind` "fixed", "sd", "cor" or "sigma", and where it stands.
+    """A parameter of a model: its name, `kind` "fixed", "sd", "cor", "sigma" or "further", and where it stands.
 
     A fixed effect stands in column `i` of the design; a standard deviation or correlation in the columns `i` and `j`
-    of the grouping factor `group`, by its place in the design.
+    of the grouping factor `group`, by its place in the design; a further parameter of a response whose likelihood is
+    approximated, or a cutpoint, at place `i` among these.
     """
 
     name: str
@@ -34,21 +33,30 @@ class NamedParameter(NamedTuple):
 
 
 def named_parameters(model: Model) -> list[NamedParameter]:
-    """All parameters: the fixed effects, then the rows of `varcorr` in its order.
+    """All parameters: the fixed effects, the cutpoints and further parameters of the response's distribution, then the
+    rows of `varcorr` in its order, with `sigma` of a Normal response.
 
     Names are those of the columns, `sd_GROUP[column]`, `cor_GROUP[column,column]` and `sigma`; a column that is called
     as another parameter is, is `beta[sigma]`.
     """
     design = model.design
-    found: list[NamedParameter] = []
+    found = [] if model.is_linear_normal else _further(model)
     effects = design.random_effects
     for k in sorted(range(len(effects)), key=lambda k: -effects[k].n_levels):
         own = effects[k]
         found += [NamedParameter(parameter_name(own, i, i), "sd", k, i) for i in range(len(own.names))]
         found += [NamedParameter(parameter_name(own, i, j), "cor", k, i, j) for i, j in correlated_pairs(own.blocks)]
-    found.append(NamedParameter("sigma", "sigma"))
+    if model.is_linear_normal:
+        found.append(NamedParameter("sigma", "sigma"))
     columns = told_apart(design.names, {own.name for own in found})
     return [*[NamedParameter(name, "fixed", i=k) for k, name in enumerate(columns)], *found]
+
+
+def _further(model: Model) -> list[NamedParameter]:
+    """The cutpoints, then the further parameters, whose places are before those of the cutpoints."""
+    keys = [key for own in model.design.parameters for key in (*own.keys(),)]
+    cutpoints = enumerate(model.design.cutpoint_names, len(keys))
+    return [NamedParameter(name, "further", i=i) for i, name in [*cutpoints, *enumerate(keys)]]
 
 
 def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[NamedParameter]:
@@ -83,7 +91,7 @@ def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[N
     return found
 
 
-def estimates_of(estimate: Estimate, parameters: Sequence[NamedParameter]) -> list[float]:
+def estimates_of(estimate: Fitted, parameters: Sequence[NamedParameter]) -> list[float]:
     """The parameters' estimates; NaN for a correlation with a column that does not vary."""
     found = []
     for own in parameters:

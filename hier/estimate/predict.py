@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hier.design import RandomEffects, column_of, kind_of, numbers_beside
+from hier.design import Design, ParameterDesign, RandomEffects, column_of, kind_of, numbers_beside
 from hier.errors import DataError, FitError, did_you_mean, nearest
+from hier.estimate.expected import expected, expected_with_slope, probabilities_with_slope
+from hier.estimate.fitted import Fitted
 from hier.estimate.mixed_model_equations import combinations, total_variances
+from hier.estimate.routes import refuse_unless_offered, solved
 from hier.formula import RandomTerm, parse_formula
+from hier.model import Model
 from hier.settings import PROBABILITY, TRUTH, check, names_in, written
-
-if TYPE_CHECKING:
-    from hier.design import Design, ParameterDesign
-    from hier.estimate.result import Estimate
-    from hier.model import Specification as Model
 
 Random = str | Sequence[str]
 KINDS = ("response", "link", "probabilities")
@@ -26,39 +25,82 @@ NEW_LEVELS = ("error", "zero")
 SHOWN = 5
 
 
-def predict(
-    estimate: Estimate,
-    data: Any,
-    random: Random,
-    new_levels: str,
-    se: bool,
-    interval: str | None,
-    level: float,
-    weights: Any,
-) -> pd.Series | pd.DataFrame:
+class Asked(NamedTuple):
+    """What a user asks of predictions: arguments of `Estimate.predict`."""
+
+    kind: str
+    random: Random
+    new_levels: str
+    se: bool
+    interval: str | None
+    level: float
+    weights: Any
+
+
+def predict(estimate: Fitted, data: Any, asked: Asked) -> pd.Series | pd.DataFrame:
     """What `Estimate.predict` says."""
-    check_choice("new_levels", new_levels, NEW_LEVELS)
-    check_choice("interval", interval, INTERVALS)
-    level, se = check("level", level, PROBABILITY), check("se", se, TRUTH)
-    design = estimate.model.design
-    rows = rows_of(design, data, random, new_levels)
-    known, index = rows.known, rows.index
+    asked = _checked(estimate, asked)
+    rows = rows_of(estimate.model.design, data, asked.random, asked.new_levels)
+    found = _link(estimate, rows, data, asked)
+    if asked.kind != "link" and not estimate.model.is_linear_normal:
+        others = [own.predictor(values) for own, values in zip(rows.parameters, estimate.others, strict=True)]
+        found = _on_response(estimate, found, others, asked.kind)
+    return with_note(found, rows.known)
+
+
+def _checked(estimate: Fitted, asked: Asked) -> Asked:
+    check_kind(estimate.model, asked.kind)
+    exact = estimate.model.is_linear_normal
+    if asked.weights is not None:
+        refuse_unless_offered(estimate, "the prediction interval, to which `weights` belong,")
+    check_choice("interval", asked.interval, INTERVALS if exact else INTERVALS[:2])
+    if asked.kind == "probabilities" and (asked.se or asked.interval is not None):
+        raise FitError(
+            "probabilities of categories come without standard errors",
+            hint='use kind="link" or kind="response" for these',
+        )
+    check_choice("new_levels", asked.new_levels, NEW_LEVELS)
+    return asked._replace(level=check("level", asked.level, PROBABILITY), se=check("se", asked.se, TRUTH))
+
+
+def _link(estimate: Fitted, rows: PredictedRows, data: Any, asked: Asked) -> pd.Series | pd.DataFrame:
+    """Linear predictors of the mean, with what was asked for of their errors."""
     fit = rows.X @ estimate.arrays.beta + (0.0 if rows.offset is None else rows.offset)
     for own, kept, term in zip(rows.effects, rows.included, estimate.arrays.terms, strict=True):
         if kept.any():
             deviations = np.where((own.codes >= 0)[:, None], term.deviations[own.codes], 0.0)
             fit = fit + np.einsum("ij,ij->i", own.Z * kept, deviations)
-    fit = np.where(known, fit, np.nan)
-    if not se and interval is None:
-        return with_note(pd.Series(fit, index=index, name="fit"), known)
-    variance = np.where(known, _variances(estimate, rows.X, rows.effects, rows.included), np.nan)
-    table = pd.DataFrame({"fit": fit, "se": estimate.size * np.sqrt(variance)}, index=index)
-    if interval is not None:
-        if interval == "prediction":
-            variance = variance + (estimate.sigma / estimate.size) ** 2 / _row_weights(design, data, weights)
-        half = normal_quantile(0.5 + level / 2) * estimate.size * np.sqrt(variance)
+    fit = np.where(rows.known, fit, np.nan)
+    if not asked.se and asked.interval is None:
+        return pd.Series(fit, index=rows.index, name="fit")
+    variance = np.where(rows.known, _variances(estimate, rows.X, rows.effects, rows.included), np.nan)
+    table = pd.DataFrame({"fit": fit, "se": estimate.size * np.sqrt(variance)}, index=rows.index)
+    if asked.interval is not None:
+        if asked.interval == "prediction":
+            own_weights = _row_weights(estimate.model.design, data, asked.weights)
+            variance = variance + (estimate.sigma / estimate.size) ** 2 / own_weights
+        half = normal_quantile(0.5 + asked.level / 2) * estimate.size * np.sqrt(variance)
         table["lower"], table["upper"] = fit - half, fit + half
-    return with_note(table, known)
+    return table
+
+
+def _on_response(
+    estimate: Fitted, found: pd.Series | pd.DataFrame, others: list[np.ndarray], kind: str
+) -> pd.Series | pd.DataFrame:
+    """Expected responses, or probabilities of categories, of linear predictors; standard errors by the delta method."""
+    design = estimate.model.design
+    if isinstance(found, pd.Series):
+        if kind == "probabilities":
+            values, _ = probabilities_with_slope(estimate, [found.to_numpy(), *others])
+            categories = pd.Index(design.categories, name=design.response)
+            return pd.DataFrame(values, index=found.index, columns=categories)
+        return pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
+    mean, slope = expected_with_slope(estimate, [found["fit"].to_numpy(), *others])
+    table = pd.DataFrame({"fit": mean, "se": np.abs(slope) * found["se"]}, index=found.index)
+    if "lower" in found:
+        ends = np.stack([expected(estimate, [found[end].to_numpy(), *others]) for end in ("lower", "upper")])
+        table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)
+    return table
 
 
 class PredictedRows(NamedTuple):
@@ -128,22 +170,6 @@ def check_kind(model: Model, kind: str, kinds: Sequence[str] = KINDS) -> None:
         )
 
 
-def predictor_of_rows(estimate: Estimate, eta: Any, rows: Any) -> np.ndarray:
-    """Linear predictors (..., n) of some rows of the fit, as numbers. Raises FitError for anything else."""
-    n = len(np.arange(estimate.nobs)[rows])
-    try:
-        found = np.asarray(eta, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.zeros(0)
-    if found.shape[-1:] != (n,):
-        raise FitError(
-            "the linear predictor is a number for each row of the fit",
-            found=written(eta),
-            expected=f"an array whose last axis has length {n}",
-        )
-    return found
-
-
 def normal_quantile(probability: float) -> float:
     """The standard Normal quantile."""
     from scipy.special import ndtri
@@ -152,13 +178,13 @@ def normal_quantile(probability: float) -> float:
 
 
 def _variances(
-    estimate: Estimate, X: np.ndarray, effects: Sequence[RandomEffects], included: Sequence[np.ndarray]
+    estimate: Fitted, X: np.ndarray, effects: Sequence[RandomEffects], included: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Variances of predictions (n,), over the square of `estimate.size`."""
     if not any(kept.any() for kept in included):
         return (estimate.arrays.standard_errors(X) / estimate.size) ** 2
-    solved = estimate.solved
-    found = total_variances(estimate, solved, X, combinations(solved, effects, included))
+    equations = solved(estimate)
+    found = total_variances(estimate, equations, X, combinations(equations, effects, included))
     for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
         new = own.codes < 0
         if new.any():  # nothing is known of a new level's deviations but their covariance

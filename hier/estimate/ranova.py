@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,17 +13,15 @@ from hier.design.reduced import deletions
 from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
 from hier.estimate.fit import in_response_units
+from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
+from hier.estimate.routes import refuse_unless_offered
 from hier.kernel.algebra.marginal import LOG_2PI
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import fit_best
 from hier.kernel.search.moments import start_of
 from hier.model.problem import likelihood_problem, terms_of
 from hier.model.specification import structure_of
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
-
 
 NO_DIFFERENCE = 1e-7  # on the scale of -2 log likelihood: the last digits of two searches for one optimum
 
@@ -36,8 +34,9 @@ class _Fit(NamedTuple):
     converged: bool
 
 
-def ranova(estimate: Estimate) -> pd.DataFrame:
+def ranova(estimate: Fitted) -> pd.DataFrame:
     """The table that `Estimate.ranova` describes."""
+    refuse_unless_offered(estimate, "ranova()")
     if estimate.method == "map":
         raise ModelError(
             "a posterior mode has no likelihood-ratio test",

@@ -1,160 +1,77 @@
-"""The result of a point estimate: numbers once, tables when asked for."""
+"""The result of a point estimate: numbers once, everything else when it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, final
 
 import numpy as np
 import pandas as pd
 
-from hier.design.owned import Closed, owned
+from hier.design.owned import owned
 from hier.errors import ModelError
+from hier.estimate import expected, routes, wald
+from hier.estimate.anova import f_table, likelihood_ratio_table
+from hier.estimate.bootstrap import Bootstrap, bootstrap
 from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
+from hier.estimate.fit import fit
+from hier.estimate.fitted import Fitted
 from hier.estimate.hypothesis import hypothesis
 from hier.estimate.influence import Influence, influence
+from hier.estimate.intervals import Asked as AskedIntervals
 from hier.estimate.intervals import Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
-from hier.estimate.mixed_model_equations import Solved, mode_errors, solve
-from hier.estimate.predict import Random, check_kind, predict, predictor_of_rows
-from hier.estimate.printing import Table
-from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
+from hier.estimate.mixed_model_equations import Solved, mode_errors
+from hier.estimate.predict import Asked, Random, predict
+from hier.estimate.ranova import ranova
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
-from hier.estimate.tables import coef_table, labels, varcorr_table
-from hier.kernel.algebra.scaling import magnitude
-from hier.kernel.search.curvature import Curvature
-from hier.model import Specification as Model
+from hier.estimate.tidy import tidy
+from hier.model import Model
 from hier.printed import Printed
 from hier.settings import of_kind
 
-if TYPE_CHECKING:
-    from hier.estimate.bootstrap import Bootstrap
 
-
-class TermArrays(NamedTuple):
-    """What is estimated of one grouping factor, in the user's units; `q` columns, `J` levels."""
-
-    factor: np.ndarray  # (q, q) lower triangular, factor @ factor.T is the deviations' covariance
-    deviations: np.ndarray  # (J, q) conditional modes
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Covariance of the deviations (q, q)."""
-        return self.factor @ self.factor.T
-
-    @property
-    def sized(self) -> tuple[np.ndarray, np.ndarray]:
-        """Covariance of the deviations (q, q), each over its size (q,), and these: 1 unless squares are no numbers."""
-        size = magnitude(np.abs(self.factor).max(axis=1))
-        own = self.factor / size[:, None]
-        return own @ own.T, size
-
-
-class Arrays(NamedTuple):
-    """The estimates as arrays, in the user's units; `p` fixed effects, `terms` in the design's order.
-
-    `basis_vcov`: the covariance of the fixed effects in a basis in which none is large beside the others, those of the
-    user being `basis` times these. `curvature` is that of the objective in the m parameters of the search, in which
-    `vcov_jacobian` (p, p, m) differentiates `basis_vcov`; `search` (m,) are their values, in the kernel's units.
-    `unknown` (p,): fixed effects of which nothing is known, since the likelihood is flat along them.
-    """
-
-    beta: np.ndarray  # (p,)
-    basis: np.ndarray  # (p, p)
-    basis_vcov: np.ndarray  # (p, p)
-    vcov_jacobian: np.ndarray  # (p, p, m)
-    curvature: Curvature
-    search: np.ndarray  # (m,)
-    unknown: np.ndarray  # (p,)
-    terms: tuple[TermArrays, ...]
-
-    @property
-    def vcov(self) -> np.ndarray:
-        """Covariance of the fixed effects (p, p)."""
-        return covariance_of_functions(self.basis, self.basis_vcov)
-
-    def standard_errors(self, rows: np.ndarray) -> np.ndarray:
-        """Those of linear functions (k, p) of the fixed effects."""
-        return standard_errors(rows, self.basis, self.basis_vcov)
-
-
-@dataclass(frozen=True, repr=False)
-class Estimate(Closed, Printed):
+@final
+class Estimate(Fitted, Printed):
     """Point estimates of a hierarchical model.
 
     `method`: "reml", "ml" or "map". `objective`: the REML criterion, -2 log-likelihood, or -2 log posterior density.
-    `loglik`: the restricted log-likelihood for REML, otherwise the log-likelihood. `n_parameters`: fixed effects,
-    variances and covariances. `aic`, `bic`: from these, as lme4 has them. `nobs`, `df_resid`: rows, and rows less
-    parameters. `converged`, `message`: how the search ended. `is_singular`: a variance of some combination of the
-    deviations is estimated as zero. `sigma`: residual standard deviation.
+    `loglik`: the restricted log-likelihood for REML of a Normal model, otherwise the log-likelihood, with all
+    constants; of other models than Normal ones by Laplace's approximation or, with `nagq` points, by adaptive
+    Gauss-Hermite quadrature. `n_parameters`: fixed effects, variances and covariances, and further parameters.
+    `aic`, `bic`: from these, as lme4 has them. `nobs`, `df_resid`: rows, and rows less parameters. `converged`,
+    `message`: how the search ended. `is_singular`: a variance of some combination of the deviations is estimated as
+    zero. `sigma`: residual standard deviation; 1, as lme4 has it, where there is none or several.
     """
 
-    model: Model = field(repr=False)
-    method: str
-    objective: float
-    loglik: float
-    n_parameters: int
-    aic: float
-    bic: float
-    nobs: int
-    df_resid: int
-    converged: bool
-    is_singular: bool
-    message: str
-    sigma: float
-    arrays: Arrays = field(repr=False)
-
-    @owned
-    def fixef(self) -> pd.Series:
-        """Fixed effects, by column."""
-        return pd.Series(self.arrays.beta, index=labels(self.model.design.names), name="estimate")
-
-    @owned
-    def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of the fixed effects."""
-        names = labels(self.model.design.names)
-        return Table(self.arrays.vcov, index=names, columns=names)
+    @classmethod
+    def of(cls, found: Fitted) -> Estimate:
+        """The estimate that a fit is."""
+        own = cls.__new__(cls)
+        vars(own).update(vars(found))
+        return own
 
     @owned
     def coefficients(self) -> pd.DataFrame:
-        """Fixed effects with standard errors and t-tests on Satterthwaite's degrees of freedom.
+        """Fixed effects with standard errors and t-tests on Satterthwaite's degrees of freedom, z-tests where the
+        response is not Normal.
 
         Columns `estimate, std_error, df, statistic, p_value`; the p-values are two-sided.
         """
         return self.tests()
 
     @property
-    def nagq(self) -> int | None:
-        """The points of the quadrature that stands for the likelihood's integral; None where it is exact."""
-        return None
+    def family_parameters(self) -> pd.DataFrame:
+        """The further parameters of the response's distribution: columns `estimate, std_error`, a row for each.
 
-    @property
-    def aicc(self) -> float:
-        """AIC with its correction for few rows. Source: Hurvich and Tsai (1989), Biometrika 76, 297."""
-        k = self.n_parameters
-        return self.aic + 2.0 * k * (k + 1) / (self.nobs - k - 1) if self.nobs > k + 1 else np.inf
-
-    @owned
-    def varcorr(self) -> pd.DataFrame:
-        """Variances and covariances (`vcov`), standard deviations and correlations (`sdcor`); the last row is the
-        residual's.
+        A parameter without a formula stands under its name and on its own scale (`shape`, `phi`, `sigma`, ...); with
+        one, its coefficients on the scale of its predictor (`sigma_Intercept`, `sigma_x`).
         """
-        terms = zip(self.model.design.random_effects, self.arrays.terms, strict=True)
-        # lme4's order: the factor with the most levels first
-        ordered = sorted(terms, key=lambda pair: -pair[0].n_levels)
-        groups = [(random.group, random.names, random.blocks, *own.sized) for random, own in ordered]
-        return varcorr_table(groups, self.sigma)
-
-    @owned
-    def ranef(self) -> dict[str, pd.DataFrame]:
-        """Conditional modes of the group deviations: by grouping factor, levels x columns."""
-        return self._by_level([own.deviations for own in self.arrays.terms])
+        return wald.family_parameters(self).copy()
 
     @owned
     def ranef_se(self) -> dict[str, pd.DataFrame]:
@@ -163,39 +80,40 @@ class Estimate(Closed, Printed):
         Solved for when first asked, by one more elimination.
         Source: Bates et al. (2015), equation 58; what lme4's `ranef(condVar = TRUE)` gives.
         """
-        return self._by_level(mode_errors(self))
+        return self.by_level(mode_errors(self, self.solved))
 
     @owned
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Each level's own coefficients: the fixed effects plus the level's deviations."""
-        return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
+    def linear_predictor(self) -> pd.Series:
+        """The linear predictor of the mean, the deviations at their conditional modes, on the data's index."""
+        return pd.Series(self.eta, index=self.model.design.index, name="linear predictor")
 
-    @owned
+    @property
     def fitted(self) -> pd.Series:
-        """Fitted values, the deviations at their conditional modes, on the data's index."""
-        design, arrays = self.model.design, self.arrays
-        values = design.X @ arrays.beta
-        for random, own in zip(design.random_effects, arrays.terms, strict=True):
-            values = values + np.einsum("ij,ij->i", random.Z, own.deviations[random.codes])
-        return pd.Series(values if design.offset is None else values + design.offset, index=design.index, name="fitted")
+        """Expected responses, the deviations at their conditional modes, on the data's index: of a Normal response its
+        linear predictor, probabilities of a bernoulli one, expected shares of successes of a binomial one, means of an
+        ordered one's labels, or where they are no numbers of their places 1, 2, ...
+        """
+        return expected.fitted_values(self).copy()
 
     @owned
     def residuals(self) -> pd.Series:
-        """Response less fitted value, on the data's index."""
-        return pd.Series(self.model.design.y, index=self.model.design.index, name="residual") - self.fitted
+        """Response less fitted value, on the data's index, on the scale of `fitted`."""
+        return expected.residuals(self)
 
     def _text(self) -> str:
         return self.summary()
 
     def summary(self, ddf: str = "satterthwaite") -> str:
-        """The block that lme4 and lmerTest print; `ddf` as in `tests`."""
+        """The block that lme4 and lmerTest print; `ddf` as in `tests`. Tests of a response that is not Normal are
+        z-tests, whatever `ddf` is.
+        """
         return summarise(self, ddf)
 
-    @cached_property
+    @property
     def kenward_roger(self) -> KenwardRoger:
         """Kenward and Roger's adjusted covariance of the fixed effects (`vcov`), and what gives degrees of freedom.
 
-        Raises FitError unless the fit is by REML.
+        Raises FitError unless the fit is by REML, of a Normal response with one residual variance.
         """
         return kenward_roger(self)
 
@@ -252,7 +170,7 @@ class Estimate(Closed, Printed):
         """
         return emmeans(self, specs, at=at, offset=offset, ddf=ddf, level=level)
 
-    def anova(self, *others: Estimate, type: int = 3, ddf: str = "satterthwaite", refit: bool = True) -> pd.DataFrame:
+    def anova(self, *others: Fitted, type: int = 3, ddf: str = "satterthwaite", refit: bool = True) -> pd.DataFrame:
         """Without `others`, F-tests of the terms of the fixed effects; with them, likelihood-ratio tests of nested
         models.
 
@@ -270,8 +188,6 @@ class Estimate(Closed, Printed):
         Raises FitError for another type or method, ModelError for models that cannot be compared.
         Source: Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).
         """
-        from hier.estimate.anova import f_table, likelihood_ratio_table
-
         if others:
             models = [of_kind("a comparison of models", own, Estimate, ModelError) for own in others]
             return likelihood_ratio_table([self, *models], refit=refit)
@@ -288,35 +204,28 @@ class Estimate(Closed, Printed):
         Raises ModelError for a posterior mode.
         Source: Stram and Lee (1994), Biometrics 50, 1171; Self and Liang (1987), J. Am. Stat. Assoc. 82, 605.
         """
-        from hier.estimate.ranova import ranova
-
         return ranova(self)
 
     def expected_response(self, eta: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
-        """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n): itself
-        where the response is Normal. Raises FitError for other than a number a row.
+        """Expected responses (..., n) of some rows of the fit from the linear predictor of their mean (..., n), each
+        with its own further parameters; the predictor itself where the response is Normal, and for a family that does
+        not say what its mean is. Raises FitError for other than a number for each row.
         """
-        return predictor_of_rows(self, eta, rows)
+        return expected.expected_response(self, eta, rows)
 
     @property
     def working_rows(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The response (n,) of the weighted least squares that the fit amounts to, and its weights (n,), or None."""
-        return self.model.design.y, self.model.design.weights
+        """The response (n,) of the weighted least squares that the fit amounts to near its optimum, and its weights
+        (n,), or None.
+
+        Source: McCullagh and Nelder (1989), Generalized Linear Models, section 2.5.
+        """
+        return routes.working_rows(self)
 
     @property
-    def size(self) -> float:
-        """The unit in which squares of the response are numbers: 1 unless it is very large or small."""
-        return float(magnitude(np.float64(self.sigma)))
-
-    @property
-    def dispersion(self) -> float:
-        """What the inverse of the mixed model equations is multiplied by to be a covariance: sigma^2."""
-        return self.sigma * self.sigma  # a power of a float that is no number is an error
-
-    @cached_property
     def solved(self) -> Solved:
         """The mixed model equations solved at the estimates, for what is computed after the fit."""
-        return solve(self)
+        return routes.solved(self)
 
     def predict(
         self,
@@ -331,7 +240,7 @@ class Estimate(Closed, Printed):
         kind: str = "response",
         type: str | None = None,
     ) -> pd.Series | pd.DataFrame:
-        """Predicted responses of the fit's rows, or of another table's.
+        """Expected responses of the fit's rows, or of another table's, on the scale of `fitted`.
 
         Parameters
         ----------
@@ -341,10 +250,13 @@ class Estimate(Closed, Printed):
             `"id"`, and of random terms, such as `"(1 | id)"`.
         new_levels : "error" refuses levels of those grouping factors that the fit has not seen, or that are missing;
             "zero" takes their deviations as zero.
-        se : whether to give standard errors. interval : "confidence" or "prediction", with the residual's variance;
-            `level` of both, by Normal quantiles.
+        se : whether to give standard errors: those of the linear predictor, and of an expected response by the delta
+            method. interval : "confidence", or for a Normal response "prediction", with the residual's variance;
+            `level` of both, by Normal quantiles. Of an expected response they are those of the predictor taken through
+            the link.
         weights : precision weights of the rows, for a prediction interval: a column's name or numbers.
-        kind : "response" or "link", which of a Normal response are the same; `type` is `kind` by its name in R.
+        kind : "response" or "link", the linear predictor, which of a Normal response are the same; "probabilities" of
+            the categories of an ordered response, a column for each. `type` is `kind` by its name in R.
 
         NaN stands in rows where the data of the fit do not determine the fixed part; `attrs["note"]` says so.
         A Series on the data's index; a DataFrame with columns `fit, se` and for an interval `lower, upper` where these
@@ -355,14 +267,17 @@ class Estimate(Closed, Printed):
         Raises DataError for data that do not fit the model, and FitError for an argument that it does not have.
         Source: Henderson (1975), Biometrics 31, 423, section 4: the inverse of the mixed model equations.
         """
-        check_kind(self.model, kind if type is None else type)
-        return predict(self, data, random, new_levels, se, interval, level, weights)
+        asked = Asked(kind if type is None else type, random, new_levels, se, interval, level, weights)
+        return predict(self, data, asked)
 
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
-        """Responses simulated from the fit: a column a simulation, `sim_1` to `sim_n`, on the data's index.
+        """Responses simulated from the fit by its family: a column for each simulation, `sim_1` to `sim_n`, on the
+        data's index.
 
-        Every group gets new deviations, or with `conditional` keeps its conditional modes; residuals have variance
-        sigma^2 / weight. The same `seed` gives the same numbers.
+        They are what the response is in the user's table, and can be fitted in its place: labels of categories, counts
+        of successes, or where the response is proportions with their trials as weights, proportions. Of `y / n` they
+        stand in the place of `y`. Every group gets new deviations, or with `conditional` keeps its conditional modes;
+        Normal residuals have variance sigma^2 / weight. The same `seed` gives the same numbers.
         """
         return simulate(self, n, seed, conditional)
 
@@ -379,8 +294,6 @@ class Estimate(Closed, Printed):
         where factors cross, since there no level is independent of the others.
         Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 6.5 and 8.3; lme4's `bootMer`.
         """
-        from hier.estimate.bootstrap import bootstrap
-
         return bootstrap(self, n, seed, kind=kind, progress=progress)
 
     def confint(
@@ -395,13 +308,14 @@ class Estimate(Closed, Printed):
         kind: str = "parametric",
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Confidence intervals: columns `lower, upper`, a row each for the fixed effects by name, `sd_GROUP[column]`,
-        `cor_GROUP[column,column]` and `sigma`.
+        """Confidence intervals: columns `lower, upper`, a row for each of the fixed effects by name, the cutpoints and
+        further parameters of the response's distribution, `sd_GROUP[column]`, `cor_GROUP[column,column]`, and `sigma`.
 
         Parameters
         ----------
         method : "wald", from standard errors; of a standard deviation on the log scale and of a correlation on
-            Fisher's z scale, NaN for one estimated at its limit, where they say nothing. "profile": where the profile
+            Fisher's z scale, of a further parameter on the scale of its link, NaN for one estimated at its limit, where
+            they say nothing. Of a Normal response with one residual variance also "profile": where the profile
             likelihood falls to the quantile of a chi-squared; a bound that the profile does not reach is the limit, 0
             for a standard deviation, -1 or 1 for a correlation, and NaN says that a search did not arrive. A REML fit
             is refitted by maximum likelihood for it, which `attrs["note"]` of the table says. "boot": percentiles of
@@ -414,7 +328,7 @@ class Estimate(Closed, Printed):
         Raises FitError for arguments that it does not have, and for the profile or bootstrap of a MAP estimate.
         Source: Bates et al. (2015), section 5.1; Efron and Tibshirani (1993), chapter 13.
         """
-        return confint(self, method, level, parameters, df, Refits(n, seed, kind, progress))
+        return confint(self, AskedIntervals(method, level, parameters, df, Refits(n, seed, kind, progress)))
 
     def r2(self) -> pd.Series:
         """The share of the response's variance that the fixed effects explain (`marginal`), and that they and the group
@@ -453,20 +367,13 @@ class Estimate(Closed, Printed):
         return {random.group: principal_components(random.names, own.factor) for random, own in terms}
 
     def tidy(self) -> pd.DataFrame:
-        """One row a parameter: `effect, group, term, estimate, std_error, df, statistic, p_value`."""
-        fixed = self.coefficients.rename_axis("term").reset_index().assign(effect="fixed", group=None)
-        table = self.varcorr
-        label = ["sd" if b is None else "cor" for b in table["term2"]]
-        pairs = zip(label, table["term1"], table["term2"], strict=True)
-        terms = [f"{kind}__{a or 'Observation'}" + (f".{b}" if b else "") for kind, a, b in pairs]
-        random = pd.DataFrame(
-            {"effect": "ran_pars", "group": table["group"], "term": terms, "estimate": table["sdcor"]}
-        )
-        columns = ["effect", "group", "term", "estimate", "std_error", "df", "statistic", "p_value"]
-        return Table([*fixed.to_dict("records"), *random.to_dict("records")], columns=columns)
+        """One row for each parameter: `effect, group, term, estimate, std_error, df, statistic, p_value`; after the
+        fixed effects the cutpoints and further parameters, with the effect `further` and their variable in a posterior
+        as the group.
+        """
+        return tidy(self)
 
-    def _by_level(self, values: list[np.ndarray]) -> dict[str, pd.DataFrame]:
-        return {
-            random.group: Table(own, index=random.levels.rename(random.group), columns=list(random.names))
-            for random, own in zip(self.model.design.random_effects, values, strict=True)
-        }
+
+def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate:
+    """What `Model.estimate` says."""
+    return Estimate.of(fit(model, method, nagq))

@@ -71,12 +71,13 @@ class Satterthwaite:
     """Tests of linear functions of the fixed effects, their variances matched by multiples of chi-squared ones.
 
     `basis_vcov` (p, p): the covariance of the fixed effects in a `basis` (p, p), those of the user being `basis` times
-    these; `jacobian` (p, p, m) its derivative in the m variance parameters; `curvature` that of the objective in these.
+    these; `jacobian` (p, p, m) its derivative in the m variance parameters, None where tests are by the Normal
+    distribution, with infinitely many degrees of freedom; `curvature` that of the objective in these.
     """
 
     basis: np.ndarray = field(repr=False)
     basis_vcov: np.ndarray = field(repr=False)
-    jacobian: np.ndarray = field(repr=False)
+    jacobian: np.ndarray | None = field(repr=False)
     curvature: Curvature = field(repr=False)
 
     def df(self, rows: np.ndarray) -> np.ndarray:
@@ -91,6 +92,8 @@ class Satterthwaite:
     def _df(self, rows: np.ndarray) -> np.ndarray:
         """The same of functions in the basis."""
         variance = np.einsum("ki,ij,kj->k", rows, self.basis_vcov, rows)
+        if self.jacobian is None:
+            return np.where(variance > 0.0, np.inf, np.nan)
         gradient = np.einsum("ki,ijm,kj->km", rows, self.jacobian, rows)
         spread = np.einsum("km,mn,kn->k", gradient, self.curvature.covariance, gradient)
         # a variance that is known exactly has infinitely many, and one of zero none

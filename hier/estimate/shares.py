@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
-
-if TYPE_CHECKING:
-    from hier.estimate.result import Estimate
+from hier.estimate.routes import refuse_unless_offered
 
 ALL = "(all)"
 
@@ -25,7 +24,7 @@ class Variances(NamedTuple):
     residual: float
 
 
-def variances(estimate: Estimate) -> Variances:
+def variances(estimate: Fitted) -> Variances:
     """The parts of the variance, over the square of `estimate.size`. Those of a factor with slopes are the mean over
     rows of z' Sigma z.
 
@@ -41,16 +40,18 @@ def variances(estimate: Estimate) -> Variances:
     return Variances(fixed, tuple(groups), (estimate.sigma / estimate.size) ** 2 * mean_inverse)
 
 
-def r2(estimate: Estimate) -> pd.Series:
+def r2(estimate: Fitted) -> pd.Series:
     """What `Estimate.r2` says."""
+    refuse_unless_offered(estimate, "r2()")
     parts = variances(estimate)
     random = sum(parts.groups)
     total = parts.fixed + random + parts.residual
     return pd.Series({"marginal": parts.fixed / total, "conditional": (parts.fixed + random) / total}, name="r2")
 
 
-def icc(estimate: Estimate) -> pd.DataFrame:
+def icc(estimate: Fitted) -> pd.DataFrame:
     """What `Estimate.icc` says."""
+    refuse_unless_offered(estimate, "icc()")
     parts = variances(estimate)
     values = np.array([*parts.groups, sum(parts.groups)])
     within = values[-1] + parts.residual

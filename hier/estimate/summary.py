@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
+from hier.design import Design
 from hier.estimate import approximations
+from hier.estimate.contrasts import coefficient_table
+from hier.estimate.expected import residuals
+from hier.estimate.fitted import Fitted
+from hier.estimate.lines import align, align_in_blocks, p_value, significant
 from hier.estimate.satterthwaite import in_basis
-from hier.text import blocks, shown
-
-if TYPE_CHECKING:
-    from hier.design import Design
-    from hier.estimate.result import Estimate
+from hier.estimate.wald import family_parameters
+from hier.text import blocks
 
 TITLES = {
     "reml": "Linear mixed model fit by REML",
@@ -21,34 +21,71 @@ TITLES = {
     "map": "Linear mixed model, posterior mode (MAP)",
 }
 MOST_CORRELATED = 12  # fixed effects whose correlations are printed
-WIDTH = 80  # of a terminal
 OBJECTIVES = {"reml": "REML criterion", "ml": "-2 log-likelihood", "map": "-2 log posterior density"}
+FITTED_BY = {
+    "ml": "maximum likelihood",
+    "reml": "restricted maximum likelihood, the fixed effects integrated out by the same approximation",
+    "map": "posterior mode (MAP)",
+}
 
 
-def summarise(estimate: Estimate, ddf: str) -> str:
-    """Title, objective, scaled residuals, random effects, fixed effects and their correlations."""
-    design = estimate.model.design
-    table = estimate.tests(ddf)
-    tests = f"; t-tests use {approximations.title(estimate, ddf)}" if design.names else ""
-    parts = [
+def summarise(estimate: Fitted, ddf: str) -> str:
+    """Title, criteria, scaled residuals, random effects, further parameters, cutpoints, fixed effects and their
+    correlations.
+    """
+    design, table = estimate.model.design, coefficient_table(estimate, ddf)
+    exact = estimate.model.is_linear_normal
+    parts = _exact_head(estimate, ddf) if exact else _approximate_head(estimate)
+    parts.append(
+        [
+            "Random effects:",
+            *random_effects_lines(estimate),
+            f"Number of obs: {estimate.nobs}, groups: {groups_line(design)}",
+        ]
+    )
+    if not exact and design.parameters:
+        heading = f"Parameters of the {estimate.model.family.name} family:"
+        parts.append([heading, *_two_columns(family_parameters(estimate))])
+    if design.n_cutpoints:
+        parts.append(["Cutpoints:", *_two_columns(estimate.cutpoints)])
+    if design.names:
+        parts.append(["Fixed effects:", *(_t_lines(table) if exact else _z_lines(table))])
+    if len(design.names) > 1:
+        parts.append(["Correlation of fixed effects:", *correlation_lines(fixed_correlations(estimate))])
+    parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
+    return blocks(parts)
+
+
+def _exact_head(estimate: Fitted, ddf: str) -> list[list[str]]:
+    tests = f"; t-tests use {approximations.title(estimate, ddf)}" if estimate.model.design.names else ""
+    return [
         [f"{TITLES[estimate.method]}{tests}", f"Formula: {estimate.model.formula}"],
         [
             f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
         ],
         ["Scaled residuals:", *_scaled_residuals(estimate)],
+    ]
+
+
+def _approximate_head(estimate: Fitted) -> list[list[str]]:
+    model = estimate.model
+    return [
+        [_title(estimate), f"Family: {model.family.name} ({model.link})", f"Formula: {model.formula}"],
         [
-            "Random effects:",
-            *random_effects_lines(estimate),
-            f"Number of obs: {estimate.nobs}, groups: {groups_line(design)}",
+            f"AIC: {estimate.aic:.2f}   BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.4f}   "
+            f"-2*log(L): {-2.0 * estimate.loglik:.4f}   df.resid: {estimate.df_resid}"
         ],
     ]
-    if design.names:
-        parts.append(["Fixed effects:", *fixed_effects_lines(table)])
-    if len(design.names) > 1:
-        parts.append(["Correlation of fixed effects:", *correlation_lines(fixed_correlations(estimate))])
-    parts.append([f"Search: {estimate.message}", *(f"Note: {note}" for note in design.notes())])
-    return blocks(parts)
+
+
+def _title(estimate: Fitted) -> str:
+    """How the model was fitted; with several residual variances it is linear still, and its likelihood exact."""
+    if estimate.model.has_normal_rows:
+        return f"{TITLES[estimate.method]}, sigma with a formula of its own; z-tests"
+    points = estimate.nagq
+    by = "Laplace approximation" if points == 1 else f"adaptive Gauss-Hermite quadrature, nAGQ = {points}"
+    return f"Generalized linear mixed model fit by {FITTED_BY[estimate.method]} ({by})"
 
 
 def groups_line(design: Design) -> str:
@@ -57,15 +94,15 @@ def groups_line(design: Design) -> str:
     return "; ".join(f"{random.group}, {random.n_levels}" for random in ordered)
 
 
-def _scaled_residuals(estimate: Estimate) -> list[str]:
+def _scaled_residuals(estimate: Fitted) -> list[str]:
     weights = estimate.model.design.weights
-    scaled = estimate.residuals.to_numpy() / estimate.sigma * (1.0 if weights is None else np.sqrt(weights))
+    scaled = residuals(estimate).to_numpy() / estimate.sigma * (1.0 if weights is None else np.sqrt(weights))
     quartiles = np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0])
     heads = ["Min", "1Q", "Median", "3Q", "Max"]
     return ["".join(f"{head:>9}" for head in heads), "".join(f"{value:9.4f}" for value in quartiles)]
 
 
-def random_effects_lines(estimate: Estimate) -> list[str]:
+def random_effects_lines(estimate: Fitted) -> list[str]:
     """The table of variances, standard deviations and correlations."""
     table = estimate.varcorr.to_numpy().tolist()
     correlations = {(group, a, b): value for group, a, b, _, value in table if b is not None}
@@ -86,7 +123,7 @@ def _correlation(value: float) -> str:
     return "  NaN" if np.isnan(value) else f"{value:5.2f}"
 
 
-def fixed_effects_lines(table: pd.DataFrame) -> list[str]:
+def _t_lines(table: pd.DataFrame) -> list[str]:
     """The table of coefficients, with lmerTest's heads."""
     rows = [
         [str(name), coefficient(b), significant(se), f"{df:.2f}", f"{t:.3f}", p_value(p)]
@@ -102,7 +139,7 @@ def coefficient(value: float) -> str:
     return f"{value:.5f}" if abs(value) < 1e5 else f"{value:.6g}"
 
 
-def fixed_correlations(estimate: Estimate) -> pd.DataFrame:
+def fixed_correlations(estimate: Fitted) -> pd.DataFrame:
     """The covariance of the fixed effects, each over its size: of correlations, where variances are no numbers."""
     names, arrays = estimate.fixef.index, estimate.arrays
     own, _ = in_basis(np.eye(len(names)), arrays.basis)
@@ -123,48 +160,15 @@ def correlation_lines(vcov: pd.DataFrame) -> list[str]:
     return align_in_blocks([["", *names[:-1]], *(row + [""] * (len(names) - len(row)) for row in rows)], left=1)
 
 
-def significant(value: float, digits: int = 5) -> str:
-    """A number to so many significant digits, without an exponent where it is of ordinary size."""
-    if value == 0 or not np.isfinite(value):
-        return f"{value:.{digits - 1}f}"
-    magnitude = int(np.floor(np.log10(abs(value))))
-    return f"{value:.{max(0, digits - 1 - magnitude)}f}" if -4 <= magnitude < 7 else f"{value:.{digits - 1}e}"
+def _two_columns(table: pd.DataFrame) -> list[str]:
+    rows = [[str(name), coefficient(value), significant(se)] for name, value, se in table.itertuples()]
+    return align([["", "Estimate", "Std. Error"], *rows], left=1)
 
 
-def p_value(value: float) -> str:
-    """A p-value as R prints it: `<2e-16` below that."""
-    return "<2e-16" if value < 2e-16 else f"{value:.3g}" if value < 0.001 else f"{value:.4f}"
-
-
-def align_in_blocks(rows: list[list[str]], left: int, width: int = WIDTH) -> list[str]:
-    """As `align`; rows that are wider go on in further blocks of lines, which begin with the same `left` columns."""
-    rows = [[shown(cell) for cell in row] for row in rows]
-    widths = [max(len(row[k]) for row in rows) + 2 for k in range(len(rows[0]))]
-    blocks_of: list[list[int]] = [[]]
-    room = free = width + 1 - sum(widths[:left])
-    for k in range(left, len(widths)):
-        if widths[k] > room and blocks_of[-1]:
-            blocks_of.append([])
-            room = free
-        blocks_of[-1].append(k)
-        room -= widths[k]
-    found: list[str] = []
-    for block in blocks_of:
-        lines = align([[*row[:left], *(row[k] for k in block)] for row in rows], left)
-        found += [*([""] if found else []), *lines]
-    return found
-
-
-def align(rows: list[list[str]], left: int) -> list[str]:
-    """Rows as lines of equal columns, the first `left` columns flush left and the others flush right; a row is one line
-    whatever its cells hold.
-    """
-    rows = [[shown(cell) for cell in row] for row in rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(w) if k < left else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(" " + "  ".join(cells).rstrip())
-    return lines
+def _z_lines(table: pd.DataFrame) -> list[str]:
+    rows = [
+        [str(name), coefficient(b), significant(se), f"{z:.3f}", p_value(p)]
+        for name, b, se, z, p in table[["estimate", "std_error", "statistic", "p_value"]].itertuples()
+        if np.isfinite(b)
+    ]
+    return align([["", "Estimate", "Std. Error", "z value", "Pr(>|z|)"], *rows], left=1)

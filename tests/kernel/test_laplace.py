@@ -11,7 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 import hier
-from hier.estimate.generalised_setup import set_up
+from hier.estimate.laplace_route import set_up
 from hier.kernel.laplace.conditional import no_deviations
 from hier.kernel.programs.precision import float64
 from hier.model.row_density import posterior_rows, row_density, row_start

@@ -12,7 +12,7 @@ import pytest
 
 import hier
 from hier.design import Block
-from hier.estimate.generalised_setup import set_up
+from hier.estimate.laplace_route import set_up
 from hier.kernel.covariance.theta import columns_of
 from hier.kernel.laplace import point_fit_rows as generalised
 from hier.kernel.programs.precision import float64

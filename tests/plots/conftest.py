@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.estimate.result import Arrays, Estimate, TermArrays
+from hier.estimate.fitted import Arrays, TermArrays
+from hier.estimate.result import Estimate
 from hier.kernel.search.curvature import Curvature
 from hier.pooling.least_squares import own_least_squares
 from hier.posterior.grouping import groups_of

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import hier
-from hier.estimate.generalised_setup import set_up
+from hier.estimate.laplace_route import set_up
 from hier.kernel.laplace.point_fit_rows import PLACED, fit_rows
 from hier.kernel.normal.point_fit import fit_likelihood
 from hier.kernel.search.restarts import is_at_minimum, with_spread

@@ -10,13 +10,12 @@ from scipy.linalg import block_diag
 from hier.errors import FitError
 from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
 from hier.estimate.exact_fit import refuse_exact_fit
-from hier.estimate.generalised_intervals import unknown_spreads
-from hier.estimate.generalised_result import Further, GeneralisedEstimate
-from hier.estimate.generalised_setup import set_up
-from hier.estimate.result import Arrays
+from hier.estimate.fitted import Arrays, Fitted, Further
+from hier.estimate.laplace_route import set_up
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
 from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
+from hier.estimate.wald import unknown_parameters
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.laplace.likelihood import natural
 from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
@@ -31,7 +30,7 @@ FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logi
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
 
 
-def estimate_rows(model: Model, method: str, nagq: int) -> GeneralisedEstimate:
+def fit_rows_of(model: Model, method: str, nagq: int) -> Fitted:
     """Estimates by the marginal likelihood, approximated by Laplace's method or by quadrature with `nagq` points.
 
     Raises FitError where quadrature does not go with the model or the method.
@@ -109,7 +108,7 @@ def allows_quadrature(model: Model) -> bool:
     return len(effects) == 1 and len(effects[0].names) <= MOST_COLUMNS
 
 
-def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> GeneralisedEstimate:
+def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> Fitted:
     design, units = model.design, problem.units
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
@@ -131,7 +130,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     both = zip(design.names, beta, strict=True)
     ends = [method == "map" and end_reached(model, name, value) is not None for name, value in both]
     lost = curvature.moves(slopes) | np.concatenate([np.zeros(start, bool), np.array(ends, bool)])
-    found = GeneralisedEstimate(
+    found = Fitted(
         model=model,
         method=method,
         objective=objective,
@@ -144,7 +143,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             beta=beta,
             basis=units.basis,
             basis_vcov=in_basis[start:, start:],
-            vcov_jacobian=np.zeros((p, p, len(fit.x))),  # z-tests: infinitely many degrees of freedom
+            vcov_jacobian=None,
             curvature=curvature,
             search=fit.x,
             unknown=lost[start:],
@@ -156,10 +155,9 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
             cutpoints=cutpoints,
             covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
             with_fixed=np.where(lost[:start, None] | lost[start:], np.nan, covariance[:start, start:]),
-            eta=units.y * fit.eta,
         ),
     )
-    open_names = unknown_spreads(found) if found.converged else []
+    open_names = unknown_parameters(found) if found.converged else []
     if not open_names:
         return found
     return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))
