@@ -11,7 +11,7 @@ from hier.estimate.components import flat_directions
 from hier.estimate.fitted import TermArrays
 from hier.kernel.algebra.scaling import ColumnUnits, is_lower_triangular, lower_triangular
 from hier.kernel.normal.point_fit import BOUNDARY
-from hier.model import Specification as Model
+from hier.model import Specification
 
 
 def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]
 
 
 def terms_in_user_units(
-    model: Model, units: Sequence[ColumnUnits], fit: Any, *, y: float = 1.0, sigma: float = 1.0
+    model: Specification, units: Sequence[ColumnUnits], fit: Any, *, y: float = 1.0, sigma: float = 1.0
 ) -> tuple[TermArrays, ...]:
     """Covariance factors and deviations of each grouping factor, in the design's order and the user's units.
 
@@ -48,7 +48,7 @@ def terms_in_user_units(
     return tuple(found)
 
 
-def flat_terms(model: Model, units: Sequence[ColumnUnits], fit: Any) -> list[str]:
+def flat_terms(model: Specification, units: Sequence[ColumnUnits], fit: Any) -> list[str]:
     """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
     effects = [model.design.random_effects[k] for k in model.structure.order]
     # those of a posterior mode are not triangular where priors are those of other columns than the kernel's

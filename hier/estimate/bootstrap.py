@@ -10,8 +10,8 @@ import pandas as pd
 
 from hier.design.owned import owned
 from hier.errors import FitError
+from hier.estimate.choices import check_choice
 from hier.estimate.fitted import Fitted
-from hier.estimate.predict import check_choice
 from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
 from hier.estimate.refits import ManyEstimates, fit_responses, in_user_units

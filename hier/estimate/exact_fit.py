@@ -13,7 +13,7 @@ from hier.errors import FitError
 
 if TYPE_CHECKING:
     from hier.design import Design, RandomEffects
-    from hier.model import Specification as Model
+    from hier.model import Specification
 
 SUSPICIOUS = 1e-3  # of the spread of the response: a residual standard deviation below it is looked into
 NOTHING = 1e-8  # of that spread: what is left is not told from rounding
@@ -21,7 +21,7 @@ LAST_DIGITS = 32.0  # of the unit of rounding of the largest response
 TIGHT = 1e-15  # tolerance of the least squares
 
 
-def refuse_exact_fit(model: Model, target: np.ndarray) -> None:
+def refuse_exact_fit(model: Specification, target: np.ndarray) -> None:
     """Raise FitError where `target` (n,), the response on the scale of the mean's predictor and without its offset, is
     fitted by fixed effects and deviations but for rounding, and another response would not be.
     """

@@ -20,7 +20,7 @@ from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
 from hier.kernel.search.moments import start_of
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
 from hier.settings import COUNT, as_given, check
@@ -29,7 +29,7 @@ METHODS = ("reml", "ml", "map")
 
 
 @one_blas_thread
-def fit(model: Model, method: str | None = None, nagq: int = 1) -> Fitted:
+def fit(model: Specification, method: str | None = None, nagq: int = 1) -> Fitted:
     """Estimates of the fixed effects, the variances and every group's deviations.
 
     `method`: `"reml"` (restricted maximum likelihood; the default for a Normal response with the identity link),
@@ -73,7 +73,7 @@ def fit(model: Model, method: str | None = None, nagq: int = 1) -> Fitted:
     return _in_user_units(model, method, problem, found)
 
 
-def _refuse_unidentified(model: Model) -> None:
+def _refuse_unidentified(model: Specification) -> None:
     """As many deviations of one factor as rows fit the response exactly: whether their variances can be told from the
     residual's then depends on their structure. lme4 refuses all such models, by its check `check.nobs.vs.nRE`.
     """
@@ -91,7 +91,7 @@ def _refuse_unidentified(model: Model) -> None:
             )
 
 
-def _in_user_units(model: Model, method: str, problem: Problem, fit: PointFit) -> Fitted:
+def _in_user_units(model: Specification, method: str, problem: Problem, fit: PointFit) -> Fitted:
     """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
     design, units = model.design, problem.units
     n = design.nobs

@@ -19,7 +19,7 @@ from hier.estimate.satterthwaite import covariance_of_functions, standard_errors
 from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.kernel.algebra.scaling import magnitude
 from hier.kernel.search.curvature import Curvature
-from hier.model import Model
+from hier.model import Specification
 
 
 def once[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -104,7 +104,7 @@ class Further(NamedTuple):
 class Fitted(Closed):
     """Point estimates of a hierarchical model: the fields that `Estimate` describes."""
 
-    model: Model = field(repr=False)
+    model: Specification = field(repr=False)
     method: str
     objective: float
     loglik: float

@@ -9,9 +9,9 @@ import pandas as pd
 
 from hier.errors import FitError
 from hier.estimate.bootstrap import bootstrap
+from hier.estimate.choices import check_choice
 from hier.estimate.fitted import Fitted
 from hier.estimate.named import chosen_parameters
-from hier.estimate.predict import check_choice
 from hier.estimate.printing import Table
 from hier.estimate.profile_intervals import profile
 from hier.estimate.routes import route_of
@@ -30,7 +30,7 @@ class Refits(NamedTuple):
     progress: bool = True
 
 
-class Asked(NamedTuple):
+class Intervals(NamedTuple):
     """What a user asks of confidence intervals: arguments of `Estimate.confint`."""
 
     method: str
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     refits: Refits
 
 
-def confint(estimate: Fitted, asked: Asked) -> pd.DataFrame:
+def confint(estimate: Fitted, asked: Intervals) -> pd.DataFrame:
     """What `Estimate.confint` says."""
     route, method, df = route_of(estimate), asked.method, asked.df
     check_choice("df", df, route.ddf)

@@ -19,7 +19,7 @@ from hier.estimate.wald import unknown_parameters
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.laplace.likelihood import natural
 from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.problem import terms_of
 from hier.model.row_density import row_start
 from hier.model.row_problem import RowProblem, exact_predictor, likelihood_starts, predictor_unit
@@ -30,7 +30,7 @@ FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logi
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
 
 
-def fit_rows_of(model: Model, method: str, nagq: int) -> Fitted:
+def fit_rows_of(model: Specification, method: str, nagq: int) -> Fitted:
     """Estimates by the marginal likelihood, approximated by Laplace's method or by quadrature with `nagq` points.
 
     Raises FitError where quadrature does not go with the model or the method.
@@ -54,7 +54,7 @@ def fit_rows_of(model: Model, method: str, nagq: int) -> Fitted:
     return _in_user_units(model, method, nagq, problem, fit)
 
 
-def _refuse_exact_fit(model: Model, fit: RowFit) -> None:
+def _refuse_exact_fit(model: Specification, fit: RowFit) -> None:
     """Of a continuous response, whose parameters go to their limits where the deviations fit every row exactly."""
     design = model.design
     others = fit.coefficients[: sum(len(own.names) for own in design.parameters)]
@@ -65,7 +65,7 @@ def _refuse_exact_fit(model: Model, fit: RowFit) -> None:
         refuse_exact_fit(model, target if design.offset is None else target - design.offset)
 
 
-def _refuse_without_value(model: Model, fit: RowFit) -> None:
+def _refuse_without_value(model: Specification, fit: RowFit) -> None:
     """Raise FitError where the likelihood is no number wherever a search began."""
     if np.isfinite(fit.value) and np.isfinite(fit.hessian).all():
         return
@@ -79,7 +79,7 @@ def _refuse_without_value(model: Model, fit: RowFit) -> None:
     )
 
 
-def _check_quadrature(model: Model, method: str, nagq: int) -> None:
+def _check_quadrature(model: Specification, method: str, nagq: int) -> None:
     if nagq == 1:
         return
     columns = sum(len(own.names) for own in model.design.random_effects)
@@ -102,13 +102,13 @@ def _check_quadrature(model: Model, method: str, nagq: int) -> None:
         )
 
 
-def allows_quadrature(model: Model) -> bool:
+def allows_quadrature(model: Specification) -> bool:
     """Whether the levels' deviations are independent, and few enough in each for a grid of points."""
     effects = model.design.random_effects
     return len(effects) == 1 and len(effects[0].names) <= MOST_COLUMNS
 
 
-def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> Fitted:
+def _in_user_units(model: Specification, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> Fitted:
     design, units = model.design, problem.units
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
@@ -163,7 +163,7 @@ def _in_user_units(model: Model, method: str, nagq: int, problem: RowProblem, fi
     return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))
 
 
-def _sigma(model: Model, others: list[np.ndarray]) -> float:
+def _sigma(model: Specification, others: list[np.ndarray]) -> float:
     """The residual standard deviation, where there is one and one only; otherwise 1, as lme4 has it."""
     at = model.family.precision_at
     if at is None or model.design.parameters[at].has_formula:
@@ -171,7 +171,7 @@ def _sigma(model: Model, others: list[np.ndarray]) -> float:
     return float(natural(model.likelihood.links[1 + at], others[at])[0][0])
 
 
-def _at_limit(model: Model, others: list[np.ndarray], lost: np.ndarray) -> list[str]:
+def _at_limit(model: Specification, others: list[np.ndarray], lost: np.ndarray) -> list[str]:
     """Further parameters whose likelihood goes on rising towards a limit of what they can be, a sentence each."""
     said, links = [], model.likelihood.links[1:]
     ends = np.cumsum([len(coefficients) for coefficients in others])
@@ -186,7 +186,7 @@ def _at_limit(model: Model, others: list[np.ndarray], lost: np.ndarray) -> list[
     return said
 
 
-def _separated(model: Model, eta: np.ndarray) -> list[str]:
+def _separated(model: Specification, eta: np.ndarray) -> list[str]:
     """Whether the fitted probabilities reach 0 or 1, so that some estimates are infinite."""
     if model.likelihood.links[0].onto != "unit" or np.abs(eta).max() < EXTREME:
         return []

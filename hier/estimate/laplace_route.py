@@ -15,13 +15,13 @@ from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Theta
 from hier.kernel.laplace.point_fit_rows import expansion_at, slopes_at, spreads_at
 from hier.kernel.normal.prediction_errors import prediction_errors
-from hier.model import Model
+from hier.model import Specification
 from hier.model.problem import terms_of
 from hier.model.row_density import posterior_rows, row_density
 from hier.model.row_problem import RowProblem, row_problem
 
 
-def set_up(model: Model, method: str, nagq: int) -> tuple[RowProblem, Approximation]:
+def set_up(model: Specification, method: str, nagq: int) -> tuple[RowProblem, Approximation]:
     """The arrays of a model, and the approximate density of which they are the arguments."""
     if method == "map":
         density = row_density(model, with_volume=False)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hier.errors import FitError, did_you_mean
 from hier.estimate.fitted import Fitted
 from hier.estimate.tables import correlated_pairs
-from hier.model import Model
+from hier.model import Specification
 from hier.model.identifiability import parameter_name
 from hier.model.names import COLUMN, find, told_apart
 from hier.settings import names_in
@@ -32,7 +32,7 @@ class NamedParameter(NamedTuple):
     j: int = 0
 
 
-def named_parameters(model: Model) -> list[NamedParameter]:
+def named_parameters(model: Specification) -> list[NamedParameter]:
     """All parameters: the fixed effects, the cutpoints and further parameters of the response's distribution, then the
     rows of `varcorr` in its order, with `sigma` of a Normal response.
 
@@ -52,14 +52,14 @@ def named_parameters(model: Model) -> list[NamedParameter]:
     return [*[NamedParameter(name, "fixed", i=k) for k, name in enumerate(columns)], *found]
 
 
-def _further(model: Model) -> list[NamedParameter]:
+def _further(model: Specification) -> list[NamedParameter]:
     """The cutpoints, then the further parameters, whose places are before those of the cutpoints."""
     keys = [key for own in model.design.parameters for key in (*own.keys(),)]
     cutpoints = enumerate(model.design.cutpoint_names, len(keys))
     return [NamedParameter(name, "further", i=i) for i, name in [*cutpoints, *enumerate(keys)]]
 
 
-def chosen_parameters(model: Model, asked: str | Sequence[str] | None) -> list[NamedParameter]:
+def chosen_parameters(model: Specification, asked: str | Sequence[str] | None) -> list[NamedParameter]:
     """The parameters that `asked` names: all (None), "fixed", "random" (the others), a name, or a list of names.
 
     Names are compared as terms, `I(week^2)` with `I(week ** 2)`. Raises FitError for a name that is not there, and for

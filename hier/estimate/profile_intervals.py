@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hier.errors import FitError
+from hier.estimate.choices import normal_quantile
 from hier.estimate.fitted import Fitted
 from hier.estimate.kernel_parameters import in_kernel, is_limit, to_user
 from hier.estimate.named import NamedParameter
-from hier.estimate.predict import normal_quantile
 from hier.estimate.unknown import curvature_at
 from hier.kernel.covariance.theta import Terms, theta_of
 from hier.kernel.normal.point_fit import BOUNDARY, PointFit, fit_best

@@ -17,7 +17,7 @@ from hier.estimate.tables import correlated_pairs
 from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.normal.many_responses import ManyFits, fit_many
 from hier.kernel.search.moments import start_of
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.printed import answering
 from hier.settings import as_given, of_kind, written
@@ -32,7 +32,7 @@ class ManyEstimates:
     deviations, (B, q, q). `sigma`: residual standard deviations.
     """
 
-    model: Model = field(repr=False)
+    model: Specification = field(repr=False)
     method: str
     fixef: pd.DataFrame
     std_error: pd.DataFrame = field(repr=False)
@@ -63,7 +63,7 @@ class ManyEstimates:
 
 
 @answering
-def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool = True) -> ManyEstimates:
+def estimate_many(model: Specification, Y: Any, method: str = "reml", *, progress: bool = True) -> ManyEstimates:
     """REML or maximum-likelihood estimates of many responses on the rows, columns and groups of one model.
 
     `Y`: a table or array (n, B), a response each column, row for row with the model's data after the rows with missing
@@ -73,7 +73,7 @@ def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool 
     Raises DataError where Y does not fit the model's rows, FitError for an unknown method.
     Source: the likelihood is that of `Model.estimate`.
     """
-    model = of_kind("hier.estimate_many", model, Model)
+    model = of_kind("hier.estimate_many", model, Specification)
     method = method.lower() if isinstance(method, str) else method
     if not isinstance(method, str) or method not in ("reml", "ml"):
         raise FitError(f"many responses cannot be fitted by the method {as_given(method)}", expected='"reml" or "ml"')
@@ -91,7 +91,7 @@ def estimate_many(model: Model, Y: Any, method: str = "reml", *, progress: bool 
 
 
 def fit_responses(
-    model: Model,
+    model: Specification,
     Y: np.ndarray,
     labels: pd.Index,
     problem: Problem,
@@ -118,7 +118,7 @@ def fit_responses(
 
 
 def in_user_units(
-    model: Model, fits: ManyFits, problem: Problem, labels: pd.Index, method: str, n: int | np.ndarray
+    model: Specification, fits: ManyFits, problem: Problem, labels: pd.Index, method: str, n: int | np.ndarray
 ) -> ManyEstimates:
     """The fits in the user's units, with a label each; `n`: the rows of all of them, or of each (B,)."""
     design, units = model.design, problem.units
@@ -146,7 +146,7 @@ def in_user_units(
     )
 
 
-def _responses(model: Model, Y: Any) -> tuple[np.ndarray, pd.Index]:
+def _responses(model: Specification, Y: Any) -> tuple[np.ndarray, pd.Index]:
     """The responses as numbers (n, B), and a label for each."""
     design = model.design
     try:

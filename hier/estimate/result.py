@@ -19,18 +19,18 @@ from hier.estimate.fit import fit
 from hier.estimate.fitted import Fitted
 from hier.estimate.hypothesis import hypothesis
 from hier.estimate.influence import Influence, influence
-from hier.estimate.intervals import Asked as AskedIntervals
-from hier.estimate.intervals import Refits, confint
+from hier.estimate.intervals import Intervals, Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.mixed_model_equations import Solved, mode_errors
-from hier.estimate.predict import Asked, Random, predict
+from hier.estimate.predict import Prediction, predict
+from hier.estimate.predicted_rows import Random
 from hier.estimate.ranova import ranova
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
 from hier.estimate.tidy import tidy
-from hier.model import Model
+from hier.model import Specification
 from hier.printed import Printed
 from hier.settings import of_kind
 
@@ -223,6 +223,13 @@ class Estimate(Fitted, Printed):
         return routes.working_rows(self)
 
     @property
+    def dispersion(self) -> float:
+        """What the inverse of the mixed model equations is multiplied by to be a covariance: sigma^2; 1 where the
+        curvature of a log density stands in for them.
+        """
+        return routes.route_of(self).dispersion(self)
+
+    @property
     def solved(self) -> Solved:
         """The mixed model equations solved at the estimates, for what is computed after the fit."""
         return routes.solved(self)
@@ -267,7 +274,7 @@ class Estimate(Fitted, Printed):
         Raises DataError for data that do not fit the model, and FitError for an argument that it does not have.
         Source: Henderson (1975), Biometrics 31, 423, section 4: the inverse of the mixed model equations.
         """
-        asked = Asked(kind if type is None else type, random, new_levels, se, interval, level, weights)
+        asked = Prediction(kind if type is None else type, random, new_levels, se, interval, level, weights)
         return predict(self, data, asked)
 
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
@@ -328,7 +335,7 @@ class Estimate(Fitted, Printed):
         Raises FitError for arguments that it does not have, and for the profile or bootstrap of a MAP estimate.
         Source: Bates et al. (2015), section 5.1; Efron and Tibshirani (1993), chapter 13.
         """
-        return confint(self, AskedIntervals(method, level, parameters, df, Refits(n, seed, kind, progress)))
+        return confint(self, Intervals(method, level, parameters, df, Refits(n, seed, kind, progress)))
 
     def r2(self) -> pd.Series:
         """The share of the response's variance that the fixed effects explain (`marginal`), and that they and the group
@@ -374,6 +381,6 @@ class Estimate(Fitted, Printed):
         return tidy(self)
 
 
-def estimate(model: Model, method: str | None = None, nagq: int = 1) -> Estimate:
+def estimate(model: Specification, method: str | None = None, nagq: int = 1) -> Estimate:
     """What `Model.estimate` says."""
     return Estimate.of(fit(model, method, nagq))

@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.kernel.programs.precision import float64
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.prior_text import describe, limits_of
 
 AT_BOUND = 1e-4  # of a standard error: nearer than that a search that a bound has stopped ends
@@ -28,7 +28,7 @@ class Bounded(NamedTuple):
 
 
 @float64
-def refuse_without_mode(model: Model) -> None:
+def refuse_without_mode(model: Specification) -> None:
     """Refuse priors that are infinite at an end of their support: the posterior density is largest there, whatever the
     data say. Raises FitError.
     """
@@ -48,7 +48,7 @@ def refuse_without_mode(model: Model) -> None:
             )
 
 
-def refuse_kinks(model: Model, beta: np.ndarray, vcov: np.ndarray, *, converged: bool) -> None:
+def refuse_kinks(model: Specification, beta: np.ndarray, vcov: np.ndarray, *, converged: bool) -> None:
     """Refuse a mode of the fixed effects where a prior has no derivative, or a search that was stopped nearby: one by
     derivatives does not find it. Raises FitError.
     """
@@ -66,7 +66,7 @@ def refuse_kinks(model: Model, beta: np.ndarray, vcov: np.ndarray, *, converged:
             )
 
 
-def bounded(model: Model, beta: np.ndarray, vcov: np.ndarray) -> Bounded:
+def bounded(model: Specification, beta: np.ndarray, vcov: np.ndarray) -> Bounded:
     """Fixed effects that a search took to the end of their prior's support put there; `vcov` (p, p) is their covariance
     as it would be without such ends.
     """
@@ -86,7 +86,7 @@ def bounded(model: Model, beta: np.ndarray, vcov: np.ndarray) -> Bounded:
     return Bounded(found, at_bound, given)
 
 
-def _named_priors(model: Model) -> Iterator[tuple[str, Any]]:
+def _named_priors(model: Specification) -> Iterator[tuple[str, Any]]:
     """All priors by the names under which they are given."""
     priors = model.priors
     yield from priors.beta.items()
@@ -98,7 +98,7 @@ def _named_priors(model: Model) -> Iterator[tuple[str, Any]]:
         yield from own.priors.items()
 
 
-def end_reached(model: Model, name: str, value: float, near: float = 0.0) -> float | None:
+def end_reached(model: Specification, name: str, value: float, near: float = 0.0) -> float | None:
     """The end of the support of a parameter's prior that a search has come to, within `near` or rounding; else None."""
     if not model.priors.replaced:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.search.curvature import Curvature, curvature_of
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.problem import terms_of
 from hier.model.row_problem import has_response_unit
 
@@ -17,7 +17,7 @@ VAST = 1e10  # the variance of a flat direction in units of a parameter's own si
 MOST_NAMES = 8  # in a sentence
 
 
-def curvature_at(model: Model, fit: Any, method: str) -> Curvature:
+def curvature_at(model: Specification, fit: Any, method: str) -> Curvature:
     """The curvature of a Normal likelihood, or of a posterior density, at the end of a search `fit`.
 
     A likelihood's parameters are relative standard deviations and the like, whose own size counts where it is above 1,
@@ -30,7 +30,7 @@ def curvature_at(model: Model, fit: Any, method: str) -> Curvature:
     return curvature_of(fit.gradient, fit.hessian, size)
 
 
-def curvature_of_rows(model: Model, fit: Any, method: str) -> Curvature:
+def curvature_of_rows(model: Specification, fit: Any, method: str) -> Curvature:
     """The same of a likelihood of rows, whose deviations and fixed effects are on the scale of the mean's predictor:
     that of a logarithm or a logit, and of a response in the kernel's unit, but for other links that leave the mean its
     own unit.
@@ -54,7 +54,7 @@ def covariance_with_flat(slopes: np.ndarray, curvature: Curvature) -> np.ndarray
     return slopes @ curvature.covariance @ slopes.T + VAST * along @ along.T
 
 
-def flat_sentences(model: Model, names: Sequence[str]) -> list[str]:
+def flat_sentences(model: Specification, names: Sequence[str]) -> list[str]:
     """What the data leave open of these parameters, along which the likelihood is flat, and why: a sentence each."""
     said = [own.sentence for own in model.undetermined if set(own.names) & set(names)]
     known = {name for own in model.undetermined for name in own.names}

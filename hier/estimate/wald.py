@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from hier.estimate.approximations import satterthwaite
+from hier.estimate.choices import normal_quantile
 from hier.estimate.fitted import Fitted, once
 from hier.estimate.kernel_parameters import Scaled, unscaled
 from hier.estimate.named import NamedParameter, named_parameters
-from hier.estimate.predict import normal_quantile
 from hier.estimate.printing import Table
 from hier.estimate.routes import route_of
 from hier.kernel.laplace.likelihood import natural

@@ -22,7 +22,7 @@ from hier.printed import Printed
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.estimate.predict import Random
+    from hier.estimate.predicted_rows import Random
     from hier.model import Specification as Model
     from hier.posterior.diagnose import Diagnosis
 

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
-from hier.estimate.predict import NEW_LEVELS, PredictedRows, Random, check_choice, check_kind, rows_of, with_note
+from hier.estimate.choices import check_choice
+from hier.estimate.predict import NEW_LEVELS, check_kind, with_note
+from hier.estimate.predicted_rows import PredictedRows, Random, rows_of
 from hier.kernel.laplace.likelihood import apply_link, of_draws
 from hier.kernel.laplace.responses import category_probabilities
 from hier.settings import PROBABILITY, TRUTH, check, refuse_beyond_memory
