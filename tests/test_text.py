@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hier
-from hier.estimate.lines import align
+from hier.estimate.text_columns import align
 from hier.text import blocks, shown, shown_lines
 
 TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # Unicode's marks that turn the direction

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.estimate.lines import align_in_blocks, p_value, significant
+from hier.estimate.text_columns import align_in_blocks, p_value, significant
 from hier.text import shown
 
 # how the numbers of some columns are written; those of all others are significant digits

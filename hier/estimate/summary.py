@@ -10,8 +10,8 @@ from hier.estimate import approximations
 from hier.estimate.contrasts import coefficient_table
 from hier.estimate.expected import residuals
 from hier.estimate.fitted import Fitted
-from hier.estimate.lines import align, align_in_blocks, p_value, significant
 from hier.estimate.satterthwaite import in_basis
+from hier.estimate.text_columns import align, align_in_blocks, p_value, significant
 from hier.estimate.wald import family_parameters
 from hier.text import blocks
 

@@ -173,7 +173,7 @@ def _long(values: pd.DataFrame | np.ndarray) -> np.ndarray:
 
 def summarise(comparison: SideBySide) -> str:
     """The parameters by both, and how strongly the levels are pooled."""
-    from hier.estimate.lines import align, significant
+    from hier.estimate.text_columns import align, significant
 
     head = ["", "", comparison.estimate.method.upper(), "std.err", "posterior", "sd", "l-95%", "u-95%"]
     names = ["estimate", "std_error", "posterior_mean", "posterior_sd", "conf_low", "conf_high"]

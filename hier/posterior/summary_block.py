@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hier.estimate.lines import align, significant
 from hier.estimate.printing import Table
 from hier.estimate.tables import correlated_pairs
+from hier.estimate.text_columns import align, significant
 from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
 from hier.posterior.grouping import largest_first
 from hier.text import blocks

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hier.estimate import Estimate
-from hier.estimate.lines import significant
+from hier.estimate.text_columns import significant
 from hier.model.describe import blocks_in_words, trials_and_weights
 from hier.model.prior_text import rounded
 from hier.pooling import SideBySide

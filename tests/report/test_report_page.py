@@ -13,7 +13,7 @@ import pytest
 from matplotlib.image import imread
 
 import hier
-from hier.estimate.lines import significant
+from hier.estimate.text_columns import significant
 from hier.reporting import write, write_report
 from hier.reporting.pictures import LARGEST_SVG
 
