@@ -18,8 +18,8 @@ from hier.model.arguments import refuse_arguments, refuse_swapped
 from hier.model.families import find_family
 from hier.model.specification import priors_by_name, refuse_trials, true_or_false
 from hier.pooling import SideBySide, pooled
-from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT, WARMUP
 from hier.printed import answering
+from hier.settings import DEFAULTS, Sampling
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -104,16 +104,16 @@ class Model(Specification):
     def sample(
         self,
         *,
-        chains: int = 4,
-        draws: int = 1000,
-        warmup: int = WARMUP,
-        seed: int = 0,
-        device: str = "auto",
-        progress: bool = True,
-        target_accept: float = TARGET_ACCEPT,
-        max_tree_depth: int = MAX_TREE_DEPTH,
-        integrate: str = "auto",
-        method: str = "nuts",
+        chains: int = DEFAULTS.chains,
+        draws: int = DEFAULTS.draws,
+        warmup: int = DEFAULTS.warmup,
+        seed: int = DEFAULTS.seed,
+        device: str = DEFAULTS.device,
+        progress: bool = DEFAULTS.progress,
+        target_accept: float = DEFAULTS.target_accept,
+        max_tree_depth: int = DEFAULTS.max_tree_depth,
+        integrate: str = DEFAULTS.integrate,
+        method: str = DEFAULTS.method,
     ) -> Posterior:
         """Draws from the posterior by NUTS: for a Normal response on the exact marginal density, for any other over all
         parameters and deviations.
@@ -129,8 +129,7 @@ class Model(Specification):
         """
         from hier.posterior.sample import sample
 
-        return sample(
-            self,
+        settings = Sampling(
             chains=chains,
             draws=draws,
             warmup=warmup,
@@ -142,6 +141,7 @@ class Model(Specification):
             integrate=integrate,
             method=method,
         )
+        return sample(self, settings)
 
     def numpyro_model(self, *, noncentred: bool = True) -> Callable[..., None]:
         """The full NumPyro program, group deviations included, with the same priors: to read, extend or run.

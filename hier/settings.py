@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +18,13 @@ LONGEST = 80  # letters of a value in a message
 
 
 class Setting(NamedTuple):
-    """One setting: in words what its value has to be, and the check of it."""
+    """One setting: in words what its value has to be, the check of it, and the words among which the nearest to a wrong
+    one is sought.
+    """
 
     expected: str
     fits: Callable[[Any], bool]
+    words: tuple[str, ...] = ()
 
 
 def whole(least: int, most: int | None = None) -> Setting:
@@ -36,7 +41,8 @@ def whole(least: int, most: int | None = None) -> Setting:
 
 def choice(*words: str) -> Setting:
     """One of these words."""
-    return Setting(", ".join(f'"{word}"' for word in words), lambda value: isinstance(value, str) and value in words)
+    expected = ", ".join(f'"{word}"' for word in words)
+    return Setting(expected, lambda value: isinstance(value, str) and value in words, words)
 
 
 def _between_0_and_1(value: Any) -> bool:
@@ -65,13 +71,58 @@ SAMPLING = {
     "device": choice("auto", "cpu", "gpu"),
     "target_accept": PROBABILITY,
     "max_tree_depth": whole(1, 20),
+    "integrate": choice("auto", "all", "largest"),
+    "method": choice("nuts", "laplace", "advi"),
+    "progress": TRUTH,
 }
+IN_A_CALL = ("integrate", "method", "progress")  # of these, what no model file says
+IN_FILES = {name: setting for name, setting in SAMPLING.items() if name not in IN_A_CALL}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the posterior is sampled: `chains` x `draws` after `warmup` iterations of each chain, from `seed`.
+
+    `integrate`: which of crossed factors' deviations are integrated out. `method`: "nuts", or that of an approximation.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int = 200  # two halves: the Laplace fit leaves little to adapt
+    seed: int = 0
+    device: str = "auto"
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+    integrate: str = "auto"
+    method: str = "nuts"
+    progress: bool = True
+
+    def checked(self) -> Sampling:
+        """The same with Python's own numbers. Raises FitError for a setting that cannot be."""
+        return Sampling(**{name: check(name, getattr(self, name), own) for name, own in SAMPLING.items()})
+
+    def in_files(self) -> dict[str, Any]:
+        """What a model file and the record of a run say of it."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name in IN_FILES}
+
+    @property
+    def iterations(self) -> int:
+        """Of each chain; draws of an approximation need no warm-up."""
+        return self.draws + self.own_warmup
+
+    @property
+    def own_warmup(self) -> int:
+        """The iterations of each chain before its draws are kept."""
+        return self.warmup if self.method == "nuts" else 0
+
+
+DEFAULTS = Sampling()
 
 
 def check(name: str, value: Any, setting: Setting) -> Any:
     """The value of an argument, as Python's own number where it is one. Raises FitError where it cannot be that."""
     if not setting.fits(value):
-        hint = None
+        hint = nearest_choice(value, setting.words) if setting.words else None
         if setting is PROBABILITY and isinstance(value, numbers.Real) and 1 < float(value) < 100:
             hint = f"{name}={float(value) / 100:g}"
         raise FitError(f"`{name}` cannot be {written(value)}", expected=setting.expected, hint=hint)

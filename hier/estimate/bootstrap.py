@@ -21,6 +21,7 @@ from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.covariance.theta import theta_of
 from hier.kernel.normal.resample import fit_resampled, of_levels
 from hier.kernel.search.moments import SMALLEST
+from hier.model.parameter_names import varcorr_name
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
 
@@ -182,6 +183,5 @@ def _in_order(refits: ManyEstimates, varcorr: pd.DataFrame) -> list[float]:
     """The estimate's standard deviations and correlations in the order of the refits' columns."""
     named = {}
     for group, a, b, value in varcorr[["group", "term1", "term2", "sdcor"]].itertuples(index=False):
-        key = "sigma" if a is None else f"sd_{group}[{a}]" if b is None else f"cor_{group}[{a},{b}]"
-        named[key] = value
+        named[varcorr_name(group, a, b)] = value
     return [named[name] for name in refits.sdcor.columns]

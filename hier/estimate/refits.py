@@ -18,6 +18,7 @@ from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.normal.many_responses import ManyFits, fit_many
 from hier.kernel.search.moments import start_of
 from hier.model import Specification
+from hier.model.parameter_names import cor_name, sd_name
 from hier.model.problem import Problem, likelihood_problem, terms_of
 from hier.printed import answering
 from hier.settings import as_given, of_kind, written
@@ -51,11 +52,11 @@ class ManyEstimates:
         for random in self.model.design.random_effects:
             covariance, names = self.covariances[random.group], random.names
             sd = np.sqrt(np.einsum("bkk->bk", covariance))
-            columns |= {f"sd_{random.group}[{name}]": sd[:, k] for k, name in enumerate(names)}
+            columns |= {sd_name(random.group, name): sd[:, k] for k, name in enumerate(names)}
             for i, j in correlated_pairs(random.blocks):
                 with np.errstate(invalid="ignore", divide="ignore"):
                     correlation = covariance[:, i, j] / (sd[:, i] * sd[:, j])
-                columns[f"cor_{random.group}[{names[i]},{names[j]}]"] = correlation
+                columns[cor_name(random.group, names[i], names[j])] = correlation
         return pd.DataFrame({**columns, "sigma": self.sigma.to_numpy()}, index=self.fixef.index)
 
     def __len__(self) -> int:

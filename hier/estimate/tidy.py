@@ -8,6 +8,7 @@ from hier.estimate.contrasts import coefficient_table
 from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
 from hier.estimate.wald import family_parameters
+from hier.model.parameter_names import further_variable, varcorr_term
 
 COLUMNS = ["effect", "group", "term", "estimate", "std_error", "df", "statistic", "p_value"]
 
@@ -21,9 +22,7 @@ def tidy(estimate: Fitted) -> pd.DataFrame:
         for group, term, value, se in _further(estimate)
     ]
     table = estimate.varcorr
-    label = ["sd" if b is None else "cor" for b in table["term2"]]
-    pairs = zip(label, table["term1"], table["term2"], strict=True)
-    terms = [f"{kind}__{a or 'Observation'}" + (f".{b}" if b else "") for kind, a, b in pairs]
+    terms = list(map(varcorr_term, table["term1"], table["term2"]))
     random = pd.DataFrame({"effect": "ran_pars", "group": table["group"], "term": terms, "estimate": table["sdcor"]})
     return Table([*records, *further, *random.to_dict("records")], columns=COLUMNS)
 
@@ -35,7 +34,7 @@ def _further(estimate: Fitted) -> list[tuple[str, str, float, float]]:
         return rows  # whose sigma is the residual's row
     by_name = family_parameters(estimate)
     for own in estimate.model.design.parameters:
-        variable = f"beta_{own.name}" if own.has_formula else own.name
+        variable = further_variable(own.name, has_formula=own.has_formula)
         keys = [key for key in (*own.keys(),) if key != "sigma"]  # which is the residual's row
         rows += [(variable, key, *by_name.loc[key]) for key in keys]
     return rows

@@ -35,8 +35,7 @@ def estimate_of(model_file: ModelFile, model: Model) -> Estimate:
 
 def sample_of(model_file: ModelFile, model: Model, *, progress: bool = False) -> Posterior:
     """The posterior, drawn as a model file says; `progress` shows a bar on standard error."""
-    settings = dataclasses.asdict(model_file.sampling)
-    return model.sample(progress=progress, **{name: own for name, own in settings.items() if own is not None})
+    return model.sample(progress=progress, **model_file.sampling.in_files())
 
 
 def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:
@@ -156,9 +155,8 @@ def _provenance(model_file: ModelFile, comparison: Comparison) -> dict[str, Any]
             **reading_of(model_file),
         },
         "settings": {
-            **dataclasses.asdict(model_file.sampling),
+            **model_file.sampling.in_files(),
             "method": comparison.estimate.method,
-            "warmup": comparison.posterior.settings.warmup,
         },
     }
 

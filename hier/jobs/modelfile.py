@@ -44,26 +44,12 @@ from hier.jobs.keys import (
     check_value,
     show,
 )
-from hier.posterior.posterior import MAX_TREE_DEPTH, TARGET_ACCEPT
-from hier.settings import SAMPLING, Setting
+from hier.settings import DEFAULTS, IN_FILES, Sampling, Setting
 
 if TYPE_CHECKING:
     from hier.interface import Model
 
 LARGEST = 1_000_000  # bytes; a model file is a page of text
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the posterior is sampled; `warmup` None leaves the length of the warm-up to hier."""
-
-    chains: int = 4
-    draws: int = 1000
-    warmup: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    target_accept: float = TARGET_ACCEPT
-    max_tree_depth: int = MAX_TREE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -90,7 +76,7 @@ class ModelFile:
     centred: bool = True
     formulas: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, str] = field(default_factory=dict)
-    sampling: Sampling = Sampling()
+    sampling: Sampling = DEFAULTS
     method: str | None = None
     path: Path | None = None
     text: str | None = field(default=None, repr=False)
@@ -151,7 +137,7 @@ def with_settings(
     model_file = dataclasses.replace(model_file, **reading)
     given = {name: value for name, value in sampling.items() if value is not None and name not in READING}
     for name, value in given.items():
-        check_value(name, value, SAMPLING[name], Source(None))
+        check_value(name, value, IN_FILES[name], Source(None))
     if method is not None:
         check_value("method", method, ESTIMATE["method"], Source(None))
     if family is not None and family != model_file.family:  # a link of the old family is none of the new one's
@@ -223,11 +209,10 @@ def render(model_file: ModelFile) -> str:
         **reading_of(model_file),
         "centred": model_file.centred,
     }
-    settings = dataclasses.asdict(model_file.sampling)
     tables = {
         "formulas": model_file.formulas,
         "priors": model_file.priors,
-        "sample": settings,
+        "sample": model_file.sampling.in_files(),
         "estimate": {} if model_file.method is None else {"method": model_file.method},
     }
     blocks = [_lines(top), *([f"[{name}]", *_lines(table)] for name, table in tables.items() if table)]
@@ -294,7 +279,7 @@ def _checked(content: dict[str, Any], source: Source, folder: Path) -> ModelFile
         check_value(name, value, FORMULA, source, "formulas")
     for name, value in priors.items():
         check_prior(name, value, source)
-    _check_table(sample, SAMPLING, source, "sample")
+    _check_table(sample, IN_FILES, source, "sample")
     _check_table(estimate, ESTIMATE, source, "estimate")
     return ModelFile(
         **top,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from hier.design import ParameterDesign, RandomEffects
 from hier.kernel.covariance.structures import in_words
 from hier.kernel.covariance.theta import columns_of, correlation_blocks
+from hier.model.parameter_names import sd_name
 from hier.model.specification import Specification
 from hier.text import shown
 
@@ -140,9 +141,9 @@ def _deviations(n: Notation, letter: str, random: RandomEffects) -> list[str]:
             number = str(matrices.index((start, stop)) + 1) if len(matrices) > 1 else ""
             spread = n.matrix(group, number)
         elif block.size == 1:
-            spread = n.variance(letter, start, f"sd_{group}[{random.names[start]}]")
+            spread = n.variance(letter, start, sd_name(group, random.names[start]))
         else:
-            spread = n.variance(letter, start, f"sd_{group}[{random.bars[start]}]") + " I"
+            spread = n.variance(letter, start, sd_name(group, random.bars[start])) + " I"
         lines.append(n.normal(left, spread, block.size, in_words(block)))
     return lines
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from hier.design import Design, RandomEffects
 from hier.kernel.covariance.theta import Change, changes_at_large
+from hier.model.parameter_names import varcorr_name
 
 MANY_ROWS = 20_000  # from here on some of the levels are tried first
 SINGULAR = 1e-9  # of directions of length 1: a combination that moves the rows' covariance less does not move it
@@ -62,7 +63,7 @@ class _Own(NamedTuple):
 def parameter_name(random: RandomEffects, a: int, b: int) -> str:
     """The name of a factor's standard deviation (a = b) or correlation."""
     names = random.names
-    return f"sd_{random.group}[{names[a]}]" if a == b else f"cor_{random.group}[{names[a]},{names[b]}]"
+    return varcorr_name(random.group, names[a], None if a == b else names[b])
 
 
 def undetermined(design: Design, *, has_normal_rows: bool) -> tuple[Undetermined, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hier.errors import ModelError, did_you_mean
-from hier.model.names import COLUMN, PARAMETER, find, told_apart
-
-if TYPE_CHECKING:
-    from hier.model.priors import Priors
+from hier.model.names import COLUMN, PARAMETER, find
+from hier.model.priors import Priors, column_names, general_names, other_names
 
 
 class Target(NamedTuple):
@@ -19,24 +17,6 @@ class Target(NamedTuple):
     name: str
     is_column: bool
     is_general: bool
-
-
-def general_names(priors: Priors) -> list[str]:
-    """The names that stand for several priors."""
-    general = ["beta", *(["Intercept"] if priors.cutpoints else [])]
-    general += [f"{kind}_{group.group}" for group in priors.groups for kind in ("sd", *(["cor"] if group.cor else []))]
-    return general + [own.name for own in priors.parameters if own.has_formula]
-
-
-def other_names(priors: Priors) -> list[str]:
-    """The names of single priors that are not those of columns."""
-    groups = [key for group in priors.groups for key in (*group.sd_keys(), *group.cor_keys())]
-    return [*priors.cutpoints, *groups, *(key for own in priors.parameters for key in own.priors)]
-
-
-def column_names(priors: Priors) -> list[str]:
-    """The columns as their priors are printed."""
-    return told_apart(priors.beta, {*general_names(priors), *other_names(priors)})
 
 
 def target_of(priors: Priors, name: str) -> Target:

@@ -16,6 +16,8 @@ import numpy as np
 
 from hier.design import Block
 from hier.kernel.covariance.theta import correlation_blocks, correlation_of, sd_columns
+from hier.model.names import told_apart
+from hier.model.parameter_names import cor_name, sd_name
 from hier.model.prior_text import describe
 
 if TYPE_CHECKING:
@@ -47,13 +49,13 @@ class GroupPriors:
 
     def sd_keys(self) -> list[str]:
         """Names under which the prior of each sd is given and printed."""
-        return [f"sd_{self.group}[{name}]" for name in self.sd_names]
+        return [sd_name(self.group, name) for name in self.sd_names]
 
     def cor_keys(self) -> list[str]:
         """Names under which the priors of correlations are given and printed: `cor_GROUP` where there is one."""
         if len(self.cor) == 1:
-            return [f"cor_{self.group}"]
-        return [f"cor_{self.group}[{name}]" for name in self.cor_names]
+            return [cor_name(self.group)]
+        return [cor_name(self.group, name) for name in self.cor_names]
 
     def rows(self, digits: int | None = 4) -> list[tuple[str, str]]:
         """Pairs of a parameter's name and its prior in words."""
@@ -116,13 +118,30 @@ class Priors:
         """Pairs of a parameter's name and its prior in words, in the order in which they are printed; numbers with so
         many significant digits, or all that they have.
         """
-        from hier.model.prior_names import column_names
-
         words = [said for _, said in _rows(self.beta, self.at, digits)]
         own = zip(self.cutpoints.items(), self.shift.any(axis=1), strict=True)
         cutpoints = [(name, _words(prior, digits, moved)) for (name, prior), moved in own]
         further = [row for own in (*self.groups, *self.parameters) for row in own.rows(digits)]
         return [*zip(column_names(self), words, strict=True), *cutpoints, *further]
+
+
+def general_names(priors: Priors) -> list[str]:
+    """The names that stand for several priors."""
+    general = ["beta", *(["Intercept"] if priors.cutpoints else [])]
+    for group in priors.groups:
+        general += [sd_name(group.group), *([cor_name(group.group)] if group.cor else [])]
+    return general + [own.name for own in priors.parameters if own.has_formula]
+
+
+def other_names(priors: Priors) -> list[str]:
+    """The names of single priors that are not those of columns."""
+    groups = [key for group in priors.groups for key in (*group.sd_keys(), *group.cor_keys())]
+    return [*priors.cutpoints, *groups, *(key for own in priors.parameters for key in own.priors)]
+
+
+def column_names(priors: Priors) -> list[str]:
+    """The columns as their priors are printed."""
+    return told_apart(priors.beta, {*general_names(priors), *other_names(priors)})
 
 
 def _rows(priors: Mapping[str, Distribution], at: np.ndarray, digits: int | None) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from hier.design import Block
 from hier.errors import ModelError
 from hier.kernel.laplace.links import LINKS
 from hier.model.families import Family
+from hier.model.parameter_names import cor_name, sd_name
 from hier.model.prior_names import Target, target_of
 from hier.model.prior_text import bad_parameters, describe, limits_of
 from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits
@@ -87,7 +88,7 @@ def _with(priors: Priors, family: Family, name: str, prior: Distribution) -> Pri
             return replace(priors, parameters=(*priors.parameters[:k], changed, *priors.parameters[k + 1 :]))
     groups = tuple(
         _replaced(group, name, prior)
-        if name in (f"sd_{group.group}", f"cor_{group.group}", *group.sd_keys(), *group.cor_keys())
+        if name in (sd_name(group.group), cor_name(group.group), *group.sd_keys(), *group.cor_keys())
         else group
         for group in priors.groups
     )
@@ -115,16 +116,15 @@ def _of_columns(
 
 def _replaced(group: GroupPriors, name: str, prior: Distribution) -> GroupPriors:
     """A group's priors with the one under this name replaced, or all of a kind."""
-    if name == f"sd_{group.group}" or name in group.sd_keys():
+    every_sd, every_cor = sd_name(group.group), cor_name(group.group)
+    if name == every_sd or name in group.sd_keys():
         checked = _scalar(name, prior, "positive")
         own = zip(group.sd_keys(), group.sd, strict=True)
-        return replace(group, sd=tuple(checked if name in (key, f"sd_{group.group}") else old for key, old in own))
+        return replace(group, sd=tuple(checked if name in (key, every_sd) else old for key, old in own))
     own = zip(group.cor_keys(), group.blocks, group.cor, strict=True)
     return replace(
         group,
-        cor=tuple(
-            _correlation(key, prior, block) if name in (key, f"cor_{group.group}") else old for key, block, old in own
-        ),
+        cor=tuple(_correlation(key, prior, block) if name in (key, every_cor) else old for key, block, old in own),
     )
 
 

@@ -84,7 +84,7 @@ def parameters(posterior: Posterior, ranges: Ranges = Ranges()) -> list[DrawnPar
     several = len(posterior.groups) > 1
     for group in largest_first(posterior.groups):
         long, short = (16, 9) if several else (30, 14)
-        sd, columns = posterior.draws[f"sd_{group.stem}"], group.names
+        sd, columns = posterior.draws[group.variables.sd], group.names
         for k, column in enumerate(columns):
             bar = f" | {name(group.name, 14)}" if several else ""
             found.append(DrawnParameter(f"sd({name(column, long)}{bar})", sd[:, :, k], low=0.0))
@@ -92,7 +92,7 @@ def parameters(posterior: Posterior, ranges: Ranges = Ranges()) -> list[DrawnPar
             bar = f" | {name(group.name, 9)}" if several else ""
             label = f"cor({name(columns[i], short)}, {name(columns[j], short)}{bar})"
             low = least_correlation(group.blocks, i, j)
-            found.append(DrawnParameter(label, posterior.draws[f"cor_{group.stem}"][:, :, k], low, 1.0))
+            found.append(DrawnParameter(label, posterior.draws[group.variables.cor][:, :, k], low, 1.0))
     if "sigma" in posterior.draws:
         found.append(DrawnParameter("sigma", posterior.draws["sigma"], *ranges.further.get("sigma", (0.0, np.inf))))
     return found

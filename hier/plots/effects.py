@@ -27,7 +27,7 @@ def plot_group_effects(comparison: SideBySide, group: str | None = None) -> Figu
     """
     model = of_kind("plot_group_effects", comparison, SideBySide, ModelError).estimate.model
     factor = find_factor(model, group)
-    random, stem = model.design.random_effects[factor], comparison.posterior.groups[factor].stem
+    random, drawn = model.design.random_effects[factor], comparison.posterior.groups[factor].variables.b
     q, count = len(random.names), random.n_levels
     shown = min(count, style.NAMED)
     across = min(q, 3)
@@ -35,7 +35,7 @@ def plot_group_effects(comparison: SideBySide, group: str | None = None) -> Figu
     figure = style.picture(height, f"Deviations of {style.of_levels(shown, count, random.group)}")
     panels = style.grid(figure, q, across)
     for k, axes in enumerate(panels):
-        _draw_column(axes, comparison, random, k, comparison.posterior.draws[f"b_{stem}"][..., k])
+        _draw_column(axes, comparison, random, k, comparison.posterior.draws[drawn][..., k])
     style.legend(figure, panels[0])
     return figure
 

@@ -147,7 +147,7 @@ def _line_draws(comparison: SideBySide, found: LevelLines, group: str, level: in
     """Draws (S, rows) of one level's line, evenly thinned."""
     posterior, held = comparison.posterior, found.held
     rows, beta = held.codes == level, _thinned(posterior.beta)
-    deviations = [_thinned(posterior.draws[f"b_{other.stem}"]) for other in posterior.groups]
+    deviations = [_thinned(posterior.draws[other.variables.b]) for other in posterior.groups]
     own = next(b for b, other in zip(deviations, posterior.groups, strict=True) if other.name == group)[:, level]
     line = beta @ held.fixed.X[rows].T + held.fixed.offset[rows] + own @ held.Z[rows].T
     return comparison.estimate.expected_response(line + held.around(level, deviations), rows) - found.taken_off[rows]

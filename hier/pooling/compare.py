@@ -149,7 +149,7 @@ def _covariance_draws(posterior: Posterior, group: Group, *, is_normal: bool) ->
     """Draws of the deviations' covariance (S, q, q) and of sigma^2 (S,), evenly thinned; 1 for the latter where the
     weights of the rows have a scale of their own.
     """
-    sd, cor = posterior.draws[f"sd_{group.stem}"], posterior.draws.get(f"cor_{group.stem}")
+    sd, cor = posterior.draws[group.variables.sd], posterior.draws.get(group.variables.cor)
     q, count = sd.shape[-1], sd.shape[0] * sd.shape[1]
     keep = np.linspace(0, count - 1, min(DRAWS_FOR_SHRINKAGE, count)).astype(int)
     pairs = None if cor is None else cor.reshape(count, -1)[keep]

@@ -9,7 +9,7 @@ Pareto k, says whether the approximation can stand for the posterior.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,9 @@ import numpy as np
 
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64, kept_programs
-from hier.posterior.nuts import Sampled
+from hier.posterior.nuts import Sampled, Tell
 from hier.posterior.whitening import Whitening
+from hier.settings import Sampling
 
 AT_ONCE = 100
 FIXED_DRAWS = 64  # of standard Normal vectors, over which the divergence is averaged
@@ -42,10 +43,10 @@ class Independent(NamedTuple):
 
 @functools.cache
 def _weigh_program(density: Sampled) -> Program:
-    def weigh(z: Any, problem: Any, whitening: Whitening) -> tuple[Any, ...]:
-        def one(z: Any) -> tuple[Any, Any]:
+    def weigh(z: jax.Array, arrays: object, whitening: Whitening) -> tuple[jax.Array, ...]:
+        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
             x = whitening.apply(z)
-            return x, -0.5 * density.neg2_log_density(x, problem)
+            return x, -0.5 * density.neg2_log_density(x, arrays)
 
         return jax.lax.map(one, z, batch_size=10)
 
@@ -53,17 +54,18 @@ def _weigh_program(density: Sampled) -> Program:
 
 
 @float64
-def normal_draws(
-    density: Sampled, problem: Any, whitening: Whitening, *, chains: int, draws: int, seed: int, on_progress: Any
+def normal_draws[A](
+    density: Sampled[A], arrays: A, whitening: Whitening, settings: Sampling, on_progress: Tell
 ) -> Independent:
-    """`chains` x `draws` draws of the Normal approximation that the affine map makes of standard Normal variables."""
-    random = np.random.default_rng(seed)
+    """Draws of the Normal approximation that the affine map makes of standard Normal variables."""
+    random = np.random.default_rng(settings.seed)
+    chains, draws = settings.chains, settings.draws
     total = chains * draws
     batches = -(-total // AT_ONCE)
     z = random.standard_normal((batches * AT_ONCE, density.size))
     program, xs, lps = _weigh_program(density), [], []
     for k in range(batches):
-        x, lp = program(z[k * AT_ONCE : (k + 1) * AT_ONCE], problem, whitening)
+        x, lp = program(z[k * AT_ONCE : (k + 1) * AT_ONCE], arrays, whitening)
         xs.append(np.asarray(x))
         lps.append(np.asarray(lp))
         on_progress(min(draws, (k + 1) * AT_ONCE // chains))
@@ -74,10 +76,12 @@ def normal_draws(
 
 @functools.cache
 def _divergence_program(density: Sampled) -> Program:
-    def divergence(flat: Any, noise: Any, problem: Any, whitening: Whitening) -> tuple[Any, Any]:
-        def value(flat: Any) -> Any:
+    def divergence(
+        flat: jax.Array, noise: jax.Array, arrays: object, whitening: Whitening
+    ) -> tuple[jax.Array, jax.Array]:
+        def value(flat: jax.Array) -> jax.Array:
             better, log_volume = _moved(flat, whitening)
-            of_draws = jax.lax.map(lambda e: density.neg2_log_density(better.apply(e), problem), noise, batch_size=8)
+            of_draws = jax.lax.map(lambda e: density.neg2_log_density(better.apply(e), arrays), noise, batch_size=8)
             return 0.5 * jnp.mean(of_draws) - log_volume
 
         return jax.value_and_grad(value)(flat)
@@ -85,7 +89,7 @@ def _divergence_program(density: Sampled) -> Program:
     return Program("divergence", (density,), divergence)
 
 
-def _moved(flat: Any, whitening: Whitening) -> tuple[Whitening, Any]:
+def _moved(flat: jax.Array, whitening: Whitening) -> tuple[Whitening, jax.Array]:
     """The map with its coordinates shifted and scaled, the first m of them together; and the log volume of that."""
     m, n = whitening.scale.shape[0], whitening.centre.shape[0]
     shift, log_spread, below = flat[:n], flat[n : 2 * n], flat[2 * n :]
@@ -97,7 +101,7 @@ def _moved(flat: Any, whitening: Whitening) -> tuple[Whitening, Any]:
 
 @kept_programs
 @float64
-def best_normal(density: Sampled, problem: Any, whitening: Whitening, seed: int) -> Whitening:
+def best_normal[A](density: Sampled[A], arrays: A, whitening: Whitening, seed: int) -> Whitening:
     """The affine map whose Normal approximation has the least divergence from the posterior, begun at `whitening`.
 
     Source: Kucukelbir et al. (2017), J. Mach. Learn. Res. 18(14) (ADVI); with fixed draws, so that the search is
@@ -110,7 +114,7 @@ def best_normal(density: Sampled, problem: Any, whitening: Whitening, seed: int)
     program = _divergence_program(density)
 
     def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = map(np.asarray, program(flat, noise, problem, whitening))
+        value, slope = map(np.asarray, program(flat, noise, arrays, whitening))
         finite = np.isfinite(value) and np.isfinite(slope).all()
         return (float(value), slope) if finite else (1e300, np.zeros_like(flat))
 
@@ -118,6 +122,14 @@ def best_normal(density: Sampled, problem: Any, whitening: Whitening, seed: int)
     limits = [(None, None)] * n + [(-LONGEST, LONGEST)] * n + [(None, None)] * (len(start) - 2 * n)
     found = minimize(evaluate, start, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": MOST_STEPS})
     return Whitening(*map(np.asarray, _moved(jnp.asarray(found.x), Whitening(*map(jnp.asarray, whitening)))[0]))
+
+
+def best_draws[A](
+    density: Sampled[A], arrays: A, whitening: Whitening, settings: Sampling, on_progress: Tell
+) -> Independent:
+    """Draws of the best Normal approximation, whose search begins at `whitening`."""
+    whitening = best_normal(density, arrays, whitening, settings.seed)
+    return normal_draws(density, arrays, whitening, settings, on_progress)
 
 
 def _fixed_noise(random: np.random.Generator, n: int, m: int) -> np.ndarray:

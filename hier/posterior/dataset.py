@@ -11,8 +11,9 @@ import pandas as pd
 
 from hier.design import Design
 from hier.estimate.tables import correlated_pairs
+from hier.model.parameter_names import further_variable, parameter_of
 from hier.posterior.grouping import Group
-from hier.posterior.variable_names import dims_of, plain_text, variables_of
+from hier.posterior.variable_names import dims_of, plain_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,16 +37,17 @@ def dataset(
     coords: dict[str, Any] = {"coef": [plain_text(name) for name in coef_names]}
     for group in groups:
         by_level, by_coef, by_pair = dims_of(group.stem)
-        shapes = {"b": (by_level, by_coef), "sd": (by_coef,), "cor": (by_pair,)}
-        dims |= {name: shapes[name.partition("_")[0]] for name in variables_of(group.stem)}
+        own = group.variables
+        dims |= dict.fromkeys((own.sd, own.sd_centred), (by_coef,))
+        dims |= dict.fromkeys((own.cor, own.cor_centred), (by_pair,)) | {own.b: (by_level, by_coef)}
         columns = [plain_text(name) for name in group.names]
         coords |= {by_level: coordinate(group.levels), by_coef: columns, by_pair: pair_labels(group)}
     for name, labels in further.items():
-        own = "cutpoint" if name == "cutpoints" else f"{name.removeprefix('beta_')}_coef"
-        dims[name] = () if labels is None else (own,)
-        coords |= {} if labels is None else {own: [plain_text(label) for label in labels]}
-    found = {name: (("chain", "draw", *own), draws[name]) for name, own in dims.items() if name in draws}
-    found = {name: own for name, own in found.items() if own[1].size}
+        along = "cutpoint" if name == "cutpoints" else f"{parameter_of(name)}_coef"
+        dims[name] = () if labels is None else (along,)
+        coords |= {} if labels is None else {along: [plain_text(label) for label in labels]}
+    there = {name: shape for name, shape in dims.items() if name in draws and draws[name].size}
+    found = {name: (("chain", "draw", *shape), draws[name]) for name, shape in there.items()}
     used = {dim for shape, _ in found.values() for dim in shape}
     sampled = sample_coords(*next(iter(draws.values())).shape[:2])
     return xr.Dataset(found, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
@@ -64,7 +66,8 @@ def further_variables(design: Design) -> dict[str, tuple[str, ...] | None]:
     if design.n_cutpoints:
         found["cutpoints"] = design.cutpoint_names
     for own in design.parameters:
-        found |= {f"beta_{own.name}": own.names} if own.has_formula else {own.name: None}
+        variable = further_variable(own.name, has_formula=own.has_formula)
+        found[variable] = own.names if own.has_formula else None
     return found
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
 from hier.errors import FitError
+from hier.kernel.algebra.crossproducts import CrossProducts
 
 WORTH_A_GPU = (
     20_000_000  # multiply-adds a likelihood evaluation; below it, launching kernels costs more than the arithmetic
 )
 
 
-def use_device(device: str, problem: Any) -> contextlib.AbstractContextManager[Any]:
+class HasProducts(Protocol):
+    """The arrays of a model with its cross-products."""
+
+    @property
+    def cross(self) -> CrossProducts: ...
+
+
+def use_device(device: str, problem: HasProducts) -> contextlib.AbstractContextManager[Any]:
     """Run what is inside on `device`: "cpu", "gpu", or "auto", which takes a GPU only for a problem large enough to
     gain.
 
@@ -25,7 +33,7 @@ def use_device(device: str, problem: Any) -> contextlib.AbstractContextManager[A
     return jax.default_device(_choose(device, work(problem)))
 
 
-def work(problem: Any) -> int:
+def work(problem: HasProducts) -> int:
     """Multiply-adds of one elimination: levels x columns x columns of the deviations x columns of all, and for crossed
     factors the cube of the dense part.
     """

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hier.posterior.diagnostics import bfmi, ess_bulk, ess_tail, rhat
+from hier.posterior.posterior_draws import PosteriorDraws
 from hier.printed import Printed
 from hier.text import shown
-
-if TYPE_CHECKING:
-    from hier.posterior.posterior import Posterior
 
 # Source of the limits: Vehtari et al. (2021), section 4 (R-hat, 100 effective draws a chain); Betancourt (2016)
 # (E-BFMI)
@@ -59,7 +56,7 @@ class Diagnosis(Printed):
         )
 
 
-def diagnose(posterior: Posterior) -> Diagnosis:
+def diagnose(posterior: PosteriorDraws) -> Diagnosis:
     """R-hat, bulk and tail ESS of every variable, the group deviations included; divergences, tree depth and E-BFMI."""
     rows = []
     for name, draws in posterior.draws.items():
@@ -75,7 +72,7 @@ def diagnose(posterior: Posterior) -> Diagnosis:
     )
 
 
-def _approximate_problems(posterior: Posterior) -> tuple[str, ...]:
+def _approximate_problems(posterior: PosteriorDraws) -> tuple[str, ...]:
     k = posterior.pareto_k
     if k <= LARGEST_PARETO_K:
         return ()
@@ -83,7 +80,7 @@ def _approximate_problems(posterior: Posterior) -> tuple[str, ...]:
 
 
 def _problems(
-    posterior: Posterior, table: pd.DataFrame, divergences: int, deepest: int, energy: np.ndarray
+    posterior: PosteriorDraws, table: pd.DataFrame, divergences: int, deepest: int, energy: np.ndarray
 ) -> list[str]:
     settings = posterior.settings
     least = ESS_PER_CHAIN * settings.chains

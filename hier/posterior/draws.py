@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,18 +31,25 @@ class Draws(NamedTuple):
     """Draws of every parameter on the user's scale; chains first, then draws, the grouping factors in the kernel's
     order.
 
-    `beta` (C, D, p), `sd` (C, D, q), `cor` (C, D, m) and `b` (C, D, J, q) of each factor, `sigma` (C, D). `sd` and
-    `cor`, of the pairs of columns that are correlated, are those of the anchored columns.
+    `sd` (C, D, q) and `cor` (C, D, m), of the pairs of columns that are correlated, are those of each factor's anchored
+    columns; `b` (C, D, J, q) those of the columns as written. `others` (C, D, k): of each further parameter of the
+    response's distribution, on its own scale or its coefficients. `cutpoints` (C, D, c), `beta` (C, D, p).
     """
 
-    beta: np.ndarray
     sd: tuple[np.ndarray, ...]
     cor: tuple[np.ndarray, ...]
-    sigma: np.ndarray
     b: tuple[np.ndarray, ...]
+    others: tuple[np.ndarray, ...]
+    cutpoints: np.ndarray
+    beta: np.ndarray
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """The residual standard deviation (C, D) of a Normal response, its only further parameter."""
+        return self.others[0][..., 0]
 
 
-def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
+def draw_given(x: jax.Array, key: jax.Array, problem: Problem, density: Density) -> Draws:
     """One draw of all parameters given the unconstrained variance parameters x (m,).
 
     beta is Normal given the variance parameters, and b given these and beta: both are drawn by back-substitution from
@@ -53,7 +60,7 @@ def draw_given(x: Any, key: Any, problem: Problem, density: Density) -> Draws:
     return _draw_rest(parameters, (), problem.cross, key, problem, density)
 
 
-def draw_given_sampled(vector: Any, key: Any, partial: PartialProblem, density: PartialDensity) -> Draws:
+def draw_given_sampled(vector: jax.Array, key: jax.Array, partial: PartialProblem, density: PartialDensity) -> Draws:
     """One draw of all parameters given the variance parameters and the deviations that were sampled with them."""
     parameters, cross, sampled = density.at(vector, partial)
     return _draw_rest(parameters, sampled, cross, key, partial.problem, density.density)
@@ -63,7 +70,7 @@ def _draw_rest(
     parameters: Parameters,
     sampled: Sequence[jax.Array],
     cross: CrossProducts,
-    key: Any,
+    key: jax.Array,
     problem: Problem,
     density: Density,
 ) -> Draws:
@@ -85,25 +92,28 @@ def _draw_rest(
     b = (*group_deviations(free, eliminated, cross, kernel_beta, spread), *sampled)
     beta = jnp.zeros_like(kernel_beta).at[jnp.asarray(problem.order)].set(units.centre + units.basis @ kernel_beta)
     return Draws(
-        beta=beta,
         sd=parameters.sd,
         cor=tuple(map(pairs_of, parameters.cor, density.terms)),
-        sigma=parameters.sigma,
         b=tuple(own.deviations(deviations, units.y).T for deviations, own in zip(b, units.random, strict=True)),
+        others=(parameters.sigma[None],),
+        cutpoints=jnp.zeros(0),
+        beta=beta,
     )
 
 
-def pairs_of(cor: Sequence[Any], blocks: Blocks) -> jax.Array:
+def pairs_of(cor: Sequence[jax.Array], blocks: Blocks) -> jax.Array:
     """The correlations (m,) of all pairs of columns that have one, from the variable of each block's prior."""
     factor = correlated_factor(jnp.ones(n_columns(blocks)), cor, blocks)
     pairs = correlated_pairs(blocks)
     return jnp.array([factor[i] @ factor[j] for i, j in pairs]) if pairs else jnp.zeros(0)
 
 
-Draw = Callable[[Any, Any, Any, Any], Draws]  # from a point, a key, the problem and its density
+Exact = Density | PartialDensity  # what NUTS moves in where other parameters are drawn exactly
+ExactArrays = Problem | PartialProblem
+Draw = Callable[..., Draws]  # from a point, a key, the arrays and their density
 
 
-def side_by_side(problem: Any) -> int:
+def side_by_side(problem: ExactArrays) -> int:
     """How many draws are made at once, each with an elimination of its own: as many as there is room for."""
     given = problem.given if isinstance(problem, PartialProblem) else None
     held = 0 if given is None else 2 * given.coupling.rows.value.size
@@ -118,11 +128,11 @@ def side_by_side(problem: Any) -> int:
 
 
 @functools.cache
-def _program(density: Any, draw: Draw) -> Program:
-    def batch(x: jax.Array, bits: jax.Array, problem: Any) -> tuple[jax.Array, ...]:
+def _program(density: Exact, draw: Draw) -> Program:
+    def batch(x: jax.Array, bits: jax.Array, problem: ExactArrays) -> tuple[jax.Array, ...]:
         keys = jax.random.split(key_of(bits), DRAWS_AT_ONCE)
 
-        def one(given: Any) -> list[jax.Array]:
+        def one(given: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
             # JAX cannot map what is empty: fixed effects or correlations that there are none of
             at, key = given
             return [leaf for leaf in jax.tree.leaves(draw(at, key, problem, density)) if leaf.size]
@@ -133,14 +143,14 @@ def _program(density: Any, draw: Draw) -> Program:
 
 
 @float64
-def prepare(density: Any, problem: Any, draw: Draw = draw_given) -> None:
+def prepare(density: Exact, problem: ExactArrays, draw: Draw = draw_given) -> None:
     """Load or compile the program that `draw_all` will ask for."""
     _program(density, draw).bind(np.zeros((DRAWS_AT_ONCE, density.size)), np.zeros(2, np.uint32), problem)
 
 
 @float64
 def draw_all(
-    x: np.ndarray, problem: Any, density: Any, n_levels: Sequence[int], seed: int, draw: Draw = draw_given
+    x: np.ndarray, problem: ExactArrays, density: Exact, n_levels: Sequence[int], seed: int, draw: Draw = draw_given
 ) -> Draws:
     """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur.
 
@@ -155,11 +165,12 @@ def draw_all(
     data = jax.tree.leaves(problem)
     q, p = [own.size for own in problem.units.random], len(problem.order)
     like = Draws(
-        beta=np.empty((n_draws, p)),
         sd=tuple(np.empty((n_draws, k)) for k in q),
         cor=tuple(np.empty((n_draws, len(correlated_pairs(blocks)))) for blocks in density.terms),
-        sigma=np.empty(n_draws),
         b=tuple(np.empty((n_draws, J, k)) for J, k in zip(n_levels, q, strict=True)),
+        others=(np.empty((n_draws, 1)),),
+        cutpoints=np.empty((n_draws, 0)),
+        beta=np.empty((n_draws, p)),
     )
     rooms, tree = jax.tree.flatten(like)
 

@@ -11,6 +11,7 @@ import pandas as pd
 from hier.design import Block, Design
 from hier.estimate.tables import correlated_pairs
 from hier.kernel.covariance.theta import correlation_blocks
+from hier.model.parameter_names import GroupVariables, group_variables
 from hier.posterior.variable_names import stems
 
 
@@ -27,6 +28,11 @@ class Group:
     blocks: tuple[Block, ...]
     codes: np.ndarray = field(repr=False)
     stem: str
+
+    @property
+    def variables(self) -> GroupVariables:
+        """What its variables are called among the draws."""
+        return group_variables(self.stem)
 
     @property
     def n_levels(self) -> int:

@@ -24,6 +24,7 @@ from hier.kernel.programs.compiled import Program, cores, workers
 from hier.kernel.programs.precision import float64
 from hier.posterior.seeds import key_of, seed_bits
 from hier.posterior.whitening import Whitening, rescale
+from hier.settings import Sampling
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for
 FIRST_PIECE = 50
@@ -31,14 +32,20 @@ SECONDS_A_PIECE = 0.25  # how often progress is told
 FIRST_STEP = 1.7  # step sizes for standard Normal variables fall with the fourth root of their number
 
 
-class Sampled(Protocol):
-    """What NUTS needs to know of a density."""
+class Sampled[A](Protocol):
+    """What NUTS needs to know of a density whose data and priors are in arrays A."""
 
     @property
     def size(self) -> int: ...
     @property
     def n_dense(self) -> int: ...
-    def neg2_log_density(self, vector: Any, problem: Any, /) -> Any: ...
+    def neg2_log_density(self, vector: jax.Array, arrays: A, /) -> jax.Array: ...
+
+
+class Tell(Protocol):
+    """Is told how many iterations are done."""
+
+    def __call__(self, done: int, /) -> object: ...
 
 
 class Trace(NamedTuple):
@@ -153,89 +160,73 @@ def _room(size: int) -> Trace:
 
 
 @float64
-def prepare(
-    density: Sampled, problem: Any, *, chains: int, warmup: int, target_accept: float, max_tree_depth: int
-) -> None:
+def prepare[A](density: Sampled[A], arrays: A, settings: Sampling) -> None:
     """Load or compile the programs that `run_nuts` will ask for."""
-    program = programs(density, _half(warmup), target_accept, max_tree_depth)
-    share, n, m = _shares(chains, density)[0].stop, density.size, density.n_dense
+    program = programs(density, _half(settings), settings.target_accept, settings.max_tree_depth)
+    share, n, m = _shares(settings.chains, density)[0].stop, density.size, density.n_dense
     bits, z = np.zeros((share, 2), np.uint32), np.zeros((share, n))
     whitening = Whitening(np.zeros(n), np.zeros((m, m)), np.zeros(n - m))
-    state = program.begin.bind(bits, z, problem, whitening).outputs
-    program.advance.bind(tuple(state), np.int64(1), bits, z, problem, whitening)
+    state = program.begin.bind(bits, z, arrays, whitening).outputs
+    program.advance.bind(tuple(state), np.int64(1), bits, z, arrays, whitening)
 
 
-def _half(warmup: int) -> int:
-    return max(1, warmup // 2)
+def _half(settings: Sampling) -> int:
+    return max(1, settings.warmup // 2)
 
 
 @float64
-def run_nuts(
-    density: Sampled,
-    problem: Any,
-    whitening: Whitening,
-    *,
-    chains: int,
-    warmup: int,
-    draws: int,
-    seed: int,
-    target_accept: float,
-    max_tree_depth: int,
-    on_progress: Callable[[int], None] = lambda done: None,
-) -> Trace:
-    """`draws` draws of each chain after `warmup` iterations; `on_progress` is told how many iterations are done.
+def run_nuts[A](density: Sampled[A], arrays: A, whitening: Whitening, settings: Sampling, on_progress: Tell) -> Trace:
+    """The draws of each chain after its warm-up; `on_progress` is told how many iterations are done.
 
     `whitening`: the affine map to begin with, best that of the density's Laplace approximation.
     Source: Hoffman and Gelman (2014), J. Mach. Learn. Res. 15, 1593, as NumPyro implements it.
     """
-    half = _half(warmup)
-    program = programs(density, half, target_accept, max_tree_depth)
-    random = np.random.default_rng(seed)
+    half, chains = _half(settings), settings.chains
+    program = programs(density, half, settings.target_accept, settings.max_tree_depth)
+    sampler = _Sampler(program, arrays, _shares(chains, density), np.random.default_rng(settings.seed))
     whitening = Whitening(*map(np.asarray, whitening))
-    shares = _shares(chains, density)
-    z = random.standard_normal((chains, density.size))
-    first = _run(program, random, shares, z, problem, whitening, half, on_progress)
+    z = sampler.random.standard_normal((chains, density.size))
+    first = sampler.run(z, whitening, half, on_progress)
     whitening = rescale(whitening, first.x[:, half // 3 :])
     z = whitening.undo(first.x[:, half - 1])
-    trace = _run(program, random, shares, z, problem, whitening, half + draws, lambda n: on_progress(half + n))
+    trace = sampler.run(z, whitening, half + settings.draws, lambda done: on_progress(half + done))
     return Trace(*(field[:, half:] for field in trace))
 
 
-def _run(
-    program: Programs,
-    random: np.random.Generator,
-    shares: list[slice],
-    z: np.ndarray,
-    problem: Any,
-    whitening: Whitening,
-    iterations: int,
-    on_progress: Callable[[int], None],
-) -> Trace:
-    """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
-    chains = len(z)
-    bits = seed_bits(random, chains)
-    data = jax.tree.leaves((problem, whitening))
-    starts = [(bits[share], z[share]) for share in shares]
-    states = [program.begin(*start, problem, whitening) for start in starts]
-    advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], problem, whitening)
-    pieces: list[Trace] = []
-    n, done = FIRST_PIECE, 0
-    with workers(min(cores(), len(shares))) as pool:
-        while done < iterations:
-            n = min(n, iterations - done)
-            began = time.perf_counter()
+class _Sampler(NamedTuple):
+    """The programs of a density with its arrays; `shares` of the chains are advanced side by side."""
 
-            def piece(share: int, n: int = n) -> Trace:
-                results = advance(*states[share], np.int64(n), *starts[share], *data)
-                states[share] = results[len(Trace._fields) :]
-                return Trace(*(np.asarray(room)[:, :n] for room in results[: len(Trace._fields)]))
+    program: Programs
+    arrays: Any
+    shares: list[slice]
+    random: np.random.Generator
 
-            parts = list(pool.map(piece, range(len(shares))))
-            pieces.append(Trace(*map(np.concatenate, zip(*parts, strict=True))))
-            done += n
-            on_progress(done)
-            n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, LONGEST_PIECE))
-    return Trace(*(np.concatenate(parts, axis=1) for parts in zip(*pieces, strict=True)))
+    def run(self, z: np.ndarray, whitening: Whitening, iterations: int, on_progress: Tell) -> Trace:
+        """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
+        program, shares = self.program, self.shares
+        bits = seed_bits(self.random, len(z))
+        data = jax.tree.leaves((self.arrays, whitening))
+        starts = [(bits[share], z[share]) for share in shares]
+        states = [program.begin(*start, self.arrays, whitening) for start in starts]
+        advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], self.arrays, whitening)
+        pieces: list[Trace] = []
+        n, done = FIRST_PIECE, 0
+        with workers(min(cores(), len(shares))) as pool:
+            while done < iterations:
+                n = min(n, iterations - done)
+                began = time.perf_counter()
+
+                def piece(share: int, n: int = n) -> Trace:
+                    results = advance(*states[share], np.int64(n), *starts[share], *data)
+                    states[share] = results[len(Trace._fields) :]
+                    return Trace(*(np.asarray(room)[:, :n] for room in results[: len(Trace._fields)]))
+
+                parts = list(pool.map(piece, range(len(shares))))
+                pieces.append(Trace(*map(np.concatenate, zip(*parts, strict=True))))
+                done += n
+                on_progress(done)
+                n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, LONGEST_PIECE))
+        return Trace(*(np.concatenate(parts, axis=1) for parts in zip(*pieces, strict=True)))
 
 
 def _shares(chains: int, density: Sampled) -> list[slice]:

@@ -1,207 +1,60 @@
-"""The result of sampling: draws once, tables and the ArviZ tree when asked for."""
+"""The result of sampling: a line for each verb, whose work is done by the function of its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, final
 
-import numpy as np
 import pandas as pd
 
-from hier.design import Digest
-from hier.design.owned import Closed, owned
-from hier.estimate.printing import Table
-from hier.estimate.tables import coef_table, varcorr_table
-from hier.posterior.grouping import Group, covariance_matrices, largest_first
+from hier.estimate.predicted_rows import Random
+from hier.posterior.diagnose import Diagnosis, diagnose
+from hier.posterior.posterior_draws import PosteriorDraws, Settings
+from hier.posterior.prediction import predict
+from hier.posterior.probabilities import hypothesis
+from hier.posterior.summary_block import parameter_table, summarise
+from hier.posterior.tree import save_tree, to_tree
 from hier.printed import Printed
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.estimate.predicted_rows import Random
-    from hier.model import Specification as Model
-    from hier.posterior.diagnose import Diagnosis
+__all__ = ["Posterior", "Settings"]
 
 
-WARMUP = 200  # two halves: the Laplace fit leaves little to adapt
-TARGET_ACCEPT = 0.8
-MAX_TREE_DEPTH = 10
-
-
-class Settings(NamedTuple):
-    """How the draws were made: `chains` x `draws` after `warmup` iterations, from `seed`."""
-
-    chains: int
-    draws: int
-    warmup: int
-    seed: int
-    max_tree_depth: int
-
-
+@final
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Posterior(Closed, Printed):
-    """Draws from the posterior of a hierarchical model.
-
-    `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
-    `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, m) of the m
-    pairs of columns that are correlated, `b_GROUP` (C, D, J, q); where the priors are of the deviations at the means of
-    the columns, the sds and correlations of these too, `sd_GROUP_centred` and `cor_GROUP_centred`. All are those of the
-    program that `Model.numpyro_model` makes. In the place of `sigma` other responses than Normal ones have the
-    variables of `further`, which gives the labels along their last dimension, None for a number: each further parameter
-    of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
-    `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
-    `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
-    made, a phrase. `digest`: that of the model and its data. `model`: what was sampled, which predictions need; a file
-    does not hold it. `data` is the same as an ArviZ tree.
-    """
-
-    formula: str
-    family: str
-    response: str
-    coef_names: tuple[str, ...]
-    groups: tuple[Group, ...]
-    further: dict[str, tuple[str, ...] | None] = owned()  # type: ignore[assignment]  # noqa: RUF009
-    settings: Settings
-    method: str
-    priors: dict[str, str] = owned()  # type: ignore[assignment]  # noqa: RUF009
-    notes: tuple[str, ...] = field(repr=False)
-    draws: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
-    stats: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
-    observed: np.ndarray = field(repr=False)
-    digest: Digest = field(repr=False)
-    index: np.ndarray = field(repr=False)
-    model: Model | None = field(default=None, repr=False, compare=False)
+class Posterior(PosteriorDraws, Printed):
+    __doc__ = PosteriorDraws.__doc__
 
     @cached_property
     def data(self) -> xr.DataTree:
         """The posterior as an ArviZ `DataTree`: groups `posterior`, `sample_stats`, `observed_data`,
         `constant_data`.
         """
-        from hier.posterior.tree import to_tree
-
         return to_tree(self)
-
-    @property
-    def beta(self) -> np.ndarray:
-        """Draws of the fixed effects (C, D, p), of which there may be none."""
-        return self.draws.get("beta", np.zeros((self.settings.chains, self.settings.draws, 0)))
-
-    @property
-    def fixef(self) -> pd.Series:
-        """Posterior means of the fixed effects."""
-        return pd.Series(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
-
-    @property
-    def vcov(self) -> pd.DataFrame:
-        """Posterior covariance matrix of the fixed effects."""
-        names, apart = list(self.coef_names), self.beta - self.beta.mean(axis=(0, 1))
-        flat = apart.reshape(apart.shape[0] * apart.shape[1], len(names))
-        return Table(flat.T @ flat / (len(flat) - 1), index=names, columns=names)
-
-    @property
-    def sigma(self) -> float:
-        """Posterior mean of the residual standard deviation; 1 where the response has none, as in an estimate."""
-        return float(self.draws["sigma"].mean()) if "sigma" in self.draws else 1.0
-
-    @owned
-    def varcorr(self) -> pd.DataFrame:
-        """Posterior means in the layout of an estimate's `varcorr`, the factor with the most levels first: `vcov` of
-        variances and covariances, `sdcor` of sds and correlations.
-        """
-        terms, means = [], []
-        for group in largest_first(self.groups):
-            sd, cor = self.draws[f"sd_{group.stem}"], self.draws.get(f"cor_{group.stem}")
-            covariance = covariance_matrices(sd, cor, group.blocks).mean(axis=(0, 1))
-            terms.append((group.name, group.names, group.blocks, covariance, np.ones(len(covariance))))
-            means += list(sd.mean(axis=(0, 1)))
-            means += [] if cor is None else list(cor.mean(axis=(0, 1)))
-        if "sigma" not in self.draws:
-            return varcorr_table(terms, None).assign(sdcor=means)
-        return varcorr_table(terms, float((self.draws["sigma"] ** 2).mean()) ** 0.5).assign(sdcor=[*means, self.sigma])
-
-    @property
-    def is_approximate(self) -> bool:
-        """Whether the draws are those of a Normal approximation and not of the posterior itself."""
-        return "log_weight" in self.stats
-
-    @property
-    def pareto_k(self) -> float:
-        """How heavy the tail of the importance weights of approximate draws is: below 0.5 the approximation is good,
-        above 0.7 it cannot stand for the posterior. NaN for draws from the posterior itself.
-
-        Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
-        """
-        from hier.posterior.diagnostics import pareto_k
-
-        return pareto_k(self.stats["log_weight"]) if self.is_approximate else float("nan")
-
-    @property
-    def family_parameters(self) -> pd.DataFrame:
-        """Posterior means and sds of the further parameters of the response's distribution, as an estimate has them:
-        on their own scale, or with a formula the coefficients; columns `estimate, std_error`.
-        """
-        rows = {}
-        for name, labels in self.further.items():
-            if name == "cutpoints":
-                continue
-            values = self.draws[name]
-            if labels is None:
-                rows[name] = (values.mean(), values.std(ddof=1))
-                continue
-            for k, label in enumerate(labels):
-                own = values[..., k]
-                rows[f"{name.removeprefix('beta_')}_{label}"] = (own.mean(), own.std(ddof=1))
-        return Table(pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float))
-
-    @property
-    def cutpoints(self) -> pd.DataFrame:
-        """Posterior means and sds of an ordered response's cutpoints, rows such as `1|2`; otherwise empty."""
-        labels = self.further.get("cutpoints") or ()
-        flat = self.draws["cutpoints"].reshape(-1, len(labels)) if labels else np.zeros((2, 0))
-        return Table({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
-
-    @owned
-    def ranef(self) -> dict[str, pd.DataFrame]:
-        """Posterior means of the group deviations: by grouping factor, levels x columns."""
-        return self._by_level(lambda draws: draws.mean(axis=(0, 1)))
-
-    @owned
-    def ranef_se(self) -> dict[str, pd.DataFrame]:
-        """Posterior standard deviations of the group deviations."""
-        return self._by_level(lambda draws: draws.std(axis=(0, 1), ddof=1))
-
-    @owned
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Posterior means of each level's own coefficients: the fixed effects plus the level's deviations."""
-        return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
 
     def _text(self) -> str:
         return self.summary()
 
     def summary(self) -> str:
         """The block that brms prints: means, sds, 95 percent intervals, R-hat, bulk and tail ESS."""
-        from hier.posterior.summary_block import summarise
-
         return summarise(self)
 
     def tidy(self) -> pd.DataFrame:
         """One row a parameter, the group deviations left out: mean, sd, 2.5 and 97.5 percent quantiles, R-hat and
         ESS.
         """
-        from hier.posterior.summary_block import parameter_table
-
         return parameter_table(self)
 
     def diagnose(self) -> Diagnosis:
         """The checks that say whether the draws can be used: R-hat, bulk and tail ESS, divergences, tree depth,
         E-BFMI.
         """
-        from hier.posterior.diagnose import diagnose
-
         return diagnose(self)
 
     def hypothesis(self, hypotheses: str | Sequence[str], *, level: float = 0.95) -> pd.DataFrame:
@@ -212,8 +65,6 @@ class Posterior(Closed, Printed):
         NaN for `=`, which has none under a continuous prior. The interval leaves 1 - `level` out on each side for `>`
         and `<`, half of that for `=`, as brms has it. Raises FormulaError.
         """
-        from hier.posterior.probabilities import hypothesis
-
         return hypothesis(self, hypotheses, level)
 
     def predict(
@@ -239,25 +90,10 @@ class Posterior(Closed, Printed):
         Raises FitError for a posterior from a file that was read without its model, a kind that the family does not
         have and terms that the model does not have; DataError for data without what the formula needs.
         """
-        from hier.posterior.prediction import predict
-
         return predict(self, data, kind, random, new_levels, draws, level)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read, with checksums of all
         that is in it. Raises JobError where the file cannot be written.
         """
-        from hier.posterior.tree import save_tree
-
-        return save_tree(self, path)
-
-    def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
-        """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
-        return {
-            group.name: Table(
-                statistic(self.draws[f"b_{group.stem}"]),
-                index=group.levels.rename(group.name),
-                columns=list(group.names),
-            )
-            for group in self.groups
-        }
+        return save_tree(self, self.data, path)

@@ -15,20 +15,21 @@ from hier.estimate.predict import NEW_LEVELS, check_kind, with_note
 from hier.estimate.predicted_rows import PredictedRows, Random, rows_of
 from hier.kernel.laplace.likelihood import apply_link, of_draws
 from hier.kernel.laplace.responses import category_probabilities
+from hier.model.parameter_names import further_variable
+from hier.posterior.posterior_draws import PosteriorDraws
 from hier.settings import PROBABILITY, TRUTH, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from hier.model import Specification as Model
-    from hier.posterior.posterior import Posterior
 
 KINDS = ("mean", "link", "probabilities")
 AT_ONCE = 2_000_000  # draws of rows that are held together: of a linear predictor 16 MB
 
 
 def predict(
-    posterior: Posterior, data: Any, kind: str, random: Random, new_levels: str, draws: bool, level: float
+    posterior: PosteriorDraws, data: Any, kind: str, random: Random, new_levels: str, draws: bool, level: float
 ) -> pd.DataFrame | xr.DataArray:
     """What `Posterior.predict` says."""
     model = _model(posterior)
@@ -53,7 +54,7 @@ def predict(
     return with_note(pd.DataFrame(values, index=rows.index, columns=columns), rows.known)
 
 
-def _model(posterior: Posterior) -> Model:
+def _model(posterior: PosteriorDraws) -> Model:
     """The model, whose coding of the data predictions need. Raises FitError where the posterior has none."""
     if posterior.model is None:
         raise FitError(
@@ -68,7 +69,7 @@ def _categories(model: Model) -> pd.Index:
     return pd.Index(model.design.categories, name=model.design.response)
 
 
-Predicted = Callable[["Posterior", PredictedRows, slice], np.ndarray]
+Predicted = Callable[[PosteriorDraws, PredictedRows, slice], np.ndarray]
 
 
 def _function(model: Model, kind: str) -> Predicted:
@@ -87,26 +88,28 @@ def _function(model: Model, kind: str) -> Predicted:
     return lambda posterior, rows, some: probabilities(posterior, rows, some) @ model.design.category_values
 
 
-def linear_predictor(posterior: Posterior, rows: PredictedRows, some: slice) -> np.ndarray:
+def linear_predictor(posterior: PosteriorDraws, rows: PredictedRows, some: slice) -> np.ndarray:
     """Draws (S, m) of the linear predictor of the mean in some rows."""
     beta = posterior.beta.reshape(-1, rows.X.shape[1])
     found = beta @ rows.X[some].T + (0.0 if rows.offset is None else rows.offset[some])
     for group, own, kept in zip(posterior.groups, rows.effects, rows.included, strict=True):
         if kept.any():
             codes = own.codes[some]
-            deviations = posterior.draws[f"b_{group.stem}"].reshape(len(beta), group.n_levels, -1)
+            deviations = posterior.draws[group.variables.b].reshape(len(beta), group.n_levels, -1)
             for k in np.flatnonzero(kept):
                 z = np.where(codes >= 0, own.Z[some, k], 0.0)  # a level that the fit has not seen has none
                 found += z * deviations[:, codes, k]
     return found
 
 
-def _of_rows(posterior: Posterior, rows: PredictedRows, some: slice, *, function: Callable[..., Any]) -> np.ndarray:
+def _of_rows(
+    posterior: PosteriorDraws, rows: PredictedRows, some: slice, *, function: Callable[..., Any]
+) -> np.ndarray:
     """Draws of a function of a family's parameters in some rows."""
     model = _model(posterior)
     predictors = [linear_predictor(posterior, rows, some)]
     for own, link in zip(rows.parameters, model.likelihood.links[1:], strict=True):
-        draws = posterior.draws[f"beta_{own.name}" if own.has_formula else own.name].reshape(-1, len(own.names))
+        draws = posterior.draws[further_variable(own.name, has_formula=own.has_formula)].reshape(-1, len(own.names))
         predictors.append(own.predictor(draws if own.has_formula else apply_link(link, draws), some))
     cutpoints = posterior.draws.get("cutpoints", np.zeros((*posterior.beta.shape[:2], 0)))
     return of_draws(function, model.likelihood, cutpoints.reshape(len(predictors[0]), -1), predictors)
@@ -124,7 +127,7 @@ def _summed_up(draws: np.ndarray, kind: str, level: float, *, as_draws: bool) ->
     return np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1), *ends])
 
 
-def _array(posterior: Posterior, values: np.ndarray, index: pd.Index) -> xr.DataArray:
+def _array(posterior: PosteriorDraws, values: np.ndarray, index: pd.Index) -> xr.DataArray:
     """Draws by chain, draw and row, and of probabilities by category."""
     import xarray as xr
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from hier.estimate.hypothesis import read_hypotheses
 from hier.estimate.printing import Table
+from hier.posterior.posterior_draws import PosteriorDraws
 from hier.settings import PROBABILITY, check
 
-if TYPE_CHECKING:
-    from hier.posterior.posterior import Posterior
 
-
-def hypothesis(posterior: Posterior, hypotheses: str | Sequence[str], level: float) -> pd.DataFrame:
+def hypothesis(posterior: PosteriorDraws, hypotheses: str | Sequence[str], level: float) -> pd.DataFrame:
     """The table that `Posterior.hypothesis` describes."""
     level = check("level", level, PROBABILITY)
     found = read_hypotheses(hypotheses, posterior.coef_names)

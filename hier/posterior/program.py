@@ -17,9 +17,10 @@ from hier.kernel.laplace.log_densities import Observed
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.model import Specification as Model
 from hier.model.families import drawing
+from hier.model.parameter_names import further_variable
 from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
 from hier.posterior.grouping import Group, groups_of
-from hier.posterior.variable_names import CENTRED, in_tree
+from hier.posterior.variable_names import in_tree
 from hier.settings import COUNT, SEED, TRUTH, check, refuse_beyond_memory
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
             numpyro.sample("y", _response(model, mean, further, cutpoints), obs=y)
 
     if noncentred:
-        config = {f"b_{group.stem}": TransformReparam() for group in groups}
+        config = {group.variables.b: TransformReparam() for group in groups}
         reparametrised: Any = numpyro.handlers.reparam(program, config=config)
         return reparametrised
     return program
@@ -101,10 +102,8 @@ def _further_parameters(model: Model) -> list[Any]:
     links = model.likelihood.links[1:]
     for link, design, own in zip(links, model.design.parameters, model.priors.parameters, strict=True):
         if own.has_formula:
-            dims = {"event_dims": [f"{own.name}_coef"]}
-            eta = design.X @ numpyro.sample(
-                f"beta_{own.name}", coefficients(list(own.priors.values()), own.at), infer=dims
-            )
+            site, dims = further_variable(own.name, has_formula=True), {"event_dims": [f"{own.name}_coef"]}
+            eta = design.X @ numpyro.sample(site, coefficients(list(own.priors.values()), own.at), infer=dims)
         else:
             eta = link.apply(numpyro.sample(own.name, own.priors[own.name]))
         eta = eta if design.offset is None else eta + design.offset
@@ -135,12 +134,13 @@ def _deviations(random: RandomEffects, group: Group, priors: GroupPriors) -> Any
     from hier.posterior.sites import Correlations, Turned, spreads
 
     stem, blocks, q = group.stem, random.blocks, len(random.names)
-    names = {kind: f"{kind}_{stem}{CENTRED if priors.moved else ''}" for kind in ("sd", "cor")}
-    sd = numpyro.sample(names["sd"], spreads(priors.sd, blocks), infer={"event_dims": [f"{stem}_coef"]})
+    own_names = group.variables
+    sd_site, cor_site = own_names[-2:] if priors.moved else own_names[:2]
+    sd = numpyro.sample(sd_site, spreads(priors.sd, blocks), infer={"event_dims": [f"{stem}_coef"]})
     cor: list[Any] = []
     if priors.cor:
         own = Correlations(priors.cor, priors.blocks)
-        cor = own.variables(numpyro.sample(names["cor"], own, infer={"event_dims": [f"{stem}_pair"]}))
+        cor = own.variables(numpyro.sample(cor_site, own, infer={"event_dims": [f"{stem}_pair"]}))
     factor = correlated_factor(sd, cor, blocks)
     maps: list[Any] = [dist.transforms.LowerCholeskyAffine(jnp.zeros(q), factor)]
     if priors.moved:
@@ -149,12 +149,12 @@ def _deviations(random: RandomEffects, group: Group, priors: GroupPriors) -> Any
         covariance = covariance @ covariance.T
         own_sd = jnp.sqrt(jnp.diagonal(covariance))
         i, j = np.array(correlated_pairs(blocks)).T
-        numpyro.deterministic(f"sd_{stem}", own_sd)
-        numpyro.deterministic(f"cor_{stem}", covariance[i, j] / (own_sd[i] * own_sd[j]))
+        numpyro.deterministic(own_names.sd, own_sd)
+        numpyro.deterministic(own_names.cor, covariance[i, j] / (own_sd[i] * own_sd[j]))
     with numpyro.plate(stem, random.n_levels):
         standard = dist.Normal(0.0, 1.0).expand([q]).to_event(1)
         deviations = dist.TransformedDistribution(standard, maps)
-        return numpyro.sample(f"b_{stem}", deviations, infer={"event_dims": [f"{stem}_coef"]})
+        return numpyro.sample(own_names.b, deviations, infer={"event_dims": [f"{stem}_coef"]})
 
 
 @kept_programs

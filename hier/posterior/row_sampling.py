@@ -27,7 +27,7 @@ from hier.kernel.search.optimise import minimise_with_memory
 from hier.model import Specification as Model
 from hier.model.row_density import RowDensity, posterior_rows, row_density, row_start
 from hier.model.row_problem import RowProblem
-from hier.posterior.draws import pairs_of
+from hier.posterior.draws import Draws, pairs_of
 from hier.posterior.whitening import Whitening, around_mode, beside
 
 DRAWS_AT_ONCE = 200
@@ -99,21 +99,6 @@ def _coefficients(outer: Outer) -> Any:
     return jnp.append(outer.beta, -jnp.mean(outer.cutpoints))
 
 
-class RowDraws(NamedTuple):
-    """Draws on the user's scale, chains and draws first; grouping factors in the kernel's order.
-
-    `sd` (..., q) and `cor` (..., m) of each factor's anchored columns, `b` (..., J, q) of those as written, `others`
-    (..., k) of each further parameter, `cutpoints` (..., c), `beta` (..., p).
-    """
-
-    sd: tuple[np.ndarray, ...]
-    cor: tuple[np.ndarray, ...]
-    b: tuple[np.ndarray, ...]
-    others: tuple[np.ndarray, ...]
-    cutpoints: np.ndarray
-    beta: np.ndarray
-
-
 def sampled_of(model: Model) -> tuple[RowSampled, RowProblem]:
     """The density that NUTS samples, and its arrays."""
     density = row_density(model, with_volume=True)
@@ -165,13 +150,13 @@ def place(model: Model, sampled: RowSampled, problem: RowProblem) -> tuple[White
     return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
 
 
-def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> RowDraws:
+def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> Draws:
     """One draw on the user's scale."""
     density, problem = sampled.density, placed.problem
     natural, _ = density.natural(vector[: sampled.n_dense], problem)
     outer = density.in_kernel_units(natural, problem)
     moved = sampled.transported(vector, outer, placed)
-    return RowDraws(
+    return Draws(
         sd=natural.sd,
         cor=tuple(map(pairs_of, natural.cor, density.terms)),
         b=tuple(
@@ -193,7 +178,7 @@ def _draws_program(sampled: RowSampled) -> Program:
 
 
 @float64
-def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> RowDraws:
+def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> Draws:
     """The draws (C, D, n) on the user's scale, a batch at a time."""
     chains, n, size = vectors.shape
     total = chains * n
@@ -209,5 +194,5 @@ def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> R
         parts = list(pool.map(batch, range(batches)))
     leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
     k = len(sampled.shapes)
-    like = RowDraws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.n_coefficients), 0, 0)  # type: ignore
+    like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.n_coefficients), 0, 0)  # type: ignore
     return jax.tree.unflatten(jax.tree.structure(like), leaves)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,18 +10,17 @@ import pandas as pd
 from hier.estimate.printing import Table
 from hier.estimate.tables import correlated_pairs
 from hier.estimate.text_columns import align, significant
+from hier.model.parameter_names import RESIDUAL, SIGMA, coefficient_names, printed_term, varcorr_term
 from hier.posterior.diagnostics import ess_bulk, ess_tail, rhat
 from hier.posterior.grouping import largest_first
+from hier.posterior.posterior_draws import PosteriorDraws
 from hier.text import blocks
-
-if TYPE_CHECKING:
-    from hier.posterior.posterior import Posterior
 
 FURTHER = "further"  # the effect of a further parameter in a table
 HEADS = ["Estimate", "Est.Error", "l-95% CI", "u-95% CI", "Rhat", "Bulk_ESS", "Tail_ESS"]
 
 
-def parameter_table(posterior: Posterior) -> pd.DataFrame:
+def parameter_table(posterior: PosteriorDraws) -> pd.DataFrame:
     """A row a parameter that is not a group deviation.
 
     Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
@@ -31,19 +29,19 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     labels: list[tuple[str, str | None, str]] = [("fixed", None, name) for name in posterior.coef_names]
     columns = [posterior.beta]
     for name, own in posterior.further.items():
-        if name not in ("sigma",):
+        if name != SIGMA:
             labels += [(FURTHER, name, label) for label in further_labels(name, own)]
             columns.append(posterior.draws[name].reshape(*posterior.draws[name].shape[:2], -1))
     for group in largest_first(posterior.groups):
         names, pairs = group.names, correlated_pairs(group.blocks)
-        labels += [("ran_pars", group.name, f"sd__{name}") for name in names]
-        columns.append(posterior.draws[f"sd_{group.stem}"])
+        labels += [("ran_pars", group.name, varcorr_term(name)) for name in names]
+        columns.append(posterior.draws[group.variables.sd])
         if pairs:
-            labels += [("ran_pars", group.name, f"cor__{names[i]}.{names[j]}") for i, j in pairs]
-            columns.append(posterior.draws[f"cor_{group.stem}"])
-    if "sigma" in posterior.draws:
-        labels.append(("ran_pars", "Residual", "sd__Observation"))
-        columns.append(posterior.draws["sigma"][:, :, None])
+            labels += [("ran_pars", group.name, varcorr_term(names[i], names[j])) for i, j in pairs]
+            columns.append(posterior.draws[group.variables.cor])
+    if SIGMA in posterior.draws:
+        labels.append(("ran_pars", "Residual", RESIDUAL))
+        columns.append(posterior.draws[SIGMA][:, :, None])
     draws = np.concatenate(columns, axis=-1)
     flat = draws.reshape(-1, draws.shape[-1])
     low, high = np.quantile(flat, [0.025, 0.975], axis=0)
@@ -67,10 +65,10 @@ def further_labels(name: str, labels: Sequence[str] | None) -> list[str]:
     """The entries of a further variable as they are listed: `shape`, `sigma_x`, `1|2`."""
     if labels is None:
         return [name]
-    return list(labels) if name == "cutpoints" else [f"{name.removeprefix('beta_')}_{label}" for label in labels]
+    return list(labels) if name == "cutpoints" else coefficient_names(name, tuple(labels))
 
 
-def summarise(posterior: Posterior) -> str:
+def summarise(posterior: PosteriorDraws) -> str:
     """Head, group-level effects, regression coefficients, further parameters, and what the sampler did."""
     table, settings = parameter_table(posterior), posterior.settings
     total = settings.chains * settings.draws
@@ -89,30 +87,24 @@ def summarise(posterior: Posterior) -> str:
     for k, group in enumerate(largest_first(posterior.groups)):
         title = ["Group-level effects:"] if k == 0 else []
         own = random[random["group"] == group.name]
-        parts.append([*title, f"~{group.name} (Number of levels: {group.n_levels})", *_lines(own, _brms_term)])
+        parts.append([*title, f"~{group.name} (Number of levels: {group.n_levels})", *_lines(own, printed_term)])
     first = table[(table["effect"] == "fixed") | (table["group"] == "cutpoints")]
     if len(first):
         parts.append(["Regression coefficients:", *_lines(first, str)])
     if len(residual):
-        parts.append(["Residual:", *_lines(residual, lambda term: "sigma")])
+        parts.append(["Residual:", *_lines(residual, lambda term: SIGMA)])
     if len(others):
         parts.append([f"Further parameters of the {posterior.family} family:", *_lines(others, str)])
     parts.append([f"{posterior.method}: {_quality(posterior)}"])
     return blocks(parts)
 
 
-def _quality(posterior: Posterior) -> str:
+def _quality(posterior: PosteriorDraws) -> str:
     """What the sampler did, or how good the approximation is."""
     if posterior.is_approximate:
         return f"Pareto k of the importance weights {posterior.pareto_k:.2f}"
     divergences, steps = int(posterior.stats["diverging"].sum()), posterior.stats["n_steps"].mean()
     return f"{divergences} divergences, {steps:.1f} leapfrog steps a draw"
-
-
-def _brms_term(term: str) -> str:
-    """`sd__week` as `sd(week)`, `cor__Intercept.week` as `cor(Intercept,week)`."""
-    kind, _, names = term.partition("__")
-    return f"{kind}({names.replace('.', ',', 1) if kind == 'cor' else names})"
 
 
 def _lines(table: pd.DataFrame, label) -> list[str]:

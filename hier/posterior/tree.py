@@ -1,38 +1,26 @@
-"""Posterior to ArviZ tree and back, and to a file."""
+"""A posterior as an ArviZ tree, and that in a file."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hier.design import Block
-from hier.errors import JobError
-from hier.estimate.tables import correlated_pairs
-from hier.files import LONGEST, Given, existing, named, refusal, refuse_unwritable, write
-from hier.posterior.checksums import Damaged, add_checksums, has_checksums
+from hier.files import Given, refuse_unwritable, write
+from hier.posterior.checksums import add_checksums
 from hier.posterior.dataset import dataset, sample_coords
-from hier.posterior.grouping import Group
-from hier.posterior.level_labels import levels_of, refuse_unknown, written_if_known
-from hier.posterior.posterior import Posterior, Settings
-from hier.posterior.same_model import refuse_other_model
-from hier.posterior.variable_names import dims_of, in_tree, stems, variables_of
+from hier.posterior.level_labels import refuse_unknown, written_if_known
+from hier.posterior.posterior_draws import PosteriorDraws
+from hier.posterior.variable_names import in_tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.model import Specification as Model
-
 WHAT = "the posterior"
-HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def to_tree(posterior: Posterior) -> xr.DataTree:
+def to_tree(posterior: PosteriorDraws) -> xr.DataTree:
     """The ArviZ tree of a posterior; variables and dimensions are named for the model's columns and levels."""
     import xarray as xr
 
@@ -66,71 +54,7 @@ def to_tree(posterior: Posterior) -> xr.DataTree:
     )
 
 
-def from_tree(tree: xr.DataTree) -> Posterior:
-    """The posterior that `to_tree` made the tree of, by this version of hier or an earlier one."""
-    draws = tree["posterior"].dataset
-    attrs = draws.attrs
-    groups = _groups(tree, json.loads(attrs["groups"]))
-    further = {
-        str(name): labels if labels is None else tuple(labels) for name, labels in json.loads(attrs["further"]).items()
-    }
-    (observed,) = tree["observed_data"].dataset.data_vars.values()
-    return Posterior(
-        formula=str(attrs["formula"]),
-        family=str(attrs["family"]),
-        response=str(attrs["response"]),
-        coef_names=tuple(map(str, draws["coef"].to_numpy())) if "coef" in draws.coords else (),
-        groups=groups,
-        further=further,
-        method=str(attrs["method"]),
-        settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
-        priors=json.loads(attrs["priors"]),
-        notes=tuple(json.loads(attrs["notes"])),
-        draws=_draws(draws, groups, further),
-        stats={str(name): values.to_numpy() for name, values in tree["sample_stats"].dataset.data_vars.items()},
-        observed=observed.to_numpy(),
-        digest=json.loads(attrs["digest"]),
-        index=observed["obs"].to_numpy(),
-    )
-
-
-def _draws(draws: xr.Dataset, groups: tuple[Group, ...], further: Iterable[str]) -> dict[str, np.ndarray]:
-    """The draws by variable, what others have added left out. Earlier versions kept whole correlation matrices, of
-    which the pairs are taken.
-    """
-    known = {"beta", *further, *(name for group in groups for name in variables_of(group.stem))}
-    found = {str(name): values.to_numpy() for name, values in draws.data_vars.items() if name in known}
-    for group in groups:
-        whole = found.get(f"cor_{group.stem}")
-        if whole is not None and whole.ndim == 4:
-            i, j = np.array(correlated_pairs(group.blocks)).T
-            found[f"cor_{group.stem}"] = whole[..., i, j]
-    return found
-
-
-def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
-    """The grouping factors from their names, blocks and levels that are written out, and from what the tree has."""
-    draws, constant = tree["posterior"].dataset, tree["constant_data"].dataset
-    found = []
-    for (name, blocks, levels), stem in zip(described, stems([name for name, *_ in described]), strict=True):
-        by_level, by_coef, _ = dims_of(stem)
-        found.append(
-            Group(
-                name=str(name),
-                levels=levels_of(levels, draws[by_level].to_numpy()),
-                names=tuple(map(str, draws[by_coef].to_numpy())),
-                blocks=tuple(
-                    Block(int(size), str(kind), bool(one), *(tuple(map(int, places)) for places in more))
-                    for size, kind, one, *more in blocks  # files of earlier versions have no places
-                ),
-                codes=constant[f"{stem}_codes"].to_numpy(),
-                stem=stem,
-            )
-        )
-    return tuple(found)
-
-
-def save_tree(posterior: Posterior, path: Given) -> Path:
+def save_tree(posterior: PosteriorDraws, tree: xr.DataTree, path: Given) -> Path:
     """Write the tree as netCDF 4 with its checksums; a file of that name is replaced, and is always whole.
 
     Raises JobError where the file cannot be written, and for levels that would come back as text and no longer be what
@@ -140,67 +64,6 @@ def save_tree(posterior: Posterior, path: Given) -> Path:
         refuse_unknown(group.name, group.levels)
     path = refuse_unwritable(path, WHAT)
     content = io.BytesIO()  # HDF5 ends the whole process some time after a disk was full
-    posterior.data.to_netcdf(content, engine="h5netcdf")
+    tree.to_netcdf(content, engine="h5netcdf")
     add_checksums(content)
     return write(path, content.getvalue(), WHAT)
-
-
-def load_posterior(path: Given, model: Model | None = None) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote. `model`: what it was sampled from, which `predict` needs.
-
-    Raises JobError where the file is not there or is not one, and where anything in it is not as it was saved: draws
-    that were changed, thinned or lost. Raises ModelError for a model other than that of the posterior.
-    """
-    found = _read(path)
-    if model is None:
-        return found
-    refuse_other_model(
-        model,
-        found,
-        what="the posterior is not of this model on these data",
-        expected="the model that was sampled, built again from the same data",
-        hint="sample() draws from the posterior of this one",
-    )
-    return replace(found, model=model)
-
-
-def _read(path: Given) -> Posterior:
-    import xarray as xr
-
-    path = existing(path, WHAT, hint="check the folder, or sample again")
-    try:
-        with path.open("rb") as file:
-            begins = file.read(len(HDF5))
-    except OSError as error:
-        raise refusal(f"{WHAT} cannot be read", path, error) from error
-    if begins and begins != HDF5:
-        raise _foreign(path, "a file that is not netCDF 4")
-    try:
-        if not has_checksums(path):
-            raise _foreign(path, "a netCDF file of another program, or one without hier's checksums")
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return from_tree(tree.load())
-    except Damaged as error:
-        raise _damaged(path, str(error)) from error
-    except JobError:
-        raise
-    except Exception as error:  # whatever xarray says of a file whose arrays are whole, and their frame is not
-        raise _damaged(path, f"its structure cannot be read: {error}") from error
-
-
-def _foreign(path: Path, found: str) -> JobError:
-    return JobError(
-        f"{named(path.name)} is not a posterior that hier wrote",
-        where=named(path),
-        found=found,
-        expected="a file of Posterior.save()",
-    )
-
-
-def _damaged(path: Path, found: str) -> JobError:
-    return JobError(
-        f"{named(path.name)} is damaged: it is not as Posterior.save() wrote it",
-        where=named(path),
-        found=found[:LONGEST],
-        hint="take a copy from before, or sample again",
-    )

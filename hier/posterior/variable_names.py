@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from hier.model.parameter_names import group_variables
+
 _PARAMETERS = ("sigma", "nu", "shape", "phi", "zi", "hu")
 # names that no grouping factor can have there
 SCHEMA = frozenset({"chain", "draw", "obs", "y", "coef", "beta", "cutpoints", "cutpoint", *_PARAMETERS})
-CENTRED = "_centred"  # behind the name of what priors are of, where that is not what is reported
 
 
 def dims_of(stem: str) -> tuple[str, str, str]:
     """The dimensions of a grouping factor: its levels, its columns, and the pairs of them that have a correlation."""
     return stem, f"{stem}_coef", f"{stem}_pair"
-
-
-def variables_of(stem: str) -> tuple[str, ...]:
-    """The variables that a grouping factor may have."""
-    return *(f"{kind}_{stem}{centred}" for kind in ("sd", "cor") for centred in ("", CENTRED)), f"b_{stem}"
 
 
 def stems(names: Sequence[str]) -> list[str]:
@@ -28,7 +24,7 @@ def stems(names: Sequence[str]) -> list[str]:
     taken = set(SCHEMA)
     for name in names:
         stem = in_tree(name)
-        while taken & (own := {*dims_of(stem), *variables_of(stem)}):
+        while taken & (own := {*dims_of(stem), *group_variables(stem)}):
             stem += "_"
         taken |= own
         found.append(stem)

@@ -10,6 +10,7 @@ import numpy as np
 from hier.estimate import Estimate
 from hier.estimate.text_columns import significant
 from hier.model.describe import blocks_in_words, trials_and_weights
+from hier.model.parameter_names import RESIDUAL, SIGMA, printed_term
 from hier.model.prior_text import rounded
 from hier.pooling import SideBySide
 from hier.pooling.compare import mean_shrinkage, of_group
@@ -164,12 +165,7 @@ def parameter_table(comparison: SideBySide) -> ReportTable:
 
 def plain_term(term: str) -> str:
     """`sd__week` as `sd(week)`, `cor__Intercept.week` as `cor(Intercept, week)`, `sd__Observation` as `sigma`."""
-    if term == "sd__Observation":
-        return "sigma"
-    kind, mark, names = term.partition("__")
-    if not mark or kind not in ("sd", "cor"):
-        return term
-    return f"{kind}({names.replace('.', ', ', 1) if kind == 'cor' else names})"
+    return SIGMA if term == RESIDUAL else printed_term(term, ", ")
 
 
 def shrinkage_table(comparison: SideBySide, group: str) -> ReportTable:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from hier.errors import FitError
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.settings import SAMPLING, check
 
 # Seconds on one core, measured; only their ratios decide.
 OF_EACH_GRADIENT = 5e-6
@@ -25,10 +26,9 @@ A_DEVIATION = 4e-8
 # with deviations sampled 7 for tens of them and 15 for a thousand.
 GRADIENTS_ALL = 5.5
 GRADIENTS_LARGEST = 15.0
-CHOICES = ("auto", "all", "largest")
 
 
-class Route(NamedTuple):
+class Integration(NamedTuple):
     """What is done: the deviations of factors `integrated` are integrated out, those of `sampled` are sampled, both as
     positions in the kernel's order; `costs`: seconds of an effective draw with all integrated out and with the largest
     alone, where factors cross.
@@ -56,13 +56,12 @@ class Route(NamedTuple):
         return f"the deviations of {kept} are integrated out, those of {moved} ({total}) are sampled: {why}"
 
 
-def choose_route(cross: CrossProducts, integrate: str = "auto") -> Route:
-    """The cheaper way, or the one that is asked for: `integrate` "all" or "largest".
+def choose_integration(cross: CrossProducts, integrate: str = "auto") -> Integration:
+    """The cheaper of the two, or the one that is asked for: `integrate` "all" or "largest".
 
-    Raises FitError where there is no such way.
+    Raises FitError where the model does not have it.
     """
-    if integrate not in CHOICES:
-        raise FitError(f"`integrate` cannot be {integrate!r}", expected='"auto", "all" or "largest"')
+    check("integrate", integrate, SAMPLING["integrate"])
     every = tuple(range(len(cross.levels) + sum(len(dense.own) for dense in cross.dense)))
     if not cross.dense:
         if integrate == "largest":
@@ -71,11 +70,11 @@ def choose_route(cross: CrossProducts, integrate: str = "auto") -> Route:
                 found="one factor, or factors each nested in the next, which integrate out at little cost",
                 expected='integrate="auto" or "all"',
             )
-        return Route(every, (), None)
+        return Integration(every, (), None)
     costs = (GRADIENTS_ALL * seconds_with_all(cross), GRADIENTS_LARGEST * seconds_with_largest(cross))
     if integrate == "all" or (integrate == "auto" and costs[0] <= costs[1]):
-        return Route(every, (), costs)
-    return Route(every[:1], every[1:], costs)
+        return Integration(every, (), costs)
+    return Integration(every[:1], every[1:], costs)
 
 
 def seconds_with_all(cross: CrossProducts) -> float:

@@ -1,0 +1,174 @@
+"""A posterior as values: the draws, what they are of, and the tables that are read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from hier.design import Digest
+from hier.design.owned import Closed, owned
+from hier.estimate.printing import Table
+from hier.estimate.tables import coef_table, varcorr_table
+from hier.model.parameter_names import SIGMA, coefficient_names
+from hier.posterior.diagnostics import pareto_k
+from hier.posterior.grouping import Group, covariance_matrices, largest_first
+from hier.settings import Sampling
+
+if TYPE_CHECKING:
+    from hier.model import Specification as Model
+
+
+class Settings(NamedTuple):
+    """How the draws were made: `chains` x `draws` after `warmup` iterations, from `seed`."""
+
+    chains: int
+    draws: int
+    warmup: int
+    seed: int
+    max_tree_depth: int
+
+    @classmethod
+    def of(cls, asked: Sampling) -> Settings:
+        """What is kept of the settings that were asked for."""
+        return cls(asked.chains, asked.draws, asked.own_warmup, asked.seed, asked.max_tree_depth)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class PosteriorDraws(Closed):
+    """Draws from the posterior of a hierarchical model.
+
+    `groups`: its grouping factors, in the order of the formula. `draws`: arrays by variable, chains and draws first:
+    `beta` (C, D, p), `sigma` (C, D), and of each grouping factor `sd_GROUP` (C, D, q), `cor_GROUP` (C, D, m) of the m
+    pairs of columns that are correlated, `b_GROUP` (C, D, J, q); where the priors are of the deviations at the means of
+    the columns, the sds and correlations of these too, `sd_GROUP_centred` and `cor_GROUP_centred`. All are those of the
+    program that `Model.numpyro_model` makes. In the place of `sigma` other responses than Normal ones have the
+    variables of `further`, which gives the labels along their last dimension, None for a number: each further parameter
+    of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
+    `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
+    `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
+    made, a phrase. `digest`: that of the model and its data. `model`: what was sampled, which predictions need; a file
+    does not hold it. `data` is the same as an ArviZ tree.
+    """
+
+    formula: str
+    family: str
+    response: str
+    coef_names: tuple[str, ...]
+    groups: tuple[Group, ...]
+    further: dict[str, tuple[str, ...] | None] = owned()  # type: ignore[assignment]  # noqa: RUF009
+    settings: Settings
+    method: str
+    priors: dict[str, str] = owned()  # type: ignore[assignment]  # noqa: RUF009
+    notes: tuple[str, ...] = field(repr=False)
+    draws: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
+    stats: dict[str, np.ndarray] = owned()  # type: ignore[assignment]  # noqa: RUF009
+    observed: np.ndarray = field(repr=False)
+    digest: Digest = field(repr=False)
+    index: np.ndarray = field(repr=False)
+    model: Model | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def beta(self) -> np.ndarray:
+        """Draws of the fixed effects (C, D, p), of which there may be none."""
+        return self.draws.get("beta", np.zeros((self.settings.chains, self.settings.draws, 0)))
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Posterior means of the fixed effects."""
+        return pd.Series(self.beta.mean(axis=(0, 1)), index=list(self.coef_names), name="estimate", dtype=float)
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        """Posterior covariance matrix of the fixed effects."""
+        names, apart = list(self.coef_names), self.beta - self.beta.mean(axis=(0, 1))
+        flat = apart.reshape(apart.shape[0] * apart.shape[1], len(names))
+        return Table(flat.T @ flat / (len(flat) - 1), index=names, columns=names)
+
+    @property
+    def sigma(self) -> float:
+        """Posterior mean of the residual standard deviation; 1 where the response has none, as in an estimate."""
+        return float(self.draws[SIGMA].mean()) if SIGMA in self.draws else 1.0
+
+    @owned
+    def varcorr(self) -> pd.DataFrame:
+        """Posterior means in the layout of an estimate's `varcorr`, the factor with the most levels first: `vcov` of
+        variances and covariances, `sdcor` of sds and correlations.
+        """
+        terms, means = [], []
+        for group in largest_first(self.groups):
+            sd, cor = self.draws[group.variables.sd], self.draws.get(group.variables.cor)
+            covariance = covariance_matrices(sd, cor, group.blocks).mean(axis=(0, 1))
+            terms.append((group.name, group.names, group.blocks, covariance, np.ones(len(covariance))))
+            means += list(sd.mean(axis=(0, 1)))
+            means += [] if cor is None else list(cor.mean(axis=(0, 1)))
+        if SIGMA not in self.draws:
+            return varcorr_table(terms, None).assign(sdcor=means)
+        return varcorr_table(terms, float((self.draws[SIGMA] ** 2).mean()) ** 0.5).assign(sdcor=[*means, self.sigma])
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the draws are those of a Normal approximation and not of the posterior itself."""
+        return "log_weight" in self.stats
+
+    @property
+    def pareto_k(self) -> float:
+        """How heavy the tail of the importance weights of approximate draws is: below 0.5 the approximation is good,
+        above 0.7 it cannot stand for the posterior. NaN for draws from the posterior itself.
+
+        Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
+        """
+        return pareto_k(self.stats["log_weight"]) if self.is_approximate else float("nan")
+
+    @property
+    def family_parameters(self) -> pd.DataFrame:
+        """Posterior means and sds of the further parameters of the response's distribution, as an estimate has them:
+        on their own scale, or with a formula the coefficients; columns `estimate, std_error`.
+        """
+        rows = {}
+        for name, labels in self.further.items():
+            if name == "cutpoints":
+                continue
+            values = self.draws[name]
+            if labels is None:
+                rows[name] = (values.mean(), values.std(ddof=1))
+                continue
+            for k, key in enumerate(coefficient_names(name, labels)):
+                rows[key] = (values[..., k].mean(), values[..., k].std(ddof=1))
+        return Table(pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "std_error"], dtype=float))
+
+    @property
+    def cutpoints(self) -> pd.DataFrame:
+        """Posterior means and sds of an ordered response's cutpoints, rows such as `1|2`; otherwise empty."""
+        labels = self.further.get("cutpoints") or ()
+        flat = self.draws["cutpoints"].reshape(-1, len(labels)) if labels else np.zeros((2, 0))
+        return Table({"estimate": flat.mean(axis=0), "std_error": flat.std(axis=0, ddof=1)}, index=list(labels))
+
+    @owned
+    def ranef(self) -> dict[str, pd.DataFrame]:
+        """Posterior means of the group deviations: by grouping factor, levels x columns."""
+        return self._by_level(lambda draws: draws.mean(axis=(0, 1)))
+
+    @owned
+    def ranef_se(self) -> dict[str, pd.DataFrame]:
+        """Posterior standard deviations of the group deviations."""
+        return self._by_level(lambda draws: draws.std(axis=(0, 1), ddof=1))
+
+    @owned
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Posterior means of each level's own coefficients: the fixed effects plus the level's deviations."""
+        return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
+
+    def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
+        """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
+        return {
+            group.name: Table(
+                statistic(self.draws[group.variables.b]),
+                index=group.levels.rename(group.name),
+                columns=list(group.names),
+            )
+            for group in self.groups
+        }

@@ -1,0 +1,181 @@
+"""How the posterior of a model is sampled: what is integrated out, what NUTS moves in, how the rest is drawn.
+
+A route is a small record, one for each kind of model: of a Normal response the exact density with all deviations
+integrated out, or with those of the largest factor alone; of any other all parameters, and the deviations transported
+by Laplace's approximation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from hier.model import Specification as Model
+from hier.model.density import Density
+from hier.model.parameter_names import further_variable
+from hier.model.problem import Problem, posterior_problem, terms_of
+from hier.model.row_problem import RowProblem
+from hier.posterior import draws as exact
+from hier.posterior import partial, row_sampling, whitening
+from hier.posterior.draws import Draws
+from hier.posterior.grouping import covariance_matrices, groups_of, spreads_of
+from hier.posterior.integration import choose_integration
+from hier.posterior.nuts import Sampled
+from hier.posterior.partial import PartialDensity, PartialProblem
+from hier.posterior.row_sampling import Placed, RowSampled
+from hier.posterior.whitening import Whitening
+
+
+class SamplingRoute(Protocol):
+    """How a model is sampled: `density`, in which NUTS moves, as a phrase `of`; its `arrays`, which have their shapes
+    before the mode is known; and `notes` on what was chosen.
+    """
+
+    @property
+    def density(self) -> Sampled: ...
+    @property
+    def arrays(self) -> Any: ...
+    @property
+    def of(self) -> str: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def programs(self) -> Sequence[Callable[[], None]]:
+        """What loads or compiles the programs that the other steps ask for."""
+        ...
+
+    def begin(self) -> tuple[Whitening, Any]:
+        """Where the chains begin: the affine map of the Laplace approximation, and the arrays of the density."""
+        ...
+
+    def finish(self, x: np.ndarray, arrays: Any, seed: int) -> Draws:
+        """Draws of all parameters and deviations from those of what NUTS moves in, `x` (C, D, n)."""
+        ...
+
+
+@dataclass(frozen=True)
+class AllIntegrated:
+    """The deviations of all grouping factors are integrated out, and drawn exactly afterwards."""
+
+    density: Density
+    arrays: Problem
+    n_levels: list[int]
+    notes: tuple[str, ...]
+    of: str = "the exact marginal density"
+
+    def programs(self) -> Sequence[Callable[[], None]]:
+        return (
+            lambda: whitening.prepare(self.density, self.arrays),
+            lambda: exact.prepare(self.density, self.arrays),
+        )
+
+    def begin(self) -> tuple[Whitening, Problem]:
+        return whitening.laplace_map(self.density, self.arrays), self.arrays
+
+    def finish(self, x: np.ndarray, arrays: Problem, seed: int) -> Draws:
+        return exact.draw_all(x, arrays, self.density, self.n_levels, seed)
+
+
+@dataclass(frozen=True)
+class LargestIntegrated:
+    """The deviations of the largest grouping factor are integrated out, those of the others sampled. `whole`: the
+    arrays in which nothing is sampled, at whose mode the sampled deviations are placed.
+    """
+
+    density: PartialDensity
+    arrays: PartialProblem
+    whole: Problem
+    n_levels: list[int]
+    notes: tuple[str, ...]
+    of: str
+
+    def programs(self) -> Sequence[Callable[[], None]]:
+        variances = self.density.density
+        return (
+            lambda: whitening.prepare(variances, self.whole),
+            lambda: partial.prepare(variances, self.whole),
+            lambda: exact.prepare(self.density, self.arrays, exact.draw_given_sampled),
+        )
+
+    def begin(self) -> tuple[Whitening, PartialProblem]:
+        variances = self.density.density
+        few = whitening.laplace_map(variances, self.whole)
+        placed = partial.place(self.arrays, variances, few.centre, self.whole)
+        return whitening.beside(few, self.density.n_sampled), placed
+
+    def finish(self, x: np.ndarray, arrays: PartialProblem, seed: int) -> Draws:
+        return exact.draw_all(x, arrays, self.density, self.n_levels, seed, exact.draw_given_sampled)
+
+
+@dataclass(frozen=True)
+class LaplaceTransported:
+    """Everything is sampled, the deviations transported by the Laplace approximation."""
+
+    model: Model
+    density: RowSampled
+    problem: RowProblem
+    arrays: Placed
+    of: str = "all parameters and deviations, placed by Laplace's approximation"
+    notes: tuple[str, ...] = ()
+
+    def programs(self) -> Sequence[Callable[[], None]]:
+        return (lambda: row_sampling.prepare(self.model, self.density, self.problem, self.arrays),)
+
+    def begin(self) -> tuple[Whitening, Placed]:
+        return row_sampling.place(self.model, self.density, self.problem)
+
+    def finish(self, x: np.ndarray, arrays: Placed, seed: int) -> Draws:
+        return row_sampling.on_user_scale(x, arrays, self.density)
+
+
+def sampling_route(model: Model, integrate: str) -> SamplingRoute:
+    """The route of a model. Raises FitError where the deviations that are to be integrated out cannot be."""
+    return _exact_route(model, integrate) if model.is_linear_normal else _transported(model)
+
+
+def _exact_route(model: Model, integrate: str) -> SamplingRoute:
+    problem = posterior_problem(model.design, model.structure, model.priors)
+    assert problem.priors is not None
+    density = Density(terms_of(model.design, model.structure), len(problem.priors.held), with_volume=True)
+    chosen = choose_integration(problem.cross, integrate)
+    ordered = [model.design.random_effects[k] for k in model.structure.order]
+    n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]
+    sizes = [own.n_levels * len(own.names) for own in ordered]
+    notes = () if chosen.costs is None else (chosen.in_words(names, sizes),)
+    if not chosen.sampled:
+        return AllIntegrated(density, problem, n_levels, notes)
+    of = f"the exact density with the deviations of {', '.join(names[k] for k in chosen.sampled)}"
+    sampled, arrays = partial.partial_density(density, problem), partial.unplaced(problem)
+    return LargestIntegrated(sampled, arrays, problem, n_levels, notes, of)
+
+
+def _transported(model: Model) -> SamplingRoute:
+    density, problem = row_sampling.sampled_of(model)
+    return LaplaceTransported(model, density, problem, row_sampling.unplaced(problem, density))
+
+
+def by_variable(model: Model, drawn: Draws) -> dict[str, np.ndarray]:
+    """The draws by the names of their variables, grouping factors in the design's order."""
+    design = model.design
+    found = {"beta": drawn.beta} if design.names else {}
+    for k, (group, priors) in enumerate(zip(groups_of(design), model.priors.groups, strict=True)):
+        at, own = model.structure.order.index(k), group.variables
+        sd, cor = drawn.sd[at], drawn.cor[at] if group.is_correlated else None
+        if priors.moved:
+            found |= _spreads(own.sd_centred, own.cor_centred, sd, cor)
+            anchored = covariance_matrices(sd, cor, group.blocks)
+            sd, cor = spreads_of(priors.to_user @ anchored @ priors.to_user.T, group.blocks)
+        found |= _spreads(own.sd, own.cor, sd, cor) | {own.b: drawn.b[at]}
+    if design.n_cutpoints:
+        found["cutpoints"] = drawn.cutpoints
+    for own, values in zip(design.parameters, drawn.others, strict=True):
+        variable = further_variable(own.name, has_formula=own.has_formula)
+        found[variable] = values if own.has_formula else values[..., 0]
+    return found
+
+
+def _spreads(sd_name: str, cor_name: str, sd: np.ndarray, cor: np.ndarray | None) -> dict[str, np.ndarray]:
+    return {sd_name: sd} if cor is None else {sd_name: sd, cor_name: cor}
