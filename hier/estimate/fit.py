@@ -62,7 +62,7 @@ def fit(model: Specification, method: str | None = None, nagq: int = 1) -> Fitte
         refuse_without_mode(model)
         problem = posterior_problem(model.design, model.structure, model.priors)
         assert problem.priors is not None
-        density = Density(terms, len(problem.priors.held), with_volume=False)
+        density = Density(terms, len(problem.priors.beta.priors), with_volume=False)
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model.design, model.structure, once=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,34 +12,17 @@ from hier.errors import DataError
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products
 from hier.kernel.algebra.elimination import Elimination, refuse_too_large
 from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
-from hier.kernel.algebra.scaling import ColumnUnits, Units
+from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import Terms, sd_columns, unstructured_columns
-from hier.kernel.covariance.unconstrained import Ordered, as_float64
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.kernel.search.moments import Moments, moments
+from hier.model.prior_arrays import PriorArrays, coefficient_priors, prior_arrays
 
 if TYPE_CHECKING:
-    from hier.model.priors import GroupPriors, Priors
+    from hier.model.priors import Priors
 
 
 MANY_LEVELS = 256  # from here on a search takes longer over all levels than finding those that are equal
-
-
-class VariancePriors(NamedTuple):
-    """Priors of what is not integrated out; all of them on the user's scale, the grouping factors in the kernel's
-    order.
-
-    `sd` (one a standard deviation), `cor` (one a block with correlations), `sigma`, and `held`: those of the fixed
-    effects whose prior is neither Normal nor flat, which are sampled and stand last in the kernel's order. `anchored`:
-    the way of each factor between the kernel's deviations and those of the anchored columns, of which `sd` and `cor`
-    are.
-    """
-
-    sd: tuple[tuple[Ordered, ...], ...]
-    cor: tuple[tuple[Ordered, ...], ...]
-    sigma: Ordered
-    held: tuple[Ordered, ...]
-    anchored: tuple[ColumnUnits, ...]
 
 
 class Problem(NamedTuple):
@@ -56,7 +38,7 @@ class Problem(NamedTuple):
     first: Moments
     order: np.ndarray
     fixed: FixedPrior
-    priors: VariancePriors | None
+    priors: PriorArrays | None
 
 
 def terms_of(design: Design, structure: Elimination) -> Terms:
@@ -85,27 +67,13 @@ def posterior_problem(design: Design, structure: Elimination, priors: Priors) ->
     held = np.array([not isinstance(prior, Normal | ImproperUniform) for prior in priors.beta.values()], dtype=bool)
     order = np.argsort(held, kind="stable")
     cross, units = _cross_products(design, structure, order)
-    names = tuple(priors.beta)
-    groups = [priors.groups[k] for k in structure.order]
-    variance = VariancePriors(
-        sd=tuple(tuple(map(Ordered, group.sd)) for group in groups),
-        cor=tuple(tuple(map(Ordered, group.cor)) for group in groups),
-        sigma=Ordered(priors.sigma),
-        held=tuple(Ordered(priors.beta[names[k]]) for k in order if held[k]),
-        anchored=anchored_units(groups, units.random),
-    )
-    fixed = _fixed_prior(priors, units, order, int(held.sum()))
+    columns = list(priors.beta.values())
+    own = [columns[k] for k in order if held[k]]  # given by the user, and so those of the coefficients themselves
+    beta = coefficient_priors(own, np.eye(len(own)), np.eye(len(own)))
+    arrays = prior_arrays(priors, structure.order, units.random, [np.eye(1)], beta)
+    fixed = _fixed_prior(priors, units, order, len(own))
     first = moments(cross, terms_of(design, structure))
-    return Problem(cross, units, first, order, fixed, as_float64(variance))
-
-
-def anchored_units(groups: Sequence[GroupPriors], random: Sequence[ColumnUnits]) -> tuple[ColumnUnits, ...]:
-    """The way between the kernel's deviations and those of the anchored columns, of each factor in the same order."""
-    found = []
-    for own, units in zip(groups, random, strict=True):
-        to_anchored = np.linalg.inv(own.to_user) if own.moved else own.to_user
-        found.append(ColumnUnits(to_anchored @ units.to_user, units.to_kernel @ own.to_user))
-    return tuple(found)
+    return Problem(cross, units, first, order, fixed, arrays)
 
 
 def refuse_large_dense(design: Design, structure: Elimination) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from hier.kernel.algebra.crossproducts import root_mean_square
 from hier.kernel.covariance.theta import n_columns, starts, theta_of
 from hier.kernel.laplace.likelihood import apply_link, natural
 from hier.kernel.laplace.row_products import Columns, RowArrays, RowUnits, rows_of
+from hier.model.prior_arrays import PriorArrays
 from hier.model.problem import refuse_large_dense, term_arrays, terms_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class RowProblem(NamedTuple):
 
     rows: RowArrays
     units: RowUnits
-    priors: Any
+    priors: PriorArrays | None
 
 
 def row_problem(model: Model) -> RowProblem:

@@ -75,7 +75,7 @@ def _entries(file: h5py.File) -> Iterator[tuple[str, list[Any]]]:
             yield name, [list(item.shape), "text", _digest(text.encode())]
 
 
-def _digest(content: Any) -> str:
+def _digest(content: bytes | np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

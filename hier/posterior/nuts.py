@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -88,12 +88,12 @@ def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_
     """Programs for the chains' first state, and for a number of iterations."""
     from numpyro.infer.hmc import hmc
 
-    def potential(problem: Any, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
-        return lambda z: 0.5 * density.neg2_log_density(whitening.apply(z), problem)
+    def potential(arrays: object, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
+        return lambda z: 0.5 * density.neg2_log_density(whitening.apply(z), arrays)
 
     begin_chain, step_chain = hmc(potential_fn_gen=potential, algo="NUTS")
 
-    def begin_one(bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening) -> Any:
+    def begin_one(bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening) -> Any:
         return begin_chain(
             z,
             half_warmup,
@@ -102,20 +102,20 @@ def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_
             dense_mass=False,
             target_accept_prob=target_accept,
             max_tree_depth=max_tree_depth,
-            model_args=(problem, whitening),
+            model_args=(arrays, whitening),
             rng_key=key_of(bits),
         )
 
     begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
 
-    def begin(bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening) -> tuple[Any, ...]:
-        return tuple(jax.tree.leaves(begin_all(bits, z, problem, whitening)))
+    def begin(bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening) -> tuple[jax.Array, ...]:
+        return tuple(jax.tree.leaves(begin_all(bits, z, arrays, whitening)))
 
-    def advance_one(state: Any, n: jax.Array, problem: Any, whitening: Whitening) -> tuple[Any, Trace]:
+    def advance_one(state: Any, n: jax.Array, arrays: object, whitening: Whitening) -> tuple[Any, Trace]:
         def iterate(k: jax.Array, carried: tuple[Any, Trace]) -> tuple[Any, Trace]:
             state, kept = carried
             step_size = state.adapt_state.step_size
-            state = step_chain(state, (problem, whitening))
+            state = step_chain(state, (arrays, whitening))
             now = Trace(
                 x=whitening.apply(state.z),
                 lp=-state.potential_energy,
@@ -130,12 +130,12 @@ def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_
         return jax.lax.fori_loop(0, n, iterate, (state, _room(density.size)))
 
     def advance(
-        state: Any, n: jax.Array, bits: jax.Array, z: jax.Array, problem: Any, whitening: Whitening
+        leaves: Sequence[jax.Array], n: jax.Array, bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening
     ) -> tuple[Any, ...]:
         # NumPyro's step is complete only once its first state has been traced, and that gives the state's structure
-        like = jax.eval_shape(begin_all, bits, z, problem, whitening)
-        state = jax.tree.unflatten(jax.tree.structure(like), state)
-        state, trace = jax.vmap(advance_one, in_axes=(0, None, None, None))(state, n, problem, whitening)
+        like = jax.eval_shape(begin_all, bits, z, arrays, whitening)
+        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        state, trace = jax.vmap(advance_one, in_axes=(0, None, None, None))(state, n, arrays, whitening)
         return (*trace, *jax.tree.leaves(state))
 
     built_with = (density, half_warmup, target_accept, max_tree_depth)

@@ -87,7 +87,7 @@ class PartialDensity:
     def terms(self) -> Terms:
         return self.density.terms
 
-    def neg2_log_density(self, vector: Any, partial: PartialProblem) -> Any:
+    def neg2_log_density(self, vector: jax.Array, partial: PartialProblem) -> Any:
         """-2 log posterior density, up to a constant."""
         x, problem = vector[: self.n_dense], partial.problem
         moved = self.sampled(vector, *self.density.covariance(x, problem), partial)
@@ -95,13 +95,13 @@ class PartialDensity:
         rest = self.density.given(x, problem, lambda factors: integrate_largest(factors[0], cross))
         return rest + moved.neg2_log_prior
 
-    def sampled(self, vector: Any, factors: Factors, sigma: Any, partial: PartialProblem) -> Transported:
+    def sampled(self, vector: jax.Array, factors: Factors, sigma: jax.Array, partial: PartialProblem) -> Transported:
         """The sampled deviations."""
         z, soft = vector[self.n_dense :], partial.soft
         w = z + soft.directions @ (soft.excess * (soft.directions.T @ z))
         return transport_each(factors[1:], partial.around, sigma, split_levels(w, partial.given.shapes))
 
-    def at(self, vector: Any, partial: PartialProblem) -> tuple[Parameters, CrossProducts, tuple[jax.Array, ...]]:
+    def at(self, vector: jax.Array, partial: PartialProblem) -> tuple[Parameters, CrossProducts, tuple[jax.Array, ...]]:
         """The variance parameters, the cross-products of what is left of the response, and the sampled deviations."""
         parameters, _ = self.density.constrain(vector[: self.n_dense], partial.problem)
         moved = self.sampled(vector, *self.density.in_kernel_units(parameters, partial.problem), partial)
@@ -132,7 +132,7 @@ def prepare(density: Density, problem: Problem) -> None:
 
 
 @float64
-def place(partial: PartialProblem, density: Density, x: Any, problem: Problem) -> PartialProblem:
+def place(partial: PartialProblem, density: Density, x: jax.Array, problem: Problem) -> PartialProblem:
     """The partial problem with its deviations placed and scaled as the posterior at variance parameters x has them."""
     around, soft = jax.tree.unflatten(
         jax.tree.structure((partial.around, partial.soft)), list(map(np.asarray, place_program(density)(x, problem)))
@@ -144,13 +144,13 @@ def place(partial: PartialProblem, density: Density, x: Any, problem: Problem) -
 def place_program(density: Density) -> Program:
     """The program that `place` asks for."""
 
-    def placed(x: Any, problem: Problem) -> tuple[Any, ...]:
+    def placed(x: jax.Array, problem: Problem) -> tuple[Any, ...]:
         return tuple(jax.tree.leaves(_placed(x, problem, density)))
 
     return Program("place", (density,), placed)
 
 
-def _placed(x: Any, problem: Problem, density: Density) -> tuple[tuple[CrossProducts, ...], Soft]:
+def _placed(x: jax.Array, problem: Problem, density: Density) -> tuple[tuple[CrossProducts, ...], Soft]:
     """What each level's products must be for its conditional mean and covariance at x to be the posterior's.
 
     The mean is the joint one; the covariance is that given all other levels, from the diagonal blocks of K.
@@ -208,7 +208,7 @@ def _softest(precision: jax.Array) -> Soft:
     lower, _ = block_cholesky(precision)
     basis = jnp.asarray(np.random.default_rng(0).standard_normal((r, k)))
 
-    def improve(_: Any, basis: jax.Array) -> jax.Array:
+    def improve(k: jax.Array, basis: jax.Array) -> jax.Array:
         for _ in range(2):  # twice, since the first leaves rounding where the columns are nearly parallel
             root = jnp.linalg.cholesky(basis.T @ basis)
             basis = jax.scipy.linalg.solve_triangular(root, basis.T, lower=True).T

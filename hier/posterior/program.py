@@ -56,7 +56,7 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
     design, priors = model.design, model.priors
     groups = groups_of(design)
 
-    def program(y: Any = None) -> None:
+    def program(y: jax.Array | np.ndarray | None = None) -> None:
         if y is None and numpyro.prng_key() is None:
             y = design.y
         mean = jnp.zeros(design.nobs) if design.offset is None else jnp.asarray(design.offset)
@@ -80,7 +80,7 @@ def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., Non
     return program
 
 
-def _cutpoints(priors: Priors, beta: Any) -> Any:
+def _cutpoints(priors: Priors, beta: jax.Array) -> Any:
     """The cutpoints (k,) of an ordered response; k is 0 for any other."""
     import numpyro
 
@@ -111,7 +111,7 @@ def _further_parameters(model: Model) -> list[Any]:
     return found
 
 
-def _response(model: Model, mean: Any, further: list[Any], cutpoints: Any) -> Distribution:
+def _response(model: Model, mean: jax.Array, further: list[jax.Array], cutpoints: jax.Array) -> Distribution:
     """The distribution of all rows' responses, by the linear predictors of its parameters."""
     import numpyro.distributions as dist
 

@@ -44,8 +44,8 @@ class RowDistribution(dist.Distribution):
         likelihood: Likelihood,
         draw: Callable[..., Any],
         observed: Observed,
-        predictors: Sequence[Any],
-        weights: Any = None,
+        predictors: Sequence[jax.Array],
+        weights: jax.Array | None = None,
     ) -> None:
         self.kind, self.likelihood, self.draw, self.observed, self.weights = kind, likelihood, draw, observed, weights
         self.predictors = tuple(predictors)
@@ -55,12 +55,12 @@ class RowDistribution(dist.Distribution):
     def support(self) -> Any:
         return SUPPORTS[self.kind]
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: jax.Array) -> Any:
         value = jnp.asarray(value, jnp.result_type(float))
         found = self.likelihood.log_density(self.observed._replace(y=value), self.predictors)
         return found if self.weights is None else self.weights * found
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> Any:
         parameters = [Linked(*both) for both in zip(self.likelihood.links, self.predictors, strict=True)]
         keys = random.split(key, sample_shape)
         draw = lambda own: self.draw(own, self.observed, *parameters)  # noqa: E731

@@ -62,7 +62,7 @@ class RowSampled:
     def conditional(self) -> Conditional:
         return Conditional(self.density.likelihood)
 
-    def neg2_log_density(self, vector: Any, placed: Placed) -> Any:
+    def neg2_log_density(self, vector: jax.Array, placed: Placed) -> Any:
         """-2 log posterior density, up to a constant."""
         problem, model = placed.problem, self.conditional
         x = vector[: self.n_dense]
@@ -73,7 +73,7 @@ class RowSampled:
         rows = jnp.sum(model.log_densities(eta, outer, problem.rows))
         return -2.0 * rows + moved.neg2_log_prior + self.density.neg2_log_prior(x, problem)
 
-    def transported(self, vector: Any, outer: Any, placed: Placed) -> Transported:
+    def transported(self, vector: jax.Array, outer: Outer, placed: Placed) -> Transported:
         """The deviations that z makes at these parameters; what is only padding stays at zero."""
         z, at = [], self.n_dense
         for (q, J), like in zip(self.shapes, placed.problem.rows.pattern.like, strict=True):
@@ -83,7 +83,7 @@ class RowSampled:
         return transport(outer.factors, placed.cross, _coefficients(outer), 1.0, z)
 
 
-def _placing(rows: RowArrays, cutpoints: Any) -> RowArrays:
+def _placing(rows: RowArrays, cutpoints: jax.Array) -> RowArrays:
     """The rows with a column for what the deviations follow beside the fixed effects: where the cutpoints stand."""
     if cutpoints.shape[0] == 0:
         return rows
@@ -112,7 +112,7 @@ def place_program(density: RowDensity) -> Program:
     """The program that finds the Laplace approximation, and the expansion of the rows there."""
     approximation = Approximation(Conditional(density.likelihood), density)
 
-    def place(start: Any, problem: RowProblem) -> tuple[Any, ...]:
+    def place(start: jax.Array, problem: RowProblem) -> tuple[Any, ...]:
         model, rows = approximation.conditional, problem.rows
         start, _ = approximation.started(start, problem)
         search = minimise_with_memory(approximation.evaluator(problem), start, no_deviations(rows, with_fixed=False))
@@ -128,7 +128,7 @@ def place_program(density: RowDensity) -> Program:
 @float64
 def unplaced(problem: RowProblem, sampled: RowSampled) -> Placed:
     """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
-    has_cutpoints = sampled.density.likelihood.n_cutpoints > 0
+    has_cutpoints = sampled.density.space.n_cutpoints > 0
     return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1 + has_cutpoints))
 
 
@@ -150,10 +150,10 @@ def place(model: Model, sampled: RowSampled, problem: RowProblem) -> tuple[White
     return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
 
 
-def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> Draws:
+def _natural(vector: jax.Array, placed: Placed, sampled: RowSampled) -> Draws:
     """One draw on the user's scale."""
     density, problem = sampled.density, placed.problem
-    natural, _ = density.natural(vector[: sampled.n_dense], problem)
+    natural, _ = density.constrain(vector[: sampled.n_dense], problem)
     outer = density.in_kernel_units(natural, problem)
     moved = sampled.transported(vector, outer, placed)
     return Draws(
@@ -171,7 +171,7 @@ def _natural(vector: Any, placed: Placed, sampled: RowSampled) -> Draws:
 
 @functools.cache
 def _draws_program(sampled: RowSampled) -> Program:
-    def batch(vectors: Any, placed: Placed) -> tuple[Any, ...]:
+    def batch(vectors: jax.Array, placed: Placed) -> tuple[Any, ...]:
         return tuple(jax.tree.leaves(jax.vmap(lambda vector: _natural(vector, placed, sampled))(vectors)))
 
     return Program("row_draws", (sampled,), batch)
@@ -194,5 +194,5 @@ def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> D
         parts = list(pool.map(batch, range(batches)))
     leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
     k = len(sampled.shapes)
-    like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.n_coefficients), 0, 0)  # type: ignore
+    like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.space.n_coefficients), 0, 0)  # type: ignore
     return jax.tree.unflatten(jax.tree.structure(like), leaves)

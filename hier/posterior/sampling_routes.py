@@ -139,7 +139,7 @@ def sampling_route(model: Model, integrate: str) -> SamplingRoute:
 def _exact_route(model: Model, integrate: str) -> SamplingRoute:
     problem = posterior_problem(model.design, model.structure, model.priors)
     assert problem.priors is not None
-    density = Density(terms_of(model.design, model.structure), len(problem.priors.held), with_volume=True)
+    density = Density(terms_of(model.design, model.structure), len(problem.priors.beta.priors), with_volume=True)
     chosen = choose_integration(problem.cross, integrate)
     ordered = [model.design.random_effects[k] for k in model.structure.order]
     n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]

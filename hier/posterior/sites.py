@@ -56,10 +56,10 @@ class _Image(constraints.Constraint):
     def tree_flatten(self) -> Any:
         return (), ((), {"by": self.by})
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: jax.Array) -> Any:
         return jnp.all(jnp.isfinite(self.by.inv(x)), axis=-1)
 
-    def feasible_like(self, prototype: Any) -> Any:
+    def feasible_like(self, prototype: jax.Array) -> Any:
         return jnp.broadcast_to(self.by(jnp.zeros(self.by.sizes[0])), jnp.shape(prototype))
 
 
@@ -74,20 +74,20 @@ class _Linear(_Map):
     Volumes are those of the numbers.
     """
 
-    def __init__(self, ranges: Sequence[Any], into: np.ndarray, out: np.ndarray) -> None:
+    def __init__(self, ranges: Sequence[constraints.Constraint], into: np.ndarray, out: np.ndarray) -> None:
         self.parts = tuple(map(biject_to, ranges))
         self.into, self.out = into, out
         self.sizes = (into.shape[1], into.shape[0])
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: jax.Array) -> Any:
         numbers = jnp.stack([part(x[..., k]) for k, part in enumerate(self.parts)], axis=-1)
         return numbers @ self.into.T
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: jax.Array) -> Any:
         numbers = y @ self.out.T
         return jnp.stack([part.inv(numbers[..., k]) for k, part in enumerate(self.parts)], axis=-1)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Any:
+    def log_abs_det_jacobian(self, x: jax.Array, y: jax.Array, intermediates: object = None) -> Any:
         numbers = y @ self.out.T
         return sum(part.log_abs_det_jacobian(x[..., k], numbers[..., k]) for k, part in enumerate(self.parts))
 
@@ -108,11 +108,11 @@ class Combined(dist.Distribution):
     def support(self) -> Any:
         return _Linear([prior.support for prior in self.priors], self.into, self.out).codomain
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: jax.Array) -> Any:
         numbers = value @ self.out.T
         return sum(prior.log_prob(numbers[..., k]) for k, prior in enumerate(self.priors))
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> Any:
         keys = random.split(key, len(self.priors))
         drawn = [prior.sample(own, sample_shape) for prior, own in zip(self.priors, keys, strict=True)]
         return jnp.stack(drawn, axis=-1) @ self.into.T
@@ -135,13 +135,13 @@ class _Pairs(_Map):
     of: the Cholesky factor of its correlations, or the one correlation that all follow from.
     """
 
-    def __init__(self, ranges: Sequence[Any], blocks: Sequence[Block]) -> None:
+    def __init__(self, ranges: Sequence[constraints.Constraint], blocks: Sequence[Block]) -> None:
         self.parts = tuple(map(biject_to, ranges))
         self.own = tuple(correlations(tuple(blocks)))
         self.starts = tuple(np.cumsum([0, *(rule.count(block.size) for block, rule in self.own)]).tolist())
         self.sizes = (self.starts[-1], sum(_n_pairs(block) for block, _ in self.own))
 
-    def variables(self, y: Any) -> list[Any]:
+    def variables(self, y: jax.Array) -> list[Any]:
         """The variable of each block, from all pairs."""
         found, at = [], 0
         for block, rule in self.own:
@@ -149,7 +149,7 @@ class _Pairs(_Map):
             found.append(_single(own, block) if rule.limits else jnp.linalg.cholesky(_matrix(own, block.size)))
         return found
 
-    def pairs(self, variables: Sequence[Any]) -> Any:
+    def pairs(self, variables: Sequence[jax.Array]) -> Any:
         """All pairs, from the variable of each block."""
         found = []
         for (block, rule), value in zip(self.own, variables, strict=True):
@@ -158,21 +158,21 @@ class _Pairs(_Map):
             found.append(jnp.sum(factor[..., i, :] * factor[..., j, :], axis=-1))
         return jnp.concatenate(found, axis=-1)
 
-    def _pieces(self, x: Any) -> list[Any]:
+    def _pieces(self, x: jax.Array) -> list[Any]:
         ends = zip(self.own, self.starts[:-1], self.starts[1:], strict=True)
         return [x[..., start] if rule.limits else x[..., start:stop] for (_, rule), start, stop in ends]
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: jax.Array) -> Any:
         if x.ndim > 1:
             return jax.vmap(self.__call__)(x)
         return self.pairs([part(piece) for part, piece in zip(self.parts, self._pieces(x), strict=True)])
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: jax.Array) -> Any:
         found = [part.inv(value) for part, value in zip(self.parts, self.variables(y), strict=True)]
         both = zip(found, self.own, strict=True)
         return jnp.concatenate([own[..., None] if rule.limits else own for own, (_, rule) in both], axis=-1)
 
-    def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Any:
+    def log_abs_det_jacobian(self, x: jax.Array, y: jax.Array, intermediates: object = None) -> Any:
         if x.ndim > 1:
             return jax.vmap(self.log_abs_det_jacobian)(x, y)
         total = 0.0
@@ -186,7 +186,7 @@ def _n_pairs(block: Block) -> int:
     return block.size * (block.size - 1) // 2
 
 
-def _single(pairs: Any, block: Block) -> Any:
+def _single(pairs: jax.Array, block: Block) -> Any:
     """The one correlation that those of all pairs (..., m) follow from: the root of one of them where the columns are
     some steps apart. Only odd numbers of steps tell its sign.
     """
@@ -199,7 +199,7 @@ def _single(pairs: Any, block: Block) -> Any:
     return pair if lag == 1 else (jnp.sign(pair) if lag % 2 else 1.0) * jnp.abs(pair) ** (1.0 / lag)
 
 
-def _matrix(pairs: Any, size: int) -> Any:
+def _matrix(pairs: jax.Array, size: int) -> Any:
     """The correlation matrix (..., q, q) of pairs in the order (0, 1), (0, 2), ..., (1, 2), ..."""
     i, j = np.triu_indices(size, 1)
     place = np.zeros((size, size), int)
@@ -223,13 +223,13 @@ class Correlations(dist.Distribution):
     def support(self) -> Any:
         return self.by.codomain
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: jax.Array) -> Any:
         if jnp.ndim(value) > 1:
             return jax.vmap(self.log_prob)(value)
         own = zip(self.priors, self.by.variables(value), self.by.own, strict=True)
         return sum(prior.log_prob(variable) - rule.log_volume(variable) for prior, variable, (_, rule) in own)
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> Any:
         if sample_shape:
             keys = random.split(key, sample_shape)
             draw = self.sample
@@ -239,7 +239,7 @@ class Correlations(dist.Distribution):
         keys = random.split(key, len(self.priors))
         return self.by.pairs([prior.sample(own) for prior, own in zip(self.priors, keys, strict=True)])
 
-    def variables(self, value: Any) -> list[Any]:
+    def variables(self, value: jax.Array) -> list[Any]:
         """The variable of each block that its prior is of."""
         return self.by.variables(value)
 
@@ -252,15 +252,15 @@ class Ascending(dist.Distribution):
     support = constraints.ordered_vector  # type: ignore[assignment]
     pytree_data_fields = ("priors", "shift")
 
-    def __init__(self, priors: Sequence[dist.Distribution], shift: Any) -> None:
+    def __init__(self, priors: Sequence[dist.Distribution], shift: jax.Array) -> None:
         self.priors, self.shift = tuple(priors), shift
         super().__init__(event_shape=(len(self.priors),), validate_args=False)
 
-    def log_prob(self, value: Any) -> Any:
+    def log_prob(self, value: jax.Array) -> Any:
         less = value - self.shift
         return sum(prior.log_prob(less[..., k]) for k, prior in enumerate(self.priors))
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> Any:
         """The first of many independent draws that ascends. Where none does, one of them sorted, which is as good for
         numbers with one prior.
         """
@@ -284,13 +284,13 @@ class Turned(Transform):
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = matrix
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: jax.Array) -> Any:
         return x @ self.matrix.T
 
-    def _inverse(self, y: Any) -> Any:
+    def _inverse(self, y: jax.Array) -> Any:
         return y @ np.linalg.inv(self.matrix).T
 
-    def log_abs_det_jacobian(self, x: Any, y: Any, intermediates: Any = None) -> Any:
+    def log_abs_det_jacobian(self, x: jax.Array, y: jax.Array, intermediates: object = None) -> Any:
         return jnp.zeros(jnp.shape(x)[:-1])
 
     def tree_flatten(self) -> Any:

@@ -79,7 +79,7 @@ def test_density_is_that_of_the_response_and_the_sampled_deviations(x_prior):
         V = dense.covariance([(first.Z, first.codes, first.n_levels)], [factors[0] / sigma], sigma, design.weights)
         X, mean, spread = design.X, np.array([1.0, 0.2]), np.diag([9.0, 1.0])
         if n_held:
-            y, X, mean, spread = y - X[:, 1] * float(parameters.held[0]), X[:, :1], mean[:1], spread[:1, :1]
+            y, X, mean, spread = y - X[:, 1] * float(parameters.beta[0]), X[:, :1], mean[:1], spread[:1, :1]
         evidence = dense.neg2_log_evidence(y, X, V, mean, spread)
         rest = -2.0 * float(density.log_prior(parameters, problem) + volume)
         expected.append(evidence + prior + rest - 2.0 * np.linalg.slogdet(np.asarray(jacobian))[1])
