@@ -9,6 +9,7 @@ there is no funnel, and nobody has to choose between centring and not centring. 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -125,31 +126,6 @@ def place_program(density: RowDensity) -> Program:
     return Program("place_rows", (density,), place)
 
 
-@float64
-def unplaced(problem: RowProblem, sampled: RowSampled) -> Placed:
-    """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
-    has_cutpoints = sampled.density.space.n_cutpoints > 0
-    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1 + has_cutpoints))
-
-
-@float64
-def prepare(model: Model, sampled: RowSampled, problem: RowProblem, like: Placed) -> None:
-    """Load or compile the programs that `place` and `on_user_scale` will ask for."""
-    place_program(sampled.density).bind(row_start(model, sampled.density, problem), problem)
-    _draws_program(sampled).bind(np.zeros((DRAWS_AT_ONCE, sampled.size)), like)
-
-
-@float64
-def place(model: Model, sampled: RowSampled, problem: RowProblem) -> tuple[Whitening, Placed]:
-    """Where NUTS begins: the affine map of the Laplace approximation, and the deviations placed."""
-    density = sampled.density
-    start = row_start(model, density, problem)
-    leaves = [np.asarray(leaf) for leaf in place_program(density)(start, problem)]
-    n_few = len(Whitening._fields)
-    cross = jax.tree.unflatten(products_tree(problem.rows), leaves[n_few:])
-    return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
-
-
 def _natural(vector: jax.Array, placed: Placed, sampled: RowSampled) -> Draws:
     """One draw on the user's scale."""
     density, problem = sampled.density, placed.problem
@@ -177,22 +153,63 @@ def _draws_program(sampled: RowSampled) -> Program:
     return Program("row_draws", (sampled,), batch)
 
 
+@dataclass(frozen=True)
+class LaplaceTransported:
+    """The route of a model whose deviations are all sampled (see `hier.posterior.sampling_routes`)."""
+
+    model: Model
+    density: RowSampled
+    arrays: Placed
+    of: str = "all parameters and deviations, placed by Laplace's approximation"
+    notes: tuple[str, ...] = ()
+
+    def programs(self) -> Sequence[Callable[[], None]]:
+        return (self._load,)
+
+    @float64
+    def _load(self) -> None:
+        density, problem = self.density.density, self.arrays.problem
+        place_program(density).bind(row_start(self.model, density, problem), problem)
+        _draws_program(self.density).bind(np.zeros((DRAWS_AT_ONCE, self.density.size)), self.arrays)
+
+    @float64
+    def begin(self) -> tuple[Whitening, Placed]:
+        sampled, density, problem = self.density, self.density.density, self.arrays.problem
+        start = row_start(self.model, density, problem)
+        leaves = [np.asarray(leaf) for leaf in place_program(density)(start, problem)]
+        n_few = len(Whitening._fields)
+        cross = jax.tree.unflatten(products_tree(problem.rows), leaves[n_few:])
+        return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
+
+    @float64
+    def finish(self, x: np.ndarray, arrays: Placed, seed: int) -> Draws:
+        """The draws on the user's scale, a batch at a time; nothing is left to be drawn."""
+        chains, n, size = x.shape
+        total = chains * n
+        batches = -(-total // DRAWS_AT_ONCE)
+        flat = np.resize(x.reshape(total, size), (batches * DRAWS_AT_ONCE, size))
+        program = _draws_program(self.density).bind(flat[:DRAWS_AT_ONCE], arrays)
+        data = jax.tree.leaves(arrays)
+
+        def batch(k: int) -> list[np.ndarray]:
+            return list(map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data)))
+
+        with workers(cores()) as pool:
+            parts = list(pool.map(batch, range(batches)))
+        leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
+        k, others = len(self.density.shapes), len(self.density.density.space.n_coefficients)
+        like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * others, 0, 0)  # type: ignore
+        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def transported_route(model: Model) -> LaplaceTransported:
+    """The route of a model that is not Normal."""
+    sampled, problem = sampled_of(model)
+    return LaplaceTransported(model, sampled, _unplaced(sampled, problem))
+
+
 @float64
-def on_user_scale(vectors: np.ndarray, placed: Placed, sampled: RowSampled) -> Draws:
-    """The draws (C, D, n) on the user's scale, a batch at a time."""
-    chains, n, size = vectors.shape
-    total = chains * n
-    batches = -(-total // DRAWS_AT_ONCE)
-    flat = np.resize(vectors.reshape(total, size), (batches * DRAWS_AT_ONCE, size))
-    program = _draws_program(sampled).bind(flat[:DRAWS_AT_ONCE], placed)
-    data = jax.tree.leaves(placed)
-
-    def batch(k: int) -> list[np.ndarray]:
-        return list(map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data)))
-
-    with workers(cores()) as pool:
-        parts = list(pool.map(batch, range(batches)))
-    leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
-    k = len(sampled.shapes)
-    like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * len(sampled.density.space.n_coefficients), 0, 0)  # type: ignore
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+def _unplaced(sampled: RowSampled, problem: RowProblem) -> Placed:
+    """The arrays before anything is known of the mode: zeros of the shapes of the expansion."""
+    has_cutpoints = sampled.density.space.n_cutpoints > 0
+    return Placed(problem, empty_products(problem.rows, problem.rows.X.shape[1] + 1 + has_cutpoints))

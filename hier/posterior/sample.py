@@ -1,4 +1,4 @@
-"""Sampling a model's posterior: settings are checked, the model's route is gone once, and the result is put down."""
+"""Draws from a model's posterior: settings that make sense, the route that the model takes, and the result."""
 
 from __future__ import annotations
 
@@ -50,14 +50,11 @@ def sample(model: Model, settings: Sampling = DEFAULTS) -> Posterior:
 
     Of a Normal response the group deviations, and the fixed effects whose priors are Normal or flat, are integrated out
     exactly; NUTS samples the remaining few parameters, and the integrated ones are drawn exactly afterwards, so that
-    they are as good as independent. Where crossed factors make that dear, only the deviations of the largest are
-    integrated out, and those of the others are sampled: `integrate` is "auto", which takes the cheaper of the two,
-    "all" or "largest". Of any other response NUTS samples everything, the deviations transported by the Laplace
-    approximation.
+    they are as good as independent. Where crossed factors make that dear, the deviations of all but the largest are
+    sampled. Of any other response NUTS samples everything, the deviations transported by the Laplace approximation.
 
-    `method`: "nuts"; or for a fast look at the posterior independent draws from a Normal approximation in the
-    coordinates that NUTS would move in: "laplace", by mode and curvature, or "advi", the best one by variational
-    inference. What is integrated out is drawn exactly by these too. `Posterior.pareto_k` says how far to trust them.
+    Draws of a Normal approximation, by mode and curvature or the best one by variational inference, are in the
+    coordinates that NUTS would move in; what is integrated out is drawn exactly then too.
 
     The same seed gives the same draws on the same machine. Raises FitError for settings that make no sense.
     """

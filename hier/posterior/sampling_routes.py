@@ -17,15 +17,14 @@ from hier.model import Specification as Model
 from hier.model.density import Density
 from hier.model.parameter_names import further_variable
 from hier.model.problem import Problem, posterior_problem, terms_of
-from hier.model.row_problem import RowProblem
 from hier.posterior import draws as exact
-from hier.posterior import partial, row_sampling, whitening
+from hier.posterior import partial, whitening
 from hier.posterior.draws import Draws
 from hier.posterior.grouping import covariance_matrices, groups_of, spreads_of
 from hier.posterior.integration import choose_integration
 from hier.posterior.nuts import Sampled
 from hier.posterior.partial import PartialDensity, PartialProblem
-from hier.posterior.row_sampling import Placed, RowSampled
+from hier.posterior.row_sampling import transported_route
 from hier.posterior.whitening import Whitening
 
 
@@ -110,30 +109,9 @@ class LargestIntegrated:
         return exact.draw_all(x, arrays, self.density, self.n_levels, seed, exact.draw_given_sampled)
 
 
-@dataclass(frozen=True)
-class LaplaceTransported:
-    """Everything is sampled, the deviations transported by the Laplace approximation."""
-
-    model: Model
-    density: RowSampled
-    problem: RowProblem
-    arrays: Placed
-    of: str = "all parameters and deviations, placed by Laplace's approximation"
-    notes: tuple[str, ...] = ()
-
-    def programs(self) -> Sequence[Callable[[], None]]:
-        return (lambda: row_sampling.prepare(self.model, self.density, self.problem, self.arrays),)
-
-    def begin(self) -> tuple[Whitening, Placed]:
-        return row_sampling.place(self.model, self.density, self.problem)
-
-    def finish(self, x: np.ndarray, arrays: Placed, seed: int) -> Draws:
-        return row_sampling.on_user_scale(x, arrays, self.density)
-
-
 def sampling_route(model: Model, integrate: str) -> SamplingRoute:
     """The route of a model. Raises FitError where the deviations that are to be integrated out cannot be."""
-    return _exact_route(model, integrate) if model.is_linear_normal else _transported(model)
+    return _exact_route(model, integrate) if model.is_linear_normal else transported_route(model)
 
 
 def _exact_route(model: Model, integrate: str) -> SamplingRoute:
@@ -150,11 +128,6 @@ def _exact_route(model: Model, integrate: str) -> SamplingRoute:
     of = f"the exact density with the deviations of {', '.join(names[k] for k in chosen.sampled)}"
     sampled, arrays = partial.partial_density(density, problem), partial.unplaced(problem)
     return LargestIntegrated(sampled, arrays, problem, n_levels, notes, of)
-
-
-def _transported(model: Model) -> SamplingRoute:
-    density, problem = row_sampling.sampled_of(model)
-    return LaplaceTransported(model, density, problem, row_sampling.unplaced(problem, density))
 
 
 def by_variable(model: Model, drawn: Draws) -> dict[str, np.ndarray]:
