@@ -30,7 +30,7 @@ AT_MEANS = " at the means of the columns"
 class GroupPriors:
     """The priors of one grouping factor's deviations.
 
-    `sd`: one a standard deviation, and `sd_names`: the column that it is of, in the design's order, or where all
+    `sd`: one for each standard deviation, and `sd_names`: the column that it is of, in the design's order, or where all
     columns of a bar share one, what stands before the bar: `week`, `0 + machine`. `cor`: one distribution for each of
     `blocks`, those that have correlations, and `cor_names`: what stands before their bars. They are those of the
     deviations of the anchored columns, from which those of the columns as written are made by `to_user` (q, q);

@@ -21,7 +21,7 @@ LEAST_MEAN = 0.1  # of the mean response: where a search begins for a row whose 
 
 
 class RowProblem(NamedTuple):
-    """What a compiled program is given: rows, the way back to the user's units, and priors; None for likelihoods."""
+    """What a compiled program is given: rows, their map to the user's units, and priors; None for likelihoods."""
 
     rows: RowArrays
     units: RowUnits
@@ -135,7 +135,7 @@ def _first_fixed(model: Model, rows: RowArrays) -> tuple[np.ndarray, float]:
     centre = np.sign(eta[0]) / np.mean(root)  # the harmonic mean
     constant = flat(centre - rows.offsets[0])
     sides = [np.sign(centre) * (rows.offsets[0] + rows.X @ own) / abs(centre) for own in (constant, beta)]
-    # the share of the way from the constant at which the first row comes near to zero
+    # the share of the distance from the constant at which the first row comes near to zero
     falls = (sides[0] - LEAST_MEAN) / np.where(sides[1] < sides[0], sides[0] - sides[1], np.inf)
     share = float(np.clip(falls[sides[1] < LEAST_MEAN].min(initial=1.0), 0.0, 1.0))
     return constant + share * (beta - constant), unit

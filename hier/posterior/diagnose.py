@@ -24,7 +24,7 @@ LARGEST_PARETO_K = 0.7  # Vehtari et al. (2024), section 3.2.4
 class Diagnosis(Printed):
     """The checks of a posterior.
 
-    `table`: a row a variable, with its largest R-hat and smallest bulk and tail ESS over all of its entries.
+    `table`: a row for each variable, with its largest R-hat and smallest bulk and tail ESS over all of its entries.
     `divergences`, `at_max_depth`: counts of draws. `bfmi` (C,). `problems`: a sentence for each check that failed;
     `ok` where there are none. Of approximate draws only `pareto_k` says anything: it is NaN for all others.
     """

@@ -24,7 +24,7 @@ from hier.posterior.partial import PartialDensity, PartialProblem
 from hier.posterior.seeds import key_of, seed_bits
 
 DRAWS_AT_ONCE = 1000
-ROOM = 1 << 27  # numbers that the eliminations of draws made side by side may take: a gigabyte
+MOST_NUMBERS = 1 << 27  # numbers that the eliminations of draws made side by side may take: a gigabyte
 
 
 class Draws(NamedTuple):
@@ -114,7 +114,7 @@ Draw = Callable[..., Draws]  # from a point, a key, the arrays and their density
 
 
 def side_by_side(problem: ExactArrays) -> int:
-    """How many draws are made at once, each with an elimination of its own: as many as there is room for."""
+    """How many draws are made at once, each with an elimination of its own: as many as there is memory for."""
     given = problem.given if isinstance(problem, PartialProblem) else None
     held = 0 if given is None else 2 * given.coupling.rows.value.size
     cross = problem.cross
@@ -124,7 +124,7 @@ def side_by_side(problem: ExactArrays) -> int:
     for dense in cross.dense:
         r, (q, _, size) = dense.rr.shape[0], cross.levels[0].zz.shape
         held += 6 * r**2 + (4 * r * q * size if dense.coupling.is_dense else 0)
-    return int(np.clip(ROOM // held, 1, DRAWS_AT_ONCE))
+    return int(np.clip(MOST_NUMBERS // held, 1, DRAWS_AT_ONCE))
 
 
 @functools.cache
@@ -172,17 +172,17 @@ def draw_all(
         cutpoints=np.empty((n_draws, 0)),
         beta=np.empty((n_draws, p)),
     )
-    rooms, tree = jax.tree.flatten(like)
+    arrays, tree = jax.tree.flatten(like)
 
-    filled = [room for room in rooms if room.size]
+    filled = [array for array in arrays if array.size]
 
     def batch(k: int) -> None:
         rows = slice(k * DRAWS_AT_ONCE, min((k + 1) * DRAWS_AT_ONCE, n_draws))
         results = program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)
-        for room, values in zip(filled, results, strict=True):
+        for array, values in zip(filled, results, strict=True):
             found = np.asarray(values)[: rows.stop - rows.start]
-            room[rows] = found if found.shape[1:] == room.shape[1:] else found[:, : room.shape[1]]
+            array[rows] = found if found.shape[1:] == array.shape[1:] else found[:, : array.shape[1]]
 
     with workers(cores()) as pool:
         list(pool.map(batch, range(n_batches)))
-    return jax.tree.unflatten(tree, [room.reshape(chains, n, *room.shape[1:]) for room in rooms])
+    return jax.tree.unflatten(tree, [array.reshape(chains, n, *array.shape[1:]) for array in arrays])

@@ -26,7 +26,7 @@ from hier.posterior.seeds import key_of, seed_bits
 from hier.posterior.whitening import Whitening, rescale
 from hier.settings import Sampling
 
-LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has room for
+LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has space for
 FIRST_PIECE = 50
 SECONDS_A_PIECE = 0.25  # how often progress is told
 FIRST_STEP = 1.7  # step sizes for standard Normal variables fall with the fourth root of their number
@@ -125,9 +125,9 @@ def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_
                 diverging=state.diverging,
                 step_size=step_size,
             )
-            return state, Trace(*(room.at[k].set(value) for room, value in zip(kept, now, strict=True)))
+            return state, Trace(*(array.at[k].set(value) for array, value in zip(kept, now, strict=True)))
 
-        return jax.lax.fori_loop(0, n, iterate, (state, _room(density.size)))
+        return jax.lax.fori_loop(0, n, iterate, (state, _zeros(density.size)))
 
     def advance(
         leaves: Sequence[jax.Array], n: jax.Array, bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening
@@ -145,7 +145,7 @@ def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_
     )
 
 
-def _room(size: int) -> Trace:
+def _zeros(size: int) -> Trace:
     """Zeros for what a piece of one chain keeps."""
     number = jnp.zeros(LONGEST_PIECE)
     return Trace(
@@ -219,7 +219,7 @@ class _Sampler(NamedTuple):
                 def piece(share: int, n: int = n) -> Trace:
                     results = advance(*states[share], np.int64(n), *starts[share], *data)
                     states[share] = results[len(Trace._fields) :]
-                    return Trace(*(np.asarray(room)[:, :n] for room in results[: len(Trace._fields)]))
+                    return Trace(*(np.asarray(array)[:, :n] for array in results[: len(Trace._fields)]))
 
                 parts = list(pool.map(piece, range(len(shares))))
                 pieces.append(Trace(*map(np.concatenate, zip(*parts, strict=True))))

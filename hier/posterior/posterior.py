@@ -46,7 +46,7 @@ class Posterior(PosteriorDraws, Printed):
         return summarise(self)
 
     def tidy(self) -> pd.DataFrame:
-        """One row a parameter, the group deviations left out: mean, sd, 2.5 and 97.5 percent quantiles, R-hat and
+        """One row for each parameter that is not a group deviation: mean, sd, 2.5 and 97.5 percent quantiles, R-hat and
         ESS.
         """
         return parameter_table(self)

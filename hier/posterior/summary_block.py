@@ -21,7 +21,7 @@ HEADS = ["Estimate", "Est.Error", "l-95% CI", "u-95% CI", "Rhat", "Bulk_ESS", "T
 
 
 def parameter_table(posterior: PosteriorDraws) -> pd.DataFrame:
-    """A row a parameter that is not a group deviation.
+    """A row for each parameter that is not a group deviation.
 
     Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
     97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named, and stand, as in an estimate's `tidy()`.
