@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import time
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import hier
-from hier.settings import COUNT, PROBABILITY, SEED, check, in_bytes, refuse_beyond_memory, whole, written
+from hier.settings import COUNT, PROBABILITY, SEED, Sampling, check, in_bytes, refuse_beyond_memory, whole, written
 
 NO_NUMBERS = [float("nan"), float("inf"), None, "a", "4", b"4", [4], -1, 0, 1.5, 1000.0, True, 1j, Decimal(4), np.nan]
 NO_LEVELS = [float("nan"), None, "a", "0.9", [0.9], -1, 0, 1, 1.5, 95, True, np.bool_(True), 1j]
@@ -72,6 +74,12 @@ def test_what_fits_into_memory_is_not_refused(monkeypatch: pytest.MonkeyPatch) -
     refuse_beyond_memory("this", 0.69e9 / 8, "less")
     with pytest.raises(hier.FitError, match=r"this would need about 710 MB of memory(.|\n)*at most 700 MB(.|\n)*less"):
         refuse_beyond_memory("this", 0.71e9 / 8, "less")
+
+
+def test_sampling_has_the_defaults_of_one_record(pigs_model) -> None:
+    taken = inspect.signature(pigs_model.sample).parameters
+    assert {name: own.default for name, own in taken.items()} == dataclasses.asdict(Sampling())
+    assert Sampling().checked() == Sampling()
 
 
 SAMPLING = ("chains", "draws", "warmup", "seed", "target_accept", "max_tree_depth")
