@@ -10,6 +10,7 @@ import types
 
 import numpy as np
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 
 import hier
@@ -48,6 +49,44 @@ def test_a_copied_normal_model_is_fitted_by_reml(pigs_model, pigs_reml) -> None:
         assert found.method == "reml"
         # to rounding: a copied array may lie otherwise in memory, and BLAS then adds in another order
         assert found.objective == pytest.approx(pigs_reml.objective, rel=1e-12)
+
+
+def through(name: str):
+    """A copier that goes through a library which need not be installed."""
+
+    def copied(value):
+        library = pytest.importorskip(name)
+        if name == "cloudpickle":
+            return pickle.loads(library.dumps(value))
+        (found,) = library.Parallel(n_jobs=1)(library.delayed(COPIERS["pickle"])(own) for own in [value])
+        return found
+
+    return copied
+
+
+EVERY_COPIER = COPIERS | {name: through(name) for name in ("cloudpickle", "joblib")}
+
+
+@pytest.fixture(scope="module")
+def counts_fit() -> hier.Estimate:
+    return hier.Model(f"{LEFT['poisson']} ~ x + (1 | g)", table(), family="poisson").estimate()
+
+
+@pytest.mark.parametrize("copied", EVERY_COPIER.values(), ids=EVERY_COPIER)
+@pytest.mark.parametrize("fixture", ["pigs_reml", "counts_fit"])
+def test_a_copied_estimate_gives_the_same_answers(fixture, copied, request) -> None:
+    fit = request.getfixturevalue(fixture)
+    other = copied(fit)
+    assert type(other) is hier.Estimate
+    assert type(other.model) is hier.Model
+    assert other.summary() == fit.summary()
+    rows = table() if fixture == "counts_fit" else hier.load_dataset("pigs").head(3)
+    pd.testing.assert_frame_equal(other.predict(rows, se=True), fit.predict(rows, se=True))
+    pd.testing.assert_frame_equal(other.confint(), fit.confint())
+    for group in fit.ranef:
+        pd.testing.assert_frame_equal(other.ranef[group], fit.ranef[group])
+        pd.testing.assert_frame_equal(other.ranef_se[group], fit.ranef_se[group])
+    assert other.model.estimate().objective == pytest.approx(fit.objective, rel=1e-12)
 
 
 IN_ANOTHER_PROCESS = """
