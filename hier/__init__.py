@@ -65,7 +65,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The public name, from the module where it stands; kept here after the first look-up."""
-    if name == "plots":  # a room whose pictures are used by its name; importing it hangs it on the package
+    if name == "plots":  # used by its name: importing it hangs it on the package
         return importlib.import_module("hier.plots")
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)

@@ -83,7 +83,7 @@ class SamplingOptions:
 def records_as_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each field of the records that it takes, in the records' places."""
     takes = inspect.signature(command, eval_str=True).parameters.values()
-    records = {own.name: own.annotation for own in takes if is_dataclass(own.annotation)}
+    records: dict[str, Any] = {own.name: own.annotation for own in takes if is_dataclass(own.annotation)}
     parameters: list[inspect.Parameter] = []
     for own in takes:
         if own.name not in records:

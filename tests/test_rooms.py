@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -216,6 +216,173 @@ def test_every_part_of_the_kernel_has_its_place() -> None:
 def test_no_file_name_stands_twice() -> None:
     names = [path.name for path in SOURCES if path.name != "__init__.py"]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def parsed() -> dict[str, ast.Module]:
+    """The source of every module of hier, as a tree."""
+    return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+
+
+MODULES = parsed()
+UNDER_WAY = ("hier.estimate", "hier.posterior", "hier.model.prior")  # do not hold these rules yet
+
+
+def held(module: str) -> bool:
+    return not module.startswith(UNDER_WAY)
+
+
+def imports_of(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """The modules of hier that each of these imports, wherever the import stands."""
+    found: dict[str, set[str]] = {}
+    for module, tree in modules.items():
+        is_package = any(other.startswith(f"{module}.") for other in modules)
+        names = [name for _, name in imported(tree, module, is_package)]
+        found[module] = {nearest for name in names if (nearest := _module_within(name, modules)) != module} - {""}
+    return found
+
+
+def _module_within(name: str, modules: dict[str, ast.Module]) -> str:
+    """The module that a dotted name is of; none where it is of no module of hier."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circles(modules: dict[str, ast.Module]) -> list[list[str]]:
+    """The sets of modules that import each other, directly or through others."""
+    imports = imports_of(modules)
+
+    def reached(start: str) -> set[str]:
+        found, rest = set[str](), [start]
+        while rest:
+            new = imports[rest.pop()] - found
+            found |= new
+            rest += new
+        return found
+
+    beyond = {module: reached(module) for module in modules}
+    within = {module: frozenset(m for m in beyond[module] if module in beyond[m]) for module in modules}
+    return sorted(sorted(members) for members in set(within.values()) if members)
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[str, str, ast.FunctionDef]]:
+    """Every function with its own name and that of the class that it is a method of, empty where it is of none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from ((node.name, own.name, own) for own in node.body if isinstance(own, ast.FunctionDef))
+    methods = {own for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for own in node.body}
+    yield from (("", n.name, n) for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n not in methods)
+
+
+def lines_of(function: ast.FunctionDef) -> int:
+    """The lines of a function's body, its docstring not counted."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def many_long_methods(modules: dict[str, ast.Module]) -> list[str]:
+    """Public classes with more than twelve methods of more than three lines."""
+    found = []
+    for module, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                long = [own.name for own in node.body if isinstance(own, ast.FunctionDef) and lines_of(own) > 3]
+                found += [f"{module}.{node.name}: {', '.join(long)}"] * (len(long) > 12)
+    return found
+
+
+def many_arguments(modules: dict[str, ast.Module]) -> list[str]:
+    """Functions with more than seven arguments, the public verbs apart: public functions, methods of public classes."""
+    found = []
+    for module, tree in modules.items():
+        for kind, name, function in functions(tree):
+            own = function.args
+            names = [each.arg for each in (*own.posonlyargs, *own.args, *own.kwonlyargs)]
+            count = len([each for each in names if each not in ("self", "cls")])
+            if count > 7 and (kind or name) not in hier.__all__:
+                found.append(f"{module}: {kind}{'.' if kind else ''}{name} has {count}")
+    return found
+
+
+def repeated_classes(modules: dict[str, ast.Module]) -> list[str]:
+    """Classes of one name in several modules, or several times in one."""
+    where: dict[str, list[str]] = {}
+    for module, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                where.setdefault(node.name, []).append(module)
+    return [f"{name}: {', '.join(found)}" for name, found in sorted(where.items()) if len(found) > 1]
+
+
+KINDS = ("Family", "Route", "Structure", "Correlation", "Block", "Elimination")  # in the names of such records
+
+
+def told_apart_by_type(modules: dict[str, ast.Module]) -> list[str]:
+    """Where `isinstance` asks which family, route or structure something is, which a field of its record says."""
+    found = []
+    for module, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+                kinds = ast.unparse(node.args[1])
+                if any(kind in kinds for kind in KINDS):
+                    found.append(f"{module}, line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+RULES = (many_long_methods, many_arguments, repeated_classes, told_apart_by_type)
+
+
+def test_no_modules_import_each_other() -> None:
+    assert [circle for circle in circles(MODULES) if any(map(held, circle))] == []
+
+
+@pytest.mark.parametrize("offenders", RULES, ids=[rule.__name__ for rule in RULES])
+def test_what_every_module_keeps_to(offenders: Callable[[dict[str, ast.Module]], list[str]]) -> None:
+    assert offenders({module: tree for module, tree in MODULES.items() if held(module)}) == []
+
+
+BODY = "\n".join(["", "        'Says.'", *(f"        {name} = 1" for name in "abcd")])
+THIRTEEN = "\n".join(f"    def m{k}(self):{BODY}" for k in range(13))
+
+
+@pytest.mark.parametrize(
+    ("offenders", "source"),
+    [
+        (many_long_methods, f"class Large:\n{THIRTEEN}"),
+        (many_arguments, "def fit(a, b, c, d, *, e, f, g, h): ..."),
+        (many_arguments, "class Fit:\n    def again(self, a, b, c, d, e, f, g, h): ..."),
+        (repeated_classes, "class Fit: ...\nclass Fit: ..."),
+        (told_apart_by_type, "isinstance(own, (int, CovarianceStructure))"),
+    ],
+)
+def test_a_planted_offender_is_seen(offenders: Callable[[dict[str, ast.Module]], list[str]], source: str) -> None:
+    assert len(offenders({"hier.planted": ast.parse(source)})) == 1
+
+
+@pytest.mark.parametrize(
+    ("offenders", "source"),
+    [
+        (many_long_methods, f"class _Private:\n{THIRTEEN}"),
+        (many_long_methods, "class Small:\n" + THIRTEEN.replace("        d = 1", "")),
+        (many_arguments, "class Model:\n    def sample(self, a, b, c, d, e, f, g, h): ..."),
+        (many_arguments, "def fit(self, a, b, c, d, e, f, g): ..."),
+        (told_apart_by_type, "isinstance(name, str)"),
+    ],
+)
+def test_what_may_be_is_let_be(offenders: Callable[[dict[str, ast.Module]], list[str]], source: str) -> None:
+    assert offenders({"hier.planted": ast.parse(source)}) == []
+
+
+def test_a_planted_circle_is_seen() -> None:
+    sources = {
+        "hier": "",
+        "hier.a": "def f():\n    from hier.b import g",
+        "hier.b": "if TYPE_CHECKING:\n    from hier import c",
+        "hier.c": "from .a import f",
+        "hier.d": "import hier.a",
+    }
+    modules = {module: ast.parse(source) for module, source in sources.items()}
+    assert circles(modules) == [["hier.a", "hier.b", "hier.c"]]
 
 
 def test_relative_imports_of_a_package_start_in_it() -> None:

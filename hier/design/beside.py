@@ -19,7 +19,7 @@ SHOWN = 3
 def beside_formula(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Weights and offset as columns `(weights)` and `(offset)`, the names that R's model frames have for them.
 
-    Raises DataError for what is not a number a row.
+    Raises DataError for what is not one number per row.
     """
     return {f"({name})": numbers_beside(frame, name, value) for name, value in given.items() if value is not None}
 

@@ -21,7 +21,7 @@ class Coding:
     """How a variable became columns.
 
     `levels`: a factor's levels in use, in order; None for a numeric variable. `contrasts` (L, L - 1) and `labels` (one
-    a column of it): its coding where it is not coded in full. `state`: what its transforms learned from the data.
+    per column of it): its coding where it is not coded in full. `state`: what its transforms learned from the data.
     `width`: columns of a numeric variable. `declared` (L,): the place of each level among all that the data declare,
     those without rows too.
     """

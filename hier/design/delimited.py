@@ -30,11 +30,11 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 
 @dataclass(frozen=True)
 class TextTable:
-    """The fields of a file as text, a column each, row for row; a column without a name is left out.
+    """The fields of a file as text, one column each, row for row; a column without a name is left out.
 
     `fields`: Arrow's columns of text by name, null where a field is missing whatever the column. `rows`: their length.
-    `decimal`: the sign between the digits of a number; `evidence`: the field by which that was found to
-    be a comma. `na`: texts that the user said stand for a missing value. `notes`: what was found out, a sentence each.
+    `decimal`: the sign between the digits of a number; `evidence`: the field by which that was found to be a comma.
+    `na`: texts that the user said stand for a missing value. `notes`: what was found out, one sentence each.
     """
 
     path: Path

@@ -21,7 +21,7 @@ from hier.design.random_effects import RandomEffects, random_effects
 from hier.design.rank import Determined, determined, triangular_factor
 from hier.design.reading import AS_IT_IS, Reading
 from hier.design.response import Outcome, read_response
-from hier.design.table import ModelFrame, in_use, select
+from hier.design.table import Mentions, ModelFrame, in_use, select
 from hier.design.variables import Variables, variables_of
 from hier.errors import DataError, FormulaError
 from hier.formula import Factor, ParsedFormula
@@ -35,7 +35,7 @@ NORMAL = Outcome()
 class Design(Closed):
     """Everything that a model needs of the data, row for row with `index`, the labels of the user's table.
 
-    `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one a grouping factor), `weights`,
+    `y` (n,), `X` (n, p) of full column rank with column `names`, `random_effects` (one per grouping factor), `weights`,
     `offset` and `trials` (n,) or None. `triangle` (p + 1, p + 1): the triangular factor of X beside y less its offset,
     the rows times the roots of the weights: all that least squares needs of them. `categories`: the labels that y = 0,
     1, ... stand for, of an ordered response and of one with two labels; otherwise None. An ordered response has no
@@ -45,7 +45,7 @@ class Design(Closed):
     and `unused_levels` (by factor) say what was left out. `fixed` is how the columns of X were made; `determined` says
     which of them are in X, and what the data determine of the others. `offset_given`: what stood beside the formula as
     the offset, a column's name or numbers, or None. `variables`: what the values of the fixed effects' variables are.
-    `reading`: how files of text are read; `reading_notes`: what there was to say of the data, a sentence each.
+    `reading`: how files of text are read; `reading_notes`: what there was to say of the data, one sentence each.
     """
 
     formula: ParsedFormula
@@ -164,7 +164,7 @@ class Design(Closed):
         return {name for random in self.random_effects for name in random.spaced}
 
     def left_out(self) -> list[str]:
-        """What was left out of the user's table, a sentence each; often empty."""
+        """What was left out of the user's table, one sentence each; often empty."""
         said = []
         if self.missing:
             causes = ", ".join(f"`{name}` {count}" for name, count in self.missing.items())
@@ -192,7 +192,7 @@ class NewData:
     """Another table's columns, coded as those of the fit, row for row with `index`.
 
     `X` (n, p) with the fit's columns; `estimable` (n,): whether the data of the fit determine the fixed part there;
-    `offset` (n,) or None; `random_effects`, one a grouping factor, with `codes` -1 for a level that the fit has not
+    `offset` (n,) or None; `random_effects`, one per grouping factor, with `codes` -1 for a level that the fit has not
     seen and -2 for a missing one; `parameters` as in the design.
     """
 
@@ -334,7 +334,8 @@ def _read(
 ) -> ModelFrame:
     """The columns of these variables and of the grouping factors."""
     variables = dict.fromkeys([*(name for factor in factors for name in factor.variables), *formula.groups])
-    return select(frame, list(variables), uses, extra, places=lambda: _places(formula), text=formula.text, **options)
+    mentions = Mentions(formula.text, lambda: _places(formula))
+    return select(frame, list(variables), uses, extra, mentions=mentions, **options)
 
 
 def _refuse_repeated(names: tuple[str, ...], formula: ParsedFormula, span: Span | None = None) -> None:

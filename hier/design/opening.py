@@ -54,7 +54,7 @@ def open_data(data: Any, reading: Reading = AS_IT_IS) -> pd.DataFrame | TextTabl
 
 
 def as_used(opened: pd.DataFrame | TextTable, uses: Uses) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with the columns of a file of text as a formula uses them, and how it was read, a sentence each."""
+    """The table with the columns of a file of text as a formula uses them, and how it was read, one sentence each."""
     return typed(opened, uses) if isinstance(opened, TextTable) else (opened, ())
 
 

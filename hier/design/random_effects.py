@@ -50,7 +50,7 @@ class RandomEffects(Closed):
     its factors' levels with colons. `names`: the q columns. `blocks`: those of them that share correlations or a
     variance, in order; their sizes sum to q.
     `factors`: the columns whose combinations are the levels, `factor_levels` the levels of each, `combinations` (J, f)
-    their codes. `encoders`: how the columns were made, one a bar.
+    their codes. `encoders`: how the columns were made, one per bar.
     """
 
     group: str
@@ -169,8 +169,8 @@ def _blocks(term: RandomTerm, encoder: Encoder) -> list[Block]:
 
 
 def _steps(encoder: Encoder) -> tuple[int, ...]:
-    """Where a factor's levels, a column each, stand among those that the data declare, in the longest steps that reach
-    all of them; empty where they follow each other, and where the columns are no levels of one factor.
+    """Where a factor's levels, one column each, stand among those that the data declare, in the longest steps that
+    reach all of them; empty where they follow each other, and where the columns are no levels of one factor.
     """
     declared = encoder.declared_levels()
     if declared is None:

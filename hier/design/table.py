@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ class ModelFrame:
 
     `columns`: one array or categorical a column, all of the same length. `index`: labels of the kept rows in the user's
     table. `rows_read`: rows before any was dropped. `missing`: missing values by column, where there are any. `notes`:
-    what there is to say of columns, a sentence each.
+    what there is to say of columns, one sentence each.
     """
 
     columns: dict[str, np.ndarray | pd.Categorical]
@@ -46,6 +46,13 @@ class ModelFrame:
         return replace(self, columns=columns, index=self.index[kept])
 
 
+class Mentions(NamedTuple):
+    """The text of a formula, and where it names each column first."""
+
+    text: str
+    places: Callable[[], Mapping[str, Span]]
+
+
 def select(
     frame: pd.DataFrame,
     variables: Sequence[str],
@@ -54,8 +61,7 @@ def select(
     *,
     na: str = "drop",
     incomplete: Sequence[str] = (),
-    places: Callable[[], Mapping[str, Span]] | None = None,
-    text: str = "",
+    mentions: Mentions | None = None,
 ) -> ModelFrame:
     """The columns named by the formula, without the rows in which one of them is missing.
 
@@ -63,24 +69,12 @@ def select(
     ----------
     variables : columns of the formula. uses : what it does with them.
     extra : further columns given as arrays beside the table (weights, offset). na : "drop" or "error". incomplete :
-    columns that may have missing values all the same. places : where the formula `text` names each column.
+    columns that may have missing values all the same. mentions : where the formula names each column.
 
     Raises DataError for a column that is not there (the nearest name is suggested), for infinite values, where no row
     is complete, and with na="error" where one is not.
     """
-    columns: dict[str, Any] = {}
-    for name in variables:
-        try:
-            columns[name] = column_of(frame, name)
-        except KeyError:
-            found, hint = _columns_in_words(frame), _nearest_column(frame, name)
-            what = f"the table has no column `{name}`"
-            named = places() if places else {}
-            if name in named:
-                raise ColumnError(what, text, named[name], found=found, hint=hint) from None
-            raise DataError(what, found=found, hint=hint) from None
-        if name in RESERVED:
-            raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
+    columns: dict[str, Any] = {name: _named_column(frame, name, mentions) for name in variables}
     columns |= dict(extra or {})
     texts = {name: pd.Categorical(columns[name]) for name in uses.alone - uses.labels if _is_text(columns[name])}
     # before any row is left out, since the one that makes text of numbers may be among them
@@ -118,6 +112,22 @@ def select(
         if isinstance(values, np.ndarray) and values.dtype.kind == "f":
             _refuse_infinite(name, values, index)
     return ModelFrame(columns, index, len(frame), missing, tuple(notes))
+
+
+def _named_column(frame: pd.DataFrame, name: str, mentions: Mentions | None) -> Any:
+    """The column of that name, which is none of hier's own. Raises DataError where there is none."""
+    try:
+        column = column_of(frame, name)
+    except KeyError:
+        found, hint = _columns_in_words(frame), _nearest_column(frame, name)
+        what = f"the table has no column `{name}`"
+        named = mentions.places() if mentions else {}
+        if mentions and name in named:
+            raise ColumnError(what, mentions.text, named[name], found=found, hint=hint) from None
+        raise DataError(what, found=found, hint=hint) from None
+    if name in RESERVED:
+        raise DataError(f"a column cannot be named `{name}` here", hint="rename the column in the data")
+    return column
 
 
 def _is_text(values: pd.Series) -> bool:

@@ -53,7 +53,7 @@ DISGUISES = (
 
 
 def check_text(name: str, values: pd.Categorical, index: pd.Index) -> list[str]:
-    """What there is to say of a column of text that enters a formula as it stands, a sentence each.
+    """What there is to say of a column of text that enters a formula as it stands, one sentence each.
 
     Raises DataError where most of its levels are numbers, or would be but for how they are written.
     """

@@ -19,6 +19,7 @@ from hier.estimate.routes import refuse_unless_offered
 from hier.estimate.simulate import simulate_responses
 from hier.kernel.algebra.crossproducts import FactorColumns
 from hier.kernel.covariance.theta import theta_of
+from hier.kernel.normal.many_responses import Searches
 from hier.kernel.normal.resample import fit_resampled, of_levels
 from hier.kernel.search.moments import SMALLEST
 from hier.model.parameter_names import varcorr_name
@@ -155,10 +156,7 @@ def _by_groups(
         own,
         problem.cross,
         problem.units,
-        start,
-        terms_of(design, model.structure),
-        reml=estimate.method == "reml",
-        on_progress=on_progress,
+        Searches(start, terms_of(design, model.structure), estimate.method == "reml", on_progress),
     )
     refits = in_user_units(model, fits, problem, pd.RangeIndex(n), estimate.method, counts @ own.nobs)
     return refits, pd.DataFrame(counts, columns=outermost.levels.rename(outermost.group))

@@ -92,7 +92,7 @@ def _of_independent(estimate: Fitted, at: int) -> np.ndarray:
         explained[:, p] -= np.einsum("aij,i->aj", explained[:, :p], beta)
         parent = level.parents[-1] if level.parents else np.arange(level.count.shape[0])
         for half in explained:
-            # what the ladder added to the levels is zero, wherever it is counted
+            # what padding added to the levels is zero, wherever it is counted
             found -= group_products(half.T, half.T, np.minimum(parent, random.n_levels - 1), random.n_levels)
     return np.moveaxis(found, 2, 0)
 

@@ -15,7 +15,7 @@ from hier.estimate.progress import progress_bar
 from hier.estimate.satterthwaite import in_basis
 from hier.estimate.tables import correlated_pairs
 from hier.kernel.algebra.crossproducts import FactorColumns
-from hier.kernel.normal.many_responses import ManyFits, fit_many
+from hier.kernel.normal.many_responses import ManyFits, Rows, Searches, fit_many
 from hier.kernel.search.moments import start_of
 from hier.model import Specification
 from hier.model.parameter_names import cor_name, sd_name
@@ -105,15 +105,10 @@ def fit_responses(
     random = [design.random_effects[k] for k in order]
     fits = fit_many(
         Y if design.offset is None else Y - design.offset[:, None],
-        design.X,
-        [FactorColumns(own.Z, own.codes, own.n_levels) for own in random],
-        design.weights,
+        Rows(design.X, [FactorColumns(own.Z, own.codes, own.n_levels) for own in random], design.weights),
         problem.cross,
         problem.units,
-        start,
-        terms_of(design, model.structure),
-        reml=method == "reml",
-        on_progress=on_progress,
+        Searches(start, terms_of(design, model.structure), method == "reml", on_progress),
     )
     return in_user_units(model, fits, problem, labels, method, design.nobs)
 

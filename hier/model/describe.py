@@ -31,15 +31,7 @@ def describe_model(model: Specification) -> str:
     lines += [
         f"Parameters: {_n_parameters(model)}, and {n_deviations} group deviations",
         f"Likelihood: {_likelihood(model)}",
-        *(
-            f"Note: {note}"
-            for note in [
-                *design.notes(),
-                *(own.sentence for own in model.undetermined),
-                *dialects(model),
-                *of_priors(model),
-            ]
-        ),
+        *(f"Note: {note}" for note in _notes(model)),
         "Model:",
         *(f"  {line}" for line in as_text(model)),
         "Priors (for the posterior and MAP):",

@@ -247,7 +247,7 @@ def register_family(family: Family) -> Family:
 
     A name that was registered before is replaced; one that comes with hier is not, which raises ModelError.
     """
-    if not isinstance(family, Family):
+    if not hasattr(family, "density"):
         raise ModelError("this is not a family", found=repr(family)[:80], expected="a `hier.Family` record")
     for name in (family.name, *family.aliases):
         if name in BUILT_IN:
@@ -267,8 +267,8 @@ ELSEWHERE = {"ordinal": "cumulative", "clmm": "cumulative", "polr": "cumulative"
 
 def find_family(name: str | Family, link: str | None = None) -> Family:
     """The family of that name, or the record itself; ModelError for a family or a link that hier does not have."""
-    family = name if isinstance(name, Family) else FAMILIES.get(str(name)) or _by_any_name().get(str(name))
-    if family is None:
+    family = _by_any_name().get(name) if isinstance(name, str) else name
+    if family is None or not hasattr(family, "density"):
         raise ModelError(
             f"there is no family `{name}`",
             expected=", ".join(f"`{each}`" for each in FAMILIES),

@@ -86,9 +86,9 @@ def term_arrays(design: Design) -> list[FactorColumns]:
     """The random effects as the kernel takes them, in the design's order."""
     terms = []
     for random in design.random_effects:
-        together = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
+        one_unit = tuple((start, stop) for start, stop in sd_columns(random.blocks) if stop - start > 1)
         unstructured = unstructured_columns(random.blocks)
-        terms.append(FactorColumns(random.Z, random.codes, random.n_levels, together, unstructured))
+        terms.append(FactorColumns(random.Z, random.codes, random.n_levels, one_unit, unstructured))
     return terms
 
 

@@ -21,6 +21,7 @@ from hier.settings import written
 if TYPE_CHECKING:
     import numpy as np
 
+    from hier.kernel.covariance.theta import Terms
     from hier.kernel.laplace.likelihood import Likelihood
     from hier.model.priors import Priors
 
@@ -98,6 +99,11 @@ class Specification(Printed):
     def structure(self) -> Elimination:
         """The order in which the kernel eliminates the grouping factors."""
         return structure_of(self.design)
+
+    @functools.cached_property
+    def terms(self) -> Terms:
+        """The covariance structures of the grouping factors in the kernel's order."""
+        return tuple(random.blocks for random in self.structure.ordered(self.design.random_effects))
 
     @functools.cached_property
     def undetermined(self) -> tuple[Undetermined, ...]:

@@ -1,4 +1,4 @@
-"""One public function a picture. Each returns a matplotlib `Figure` and leaves no global state behind."""
+"""One public function per picture. Each returns a matplotlib `Figure` and leaves no global state behind."""
 
 from hier.plots.chains import plot_ranks, plot_trace
 from hier.plots.data import plot_data

@@ -11,7 +11,7 @@ import pytest
 
 import hier
 from hier.estimate.laplace_route import set_up
-from hier.kernel.laplace.point_fit_rows import PLACED, fit_rows
+from hier.kernel.laplace.point_fit_rows import FROM_START, fit_rows
 from hier.kernel.normal.point_fit import fit_likelihood
 from hier.kernel.search.restarts import is_at_minimum, with_spread
 from hier.model.problem import likelihood_problem, terms_of
@@ -164,7 +164,7 @@ def other_ends(model: hier.Model, fit: hier.Estimate, rng: np.random.Generator) 
         count = approximation.parameters.n_grouped
         size = np.where(np.arange(len(begin)) < len(begin) - p, 1.0, 0.5 * unit)
 
-        rows = {"problem": problem, "approximation": approximation, "terms": terms, "unit": unit, "way": PLACED}
+        rows = {"problem": problem, "approximation": approximation, "terms": terms, "unit": unit, "kind": FROM_START}
         search = functools.partial(fit_rows, **rows)
         starts = [moved(begin, unit, size) for _ in range(STARTS)]
     ends = [search(x) for x in starts]

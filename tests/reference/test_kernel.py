@@ -25,7 +25,7 @@ from hier.kernel.algebra.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
-from hier.kernel.algebra.padding import dense_ladder, ladder
+from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.covariance.theta import (
     Terms,
     n_columns,
@@ -342,7 +342,7 @@ def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):
     drawn = data(8, blocks, arrangement)
     start = np.append(drawn.theta, 0.0)
     padded = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
-    for name in ("ladder", "dense_ladder"):
+    for name in ("padded_size", "padded_dense_size"):
         monkeypatch.setattr(f"hier.kernel.algebra.crossproducts.{name}", lambda size: size)
     plain = fit_likelihood(start, drawn.cross()[0], drawn.blocks, reml=True)
     assert padded.value == pytest.approx(plain.value, abs=1e-9)
@@ -355,15 +355,15 @@ def test_empty_groups_change_nothing(arrangement, blocks, monkeypatch):
 
 
 def test_ladder_is_never_more_than_half_too_large():
-    sizes = [ladder(size) for size in range(1, 5000)]
+    sizes = [padded_size(size) for size in range(1, 5000)]
     assert all(size <= got for size, got in enumerate(sizes, start=1))
     assert all(got <= 1.5 * size for size, got in enumerate(sizes, start=1) if size > 8)
     assert sizes == sorted(sizes)
     assert len(set(sizes)) < 22
 
 
-def test_dense_ladder_is_never_more_than_an_eighth_too_large():
-    sizes = [dense_ladder(size) for size in range(1, 5000)]
+def test_padded_dense_size_is_never_more_than_an_eighth_too_large():
+    sizes = [padded_dense_size(size) for size in range(1, 5000)]
     assert all(size <= got for size, got in enumerate(sizes, start=1))
     assert all(got <= 1.125 * size for size, got in enumerate(sizes, start=1) if size > 30)
     assert sizes == sorted(sizes)

@@ -1,6 +1,6 @@
 """Elimination of the deviations of one factor level by level, all levels at once.
 
-A level's deviations meet only those of the levels that it belongs to, so each step is a small factorisation a level.
+A level's deviations meet only those of the levels that it belongs to, so each step is a small factorisation per level.
 It is unrolled over the few columns of a level and runs elementwise over the levels, on the last axis: batched LAPACK
 calls on 2 x 2 matrices would take several times as long.
 """

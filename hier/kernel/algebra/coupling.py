@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.algebra.padding import dense_ladder, ladder
+from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64
 
@@ -120,7 +120,7 @@ def couple(
     order = _stable_order(group, n_groups)  # within a group the columns increase already
     value, group, column = value[:, order], group[order], column[order]
     first, second = pairs_of_level(group, column, n_groups, q, offset)
-    size = ladder(len(group) + 1)  # the last entry is nothing's: what fills the pairs up is made of it
+    size = padded_size(len(group) + 1)  # the last entry is nothing's: what fills the pairs up is made of it
     value = _padded(value, size, 0.0)
     group = _padded(group.astype(np.int32), size, n_groups - 1)
     column = _padded(column.astype(np.int32), size, offset)  # out of range: nothing is added anywhere
@@ -199,7 +199,7 @@ def _padded_pairs(
     """
     if not len(first):
         return pairs_of(value, group, column, first, second, r)
-    places = (_padded(places, dense_ladder(len(first)), len(group) - 1) for places in (first, second))
+    places = (_padded(places, padded_dense_size(len(first)), len(group) - 1) for places in (first, second))
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         return Pairs(*map(np.asarray, _pairs_program(r)(value, group, column, *places)))
 

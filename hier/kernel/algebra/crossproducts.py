@@ -18,7 +18,7 @@ from hier.design.rank import SMALLEST_SQUARE, column_lengths, independent_column
 from hier.errors import DataError
 from hier.kernel.algebra.coupling import Coupling, couple
 from hier.kernel.algebra.elimination import Elimination
-from hier.kernel.algebra.padding import dense_ladder, ladder
+from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.algebra.scaling import ColumnUnits, Units
 
 LEAST_OWN = 1e-12  # of a random-effects column's length: what less is left of it by the others is rounding
@@ -29,14 +29,14 @@ ROWS_PER_BLOCK = 1 << 16  # what is computed of the rows at a time; more where t
 class FactorColumns(NamedTuple):
     """The random effects of one grouping factor as arrays: `Z` (n, q), `codes` (n,) in [0, J), and J.
 
-    Half-open ranges of columns: `together` have one unit, because they share a standard deviation; `unstructured` may
+    Half-open ranges of columns: `one_unit` have one unit, because they share a standard deviation; `unstructured` may
     be replaced by any other basis of them, because their covariance may be any.
     """
 
     Z: np.ndarray
     codes: np.ndarray
     n_levels: int
-    together: tuple[tuple[int, int], ...] = ()
+    one_unit: tuple[tuple[int, int], ...] = ()
     unstructured: tuple[tuple[int, int], ...] = ()
 
 
@@ -139,13 +139,13 @@ def cross_products(
     columns orthogonalised first.
     """
     n, p = X.shape
-    terms = [terms[k] for k in structure.order]
+    terms = structure.ordered(terms)
     basis = _basis(X, R, terms, weights)
-    chain, together = terms[: len(structure.levels)], terms[len(structure.levels) :]
+    chain, crossed = terms[: len(structure.levels)], terms[len(structure.levels) :]
     step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
 
     def summed(first: int, stride: int) -> _Sums:
-        sums = _Sums(chain, together, p)
+        sums = _Sums(chain, crossed, p)
         for start in range(first * step, n, stride * step):
             at = slice(start, start + step)
             rows, z = in_kernel_units(y, X, terms, basis, weights, at)
@@ -162,7 +162,7 @@ def cross_products(
     cross = CrossProducts(
         levels=levels,
         merged=merge_equal(levels[0]) if len(terms) == 1 and terms[0].n_levels >= merged_from else (),
-        dense=(_dense(chain[0], together, basis, weights, sums.own, sums.rx),) if together else (),
+        dense=(_dense(chain[0], crossed, basis, weights, sums.own, sums.rx),) if crossed else (),
         xx=np.eye(p + 1) * n,
         nobs=np.float64(n),
         log_weights=np.float64(0.0 if weights is None else np.log(weights).sum()),
@@ -251,7 +251,7 @@ def _scaled(term: FactorColumns, weights: np.ndarray | None) -> tuple[np.ndarray
     free = [k for start, stop in term.unstructured for k in range(start, stop)]
     for k in np.delete(np.arange(len(scale)), free):
         scale[k] = root_mean_square(term.Z[:, k], weights)
-    for start, stop in term.together:
+    for start, stop in term.one_unit:
         scale[start:stop] = root_mean_square(scale[start:stop])
     scale[scale == 0.0] = 1.0
     return np.diag(1.0 / scale), np.diag(scale)
@@ -294,14 +294,14 @@ def in_kernel_units(
 
 class _Sums:
     """The sums of each factor's levels, filled a block of rows at a time: with the factors that each of the `chain` is
-    nested in, and those `own` and `rx` of the factors that are eliminated `together`.
+    nested in, and those `own` and `rx` of the factors that are eliminated as one, `crossed`.
     """
 
-    def __init__(self, chain: Sequence[FactorColumns], together: Sequence[FactorColumns], p: int) -> None:
-        self._chain, self._together = chain, together
-        self._sizes = [ladder(term.n_levels) for term in chain]
-        self.own = [np.zeros((term.Z.shape[1],) * 2 + (dense_ladder(term.n_levels),)) for term in together]
-        self.rx = [np.zeros((term.Z.shape[1], p + 1, dense_ladder(term.n_levels))) for term in together]
+    def __init__(self, chain: Sequence[FactorColumns], crossed: Sequence[FactorColumns], p: int) -> None:
+        self._chain, self._crossed = chain, crossed
+        self._sizes = [padded_size(term.n_levels) for term in chain]
+        self.own = [np.zeros((term.Z.shape[1],) * 2 + (padded_dense_size(term.n_levels),)) for term in crossed]
+        self.rx = [np.zeros((term.Z.shape[1], p + 1, padded_dense_size(term.n_levels))) for term in crossed]
         q = [term.Z.shape[1] for term in chain]
         self._zz = [np.zeros((k, k, size)) for k, size in zip(q, self._sizes, strict=True)]
         self._right = [
@@ -314,7 +314,7 @@ class _Sums:
             add_group_products(self._zz[k], z[k], z[k], codes)
             for sums, other in zip(self._right[k], (*z[k + 1 : len(self._chain)], rows), strict=True):
                 add_group_products(sums, z[k], other, codes)
-        for k, term in enumerate(self._together):
+        for k, term in enumerate(self._crossed):
             own = z[len(self._chain) + k]
             add_group_products(self.own[k], own, own, term.codes[at])
             add_group_products(self.rx[k], own, rows, term.codes[at])
@@ -354,14 +354,14 @@ def _classes(level: Level) -> _Classes | None:
     q, c, J = level.right.shape
     used = level.zz.any(axis=(0, 1)) | level.right.any(axis=(0, 1))
     keys = level.zz[:, :, used].reshape(q * q, -1).T
-    # equal products have equal sums with any weights, and one number a level is quick to compare
+    # equal products have equal sums with any weights, and one number per level is quick to compare
     sums = keys @ np.cos(np.arange(1.0, q * q + 1.0))
     some = sums[:: max(1, len(sums) // 500)]
     if len(np.unique(some)) * q * c > len(some) // 2:
         return None
     _, first, place, counts = np.unique(sums, return_index=True, return_inverse=True, return_counts=True)
     kept = np.minimum(counts, q * c)
-    if not np.array_equal(keys[first][place], keys) or 2 * ladder(int(kept.sum())) > J:
+    if not np.array_equal(keys[first][place], keys) or 2 * padded_size(int(kept.sum())) > J:
         return None
     return _Classes(used, place, keys[first].T.reshape(q, q, -1), counts, kept)
 
@@ -376,7 +376,7 @@ def merge_equal(level: Level) -> tuple[Level, ...]:
     if classes is None:
         return ()
     q = level.zz.shape[0]
-    total = ladder(int(classes.kept.sum()))
+    total = padded_size(int(classes.kept.sum()))
     zz, count = np.zeros((q, q, total)), np.zeros(total)
     starts = np.cumsum(classes.kept) - classes.kept
     zz[:, :, : int(classes.kept.sum())] = np.repeat(classes.zz, classes.kept, axis=2)
@@ -391,7 +391,7 @@ def merge_responses(level: Level, zy: np.ndarray) -> np.ndarray:
     shape = (len(zy), *level.right.shape)
     right = np.broadcast_to(level.right, shape).copy()
     right[:, :, -1] = zy
-    return _merged_right(classes, right, ladder(int(classes.kept.sum())))
+    return _merged_right(classes, right, padded_size(int(classes.kept.sum())))
 
 
 def _merged_right(classes: _Classes, right: np.ndarray, total: int) -> np.ndarray:
@@ -410,7 +410,7 @@ def _merged_right(classes: _Classes, right: np.ndarray, total: int) -> np.ndarra
 
 def _dense(
     first: FactorColumns,
-    together: Sequence[FactorColumns],
+    crossed: Sequence[FactorColumns],
     basis: Basis,
     weights: np.ndarray | None,
     own: list[np.ndarray],
@@ -422,7 +422,7 @@ def _dense(
     rr = np.zeros((offsets[-1], offsets[-1]))
     scaled = [
         units.columns(term.Z) * (1.0 if weights is None else np.sqrt(weights)[:, None])
-        for term, units in zip((first, *together), basis.random, strict=True)
+        for term, units in zip((first, *crossed), basis.random, strict=True)
     ]
     for k, block in enumerate(own):
         q, _, J = block.shape
@@ -430,7 +430,7 @@ def _dense(
         rr[at[:, None], at[None]] = block
         for m in range(k):
             other_q, _, other_J = own[m].shape
-            flat = together[k].codes.astype(np.int64) * other_J + together[m].codes
+            flat = crossed[k].codes.astype(np.int64) * other_J + crossed[m].codes
             for a in range(q):
                 for b in range(other_q):
                     sums = np.bincount(flat, scaled[1 + k][:, a] * scaled[1 + m][:, b], J * other_J).reshape(J, other_J)
@@ -440,8 +440,8 @@ def _dense(
     coupling = couple(
         first.codes,
         scaled[0],
-        [(term.codes, columns, block.shape[2]) for term, columns, block in zip(together, scaled[1:], own, strict=True)],
-        ladder(first.n_levels),
+        [(term.codes, columns, block.shape[2]) for term, columns, block in zip(crossed, scaled[1:], own, strict=True)],
+        padded_size(first.n_levels),
     )
     stacked = np.concatenate([np.moveaxis(part, 1, 2).reshape(-1, part.shape[1]) for part in rx])
     return Dense(tuple(own), rr, stacked, coupling)

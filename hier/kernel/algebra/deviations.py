@@ -110,7 +110,7 @@ def scaled(factor: jax.Array, u: jax.Array) -> jax.Array:
 
 
 def _by_factor(stacked: jax.Array, factors: Sequence[jax.Array], sizes: Sequence[int]) -> list[jax.Array]:
-    """The deviations of the dense part (r,) as (q, J), one a factor."""
+    """The deviations of the dense part (r,) as (q, J), one per factor."""
     found, at = [], 0
     for factor, levels in zip(factors, sizes, strict=True):
         q = factor.shape[0]

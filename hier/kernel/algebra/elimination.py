@@ -35,6 +35,18 @@ class Elimination(NamedTuple):
         """All factors in the kernel's order."""
         return self.levels + self.dense
 
+    def ordered[T](self, items: Sequence[T]) -> tuple[T, ...]:
+        """What there is of each factor, in the kernel's order."""
+        return tuple(items[k] for k in self.order)
+
+    def restored[T](self, items: Sequence[T]) -> tuple[T, ...]:
+        """What there is of each factor in the kernel's order, in the model's order again."""
+        return tuple(items[self.place(k)] for k in range(len(self.order)))
+
+    def place(self, k: int) -> int:
+        """The place of the model's factor `k` in the kernel's order."""
+        return self.order.index(k)
+
     def in_words(self, groups: Sequence[str], sizes: Sequence[int]) -> str:
         """What is done, in a sentence; `groups` and `sizes`: names and numbers of deviations, in the model's order."""
         first = " in ".join(groups[k] for k in self.levels)

@@ -38,7 +38,7 @@ Factors = tuple[jax.Array, ...]
 
 
 def integrate_groups(factors: Factors, cross: CrossProducts) -> Marginal:
-    """Integrate the group deviations out at the relative covariance factors (q, q), one a grouping factor in the
+    """Integrate the group deviations out at the relative covariance factors (q, q), one per grouping factor in the
     kernel's order; the result can be differentiated in them, the cross-products are constants.
     """
     if cross.dense:

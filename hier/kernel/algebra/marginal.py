@@ -45,19 +45,19 @@ def flat_prior(p: int) -> FixedPrior:
 
 
 def fixed_effects_form(
-    marginal: Marginal, sigma: jax.Array, prior: FixedPrior, held: jax.Array | None = None
+    marginal: Marginal, sigma: jax.Array, prior: FixedPrior, known: jax.Array | None = None
 ) -> jax.Array:
     """The quadratic form of -2 log p(y, beta) in [-beta; 1]: the likelihood's part plus the prior's.
 
-    `held` (h,): values of the last h fixed effects, where these are not to be integrated; the form that is returned,
+    `known` (h,): values of the last h fixed effects, where these are not to be integrated; the form that is returned,
     (p - h + 1, p - h + 1), is that of the others.
     """
     form = marginal.schur / sigma**2 + prior.quadratic
-    if held is None or held.shape[0] == 0:
+    if known is None or known.shape[0] == 0:
         return form
-    free = form.shape[0] - 1 - held.shape[0]
-    keep = jnp.concatenate([jnp.eye(free), jnp.zeros((held.shape[0] + 1, free))])
-    fold = jnp.concatenate([jnp.zeros(free), -held, jnp.ones(1)])[:, None]
+    free = form.shape[0] - 1 - known.shape[0]
+    keep = jnp.concatenate([jnp.eye(free), jnp.zeros((known.shape[0] + 1, free))])
+    fold = jnp.concatenate([jnp.zeros(free), -known, jnp.ones(1)])[:, None]
     into = jnp.concatenate([keep, fold], axis=1)
     return into.T @ form @ into
 
@@ -87,7 +87,7 @@ def neg2_log_marginal(
     sigma: jax.Array,
     cross: CrossProducts,
     prior: FixedPrior,
-    held: jax.Array | None = None,
+    known: jax.Array | None = None,
     *,
     integrate: bool = True,
 ) -> jax.Array:
@@ -95,7 +95,7 @@ def neg2_log_marginal(
 
     Source: Bates et al. (2015), equations 34 and 41; with a Normal prior, the same integral with its precision added.
     """
-    form = fixed_effects_form(marginal, sigma, prior, held)
+    form = fixed_effects_form(marginal, sigma, prior, known)
     precision, _, minimum = split_form(form)
     value = (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + minimum
     if integrate:

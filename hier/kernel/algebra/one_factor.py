@@ -16,7 +16,7 @@ import numpy as np
 from hier.kernel.algebra.by_level import eliminate_chain
 from hier.kernel.algebra.crossproducts import CrossProducts, Dense
 from hier.kernel.algebra.marginal import Marginal
-from hier.kernel.algebra.padding import ladder
+from hier.kernel.algebra.padding import padded_size
 from hier.kernel.algebra.sparse import Both, both_ways, gathered_times
 
 
@@ -51,7 +51,7 @@ def given_products(dense: Dense) -> Given:
     sizes = [block.shape[0] * block.shape[2] for block in dense.own]
     factor = np.repeat(np.arange(len(sizes)), sizes)
     row, column = np.nonzero(np.triu(dense.rr) * (factor[:, None] != factor[None]))
-    size = ladder(len(row))
+    size = padded_size(len(row))
     fill = size - len(row)
     between = Between(
         np.append(dense.rr[row, column], np.zeros(fill)),

@@ -7,7 +7,7 @@ prior.
 from __future__ import annotations
 
 
-def ladder(size: int) -> int:
+def padded_size(size: int) -> int:
     """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` levels; for what costs time as its size."""
     step = 8
     while step < size:
@@ -17,7 +17,7 @@ def ladder(size: int) -> int:
     return step
 
 
-def dense_ladder(size: int) -> int:
+def padded_dense_size(size: int) -> int:
     """The smallest multiple of a sixteenth of its magnitude, and of 4, that holds `size` levels; for what costs time
     as the cube of its size.
     """

@@ -69,9 +69,26 @@ class Units(NamedTuple):
 
     centre: np.ndarray  # (p,)    weighted least-squares coefficients
     basis: np.ndarray  # (p, p)   upper triangular: beta = centre + basis @ (beta in the kernel's units)
-    random: tuple[ColumnUnits, ...]  # one a factor, in the kernel's order
+    random: tuple[ColumnUnits, ...]  # one per factor, in the kernel's order
     y: np.ndarray  # ()           sigma is y times that in the kernel's units
     log_det_basis: np.ndarray  # () log of the determinant of `basis`
+
+    @property
+    def kernel_centre(self) -> np.ndarray:
+        """`centre` in the kernel's units (p,)."""
+        return np.linalg.solve(self.basis / self.y, self.centre) if len(self.centre) else np.zeros(0)
+
+    def fixed(self, own: Any) -> Any:
+        """The user's fixed effects (p,) from the kernel's."""
+        return self.centre + self.basis @ own
+
+    def columns(self, X: np.ndarray) -> np.ndarray:
+        """The kernel's columns (n, p) of the user's: orthonormal, times the root of n."""
+        return X @ (self.basis / self.y)
+
+    def response(self, y: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """The kernel's response (n,): what least squares leave of the user's, with mean square 1."""
+        return (y - X @ self.centre) / self.y
 
 
 def magnitude(sizes: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.algebra.padding import ladder
+from hier.kernel.algebra.padding import padded_size
 
 WIDTH = 8  # measured on InstEval's 90,000 entries: 16 is as fast, 32 is slower
 
@@ -48,7 +48,7 @@ def _pieces(value: np.ndarray, row: np.ndarray, column: np.ndarray, n_rows: int)
     pieces = -(-counts // WIDTH)
     place = np.arange(len(row)) - (np.cumsum(counts) - counts)[row]  # of an entry in its row
     piece, lane = (np.cumsum(pieces) - pieces)[row] + place // WIDTH, place % WIDTH
-    size = ladder(int(pieces.sum()))
+    size = padded_size(int(pieces.sum()))
     padded, index = np.zeros((len(value), WIDTH, size)), np.zeros((WIDTH, size), np.int32)
     padded[:, lane, piece], index[lane, piece] = value, column
     owner = np.full(size, n_rows - 1, np.int32)

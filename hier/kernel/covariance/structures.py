@@ -63,7 +63,7 @@ class CovarianceStructure(NamedTuple):
     put there. `nearest(covariance, block, least)`: parameters of a covariance matrix, or of one like it, with no
     standard deviation below `least`, by NumPy or JAX as the matrix is. `others(theta, side)`: where else a search
     should begin, on either side (-1, 1), since the likelihood may have another maximum there; None where it hardly has.
-    `changes(theta, block)`: the symmetric matrices (k, k) in whose direction the covariance can go, one a parameter:
+    `changes(theta, block)`: the symmetric matrices (k, k) in whose direction the covariance can go, one per parameter:
     its entries where it is linear in these, otherwise derivatives in theta. `moved(block)`: of each change the standard
     deviations (a, a) or correlations (a, b), a < b, that it belongs to.
     """

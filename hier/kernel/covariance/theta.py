@@ -124,7 +124,7 @@ class Change(NamedTuple):
 @functools.cache
 @float64
 def changes_at_large(blocks: Blocks) -> tuple[Change, ...]:
-    """The directions in which a covariance of this structure can go, one a parameter, at one that is like any other:
+    """The directions in which a covariance of this structure can go, one per parameter, at one that is like any other:
     with different standard deviations and a correlation inside its range.
     """
     q, found = n_columns(blocks), []
@@ -141,7 +141,7 @@ def changes_at_large(blocks: Blocks) -> tuple[Change, ...]:
 
 
 def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> Any:
-    """Theta of relative covariances (q, q), one a grouping factor: where a search may begin. All are NumPy's, or JAX's.
+    """Theta of relative covariances (q, q), one per grouping factor: where a search may begin.
 
     It is exact where a covariance has the structure of its blocks and, of one correlation, lies well inside the
     range; otherwise it takes the variances, and the mean correlation or the positive part. `least`: standard

@@ -20,7 +20,7 @@ from hier.kernel.programs.precision import float64, kept_programs
 class Likelihood:
     """What a compiled program knows of a family when it is built.
 
-    `density(observed, *parameters)`: (n,) log densities. `links`: one a parameter, that of the mean first.
+    `density(observed, *parameters)`: (n,) log densities. `links`: one per parameter, that of the mean first.
     `n_cutpoints`: of an ordered response, one less than its categories; otherwise 0. `is_kept`: whether the name says
     all of the density, so that a program with it may be kept for another process; a user's own family does not.
     """
@@ -86,7 +86,7 @@ def of_draws(
     function: Callable[..., Any], likelihood: Likelihood, cutpoints: np.ndarray, predictors: Sequence[np.ndarray]
 ) -> np.ndarray:
     """What a function of `Observed` and of a family's parameters is in every row of one trial, for S draws: (S, n), or
-    (S, n, K) of one with K values a row; cutpoints (S, K - 1) and predictors (S, n) by draw.
+    (S, n, K) of one with K values per row; cutpoints (S, K - 1) and predictors (S, n) by draw.
     """
     ones = jnp.ones(predictors[0].shape[1])
 

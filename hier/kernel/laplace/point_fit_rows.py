@@ -61,16 +61,16 @@ class RowFit(NamedTuple):
     alone: Any
 
 
-class Way(NamedTuple):
-    """How a search goes. `is_placed`: it begins just where it is told; otherwise the parameters that do not concern the
-    deviations are first brought to their best without these, and theta to moments. `is_held`: theta stays as it is.
+class SearchKind(NamedTuple):
+    """How a search goes. `begins_there`: just where it is told; otherwise the parameters that do not concern the
+    deviations are first brought to their best without these, and theta to moments. `keeps_theta`: theta stays as it is.
     """
 
-    is_placed: Any
-    is_held: Any
+    begins_there: Any
+    keeps_theta: Any
 
 
-USUAL, PLACED, HELD = Way(False, False), Way(True, False), Way(True, True)
+USUAL, FROM_START, FIXED_THETA = SearchKind(False, False), SearchKind(True, False), SearchKind(True, True)
 
 
 class Begin(NamedTuple):
@@ -83,20 +83,20 @@ class Begin(NamedTuple):
     u: tuple[Any, ...]
 
 
-def _fit(at: Begin, way: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
+def _fit(at: Begin, kind: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
-    way = Way(*way)
+    kind = SearchKind(*kind)
     start, memory = at.x, no_deviations(rows, with_fixed=model.with_fixed)._replace(u=at.u)
 
-    def placed() -> tuple[Any, Any]:
+    def brought_near() -> tuple[Any, Any]:
         x, alone = approximation.started(start, problem, at.units)
         spread = x if terms is None else _spread(x, at.units[0], problem, approximation, terms)
         return spread, jnp.asarray(alone, float)
 
-    begin, alone = jax.lax.cond(way.is_placed, lambda: (start, jnp.full((), jnp.inf)), placed)
+    begin, alone = jax.lax.cond(kind.begins_there, lambda: (start, jnp.full((), jnp.inf)), brought_near)
     n_spreads = 0 if terms is None else n_theta(terms)
     evaluate = approximation.evaluator(problem)
-    is_free = ~(way.is_held & (jnp.arange(start.shape[0]) < n_spreads))
+    is_free = ~(kind.keeps_theta & (jnp.arange(start.shape[0]) < n_spreads))
 
     def evaluate_free(x: Any, memory: Inner) -> tuple[Any, Any, Any, Inner]:
         value, gradient, hessian, memory = evaluate(x, memory)
@@ -186,7 +186,7 @@ def fit_rows(
     approximation: Approximation,
     terms: Terms | None,
     unit: float = 1.0,
-    way: Way = USUAL,
+    kind: SearchKind = USUAL,
     u: tuple[Any, ...] | None = None,
 ) -> RowFit:
     """The optimum of an approximate marginal density, searched from `start` (m,); of several starts (s, m), the best.
@@ -205,7 +205,7 @@ def fit_rows(
         units[len(units) - approximation.parameters.sizes(rows)[-1] :] = unit
     if u is None:
         u = tuple(np.zeros((z.shape[0], own.shape[0])) for z, own in zip(rows.z, rows.pattern.like, strict=True))
-    ends = [program(Begin(x, units, u), np.array(way), problem) for x in starts]
+    ends = [program(Begin(x, units, u), np.array(kind), problem) for x in starts]
     return best_minimum([jax.tree.unflatten(tree, map(np.asarray, end)) for end in ends])
 
 
@@ -219,11 +219,11 @@ def fit_best_rows(start: Any, problem: Any, approximation: Approximation, terms:
     begin, alone = found.begin, float(found.alone)
     for sd in (SMALL_SD, LARGE_SD):
         # with deviations so large the other parameters are at other places than without
-        held = fit_rows(with_spread(begin, terms, sd * unit), problem, approximation, terms, unit, HELD)
-        found = best_minimum([found, fit_rows(held.x, problem, approximation, terms, unit, PLACED, held.u)])
+        fixed = fit_rows(with_spread(begin, terms, sd * unit), problem, approximation, terms, unit, FIXED_THETA)
+        found = best_minimum([found, fit_rows(fixed.x, problem, approximation, terms, unit, FROM_START, fixed.u)])
     if found.value > alone + SAME or not np.isfinite(found.value):
         nothing = np.where(np.arange(len(begin)) < n_theta(terms), 0.0, begin)
-        found = best_minimum([found, fit_rows(nothing, problem, approximation, terms, unit, PLACED)])
+        found = best_minimum([found, fit_rows(nothing, problem, approximation, terms, unit, FROM_START)])
     return found._replace(converged=np.bool_(is_at_minimum(found)))
 
 

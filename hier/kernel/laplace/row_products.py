@@ -19,14 +19,14 @@ from hier.design.rank import triangular_factor
 from hier.kernel.algebra.coupling import Coupling, pairs_of, pairs_of_level
 from hier.kernel.algebra.crossproducts import CrossProducts, Dense, FactorColumns, Level, column_units, orthogonal_basis
 from hier.kernel.algebra.elimination import Elimination
-from hier.kernel.algebra.padding import dense_ladder, ladder
+from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.algebra.scaling import ColumnUnits
 
 
 class Cells(NamedTuple):
     """Where the products of the first factor with the dense part stand: entries by level and column.
 
-    `place` (q, n), one a dense factor: the entry of each row's product with each of the factor's columns. `group`,
+    `place` (q, n), one per dense factor: the entry of each row's product with each of the factor's columns. `group`,
     `column` (E,): the level and column of each entry, sorted by both. `first`, `second` (P,): pairs of entries of one
     level.
     """
@@ -39,9 +39,9 @@ class Cells(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Which rows belong together. `codes` (n,), one a factor, in the kernel's order; `parents` as those of `Level`, one
-    tuple a factor that is eliminated level by level; `like` (J,): zeros of the size of each factor's levels; `cells`:
-    of crossed factors.
+    """Which rows belong together. `codes` (n,), one per factor, in the kernel's order; `parents` as those of `Level`,
+    one tuple per factor that is eliminated level by level; `like` (J,): zeros of the size of each factor's levels;
+    `cells`: of crossed factors.
     """
 
     codes: tuple[Any, ...]
@@ -55,7 +55,7 @@ class RowArrays(NamedTuple):
 
     `y`, `trials`, `counts` (n,): the response, what it is out of, and how many times the row's log density counts.
     `X` (n, p): fixed-effects columns of the mean. `others`: (n, k) columns of each further parameter. `offsets`: (n,),
-    one a parameter. `z`: (q, n), one a factor in the kernel's order.
+    one per parameter. `z`: (q, n), one per factor in the kernel's order.
     """
 
     y: Any
@@ -70,9 +70,9 @@ class RowArrays(NamedTuple):
 
 def arrange(terms: Sequence[FactorColumns], structure: Elimination) -> Pattern:
     """The pattern of terms in the model's order."""
-    ordered = [terms[k] for k in structure.order]
+    ordered = structure.ordered(terms)
     n_chain = len(structure.levels)
-    sizes = [ladder(t.n_levels) if k < n_chain else dense_ladder(t.n_levels) for k, t in enumerate(ordered)]
+    sizes = [padded_size(t.n_levels) if k < n_chain else padded_dense_size(t.n_levels) for k, t in enumerate(ordered)]
     parents = []
     for own, size in zip(structure.parents, sizes, strict=False):
         parents.append(tuple(np.append(at, np.zeros(size - len(at), at.dtype)).astype(np.int32) for at in own))
@@ -252,7 +252,7 @@ def rows_of(
     """
     triangles = [triangular_factor(own.X) for own in parameters]
     bases = [orthogonal_basis(triangle, len(y)) for triangle in triangles]
-    ordered = [terms[k] for k in structure.order]
+    ordered = structure.ordered(terms)
     random = [column_units(term, parameters[0].X, triangles[0]) for term in ordered]
     columns = [own.X @ basis for own, basis in zip(parameters, bases, strict=True)]
     rows = RowArrays(

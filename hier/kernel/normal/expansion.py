@@ -35,7 +35,7 @@ from hier.kernel.algebra.scaling import lower_triangular
 from hier.kernel.search.optimise import Evaluate, differentiated
 
 LARGE = 512  # rows from which the time of a product matters
-LEVELS_AT_ONCE = 8192  # a power of two, which divides every larger size of the ladder but the next one
+LEVELS_AT_ONCE = 8192  # a power of two, which divides every larger padded size but the next one
 OFF_BOUNDARY = 1e-4  # of a factor's diagonal: from here on dividing by it loses no digits that matter
 
 Objective = Callable[[jax.Array, Callable[[Factors], Marginal]], jax.Array]
@@ -223,10 +223,23 @@ def _expand_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array)
 
     def curvature(by_log_det: jax.Array, by_schur: jax.Array) -> jax.Array:
         of_log_det = _log_det_curvature(own, explained, of_dense)
-        of_schur = _schur_curvature(by_schur, scores, factors, level, dense, found, left, spread)
+        of_schur = _schur_curvature(by_schur, scores, _Eliminated(factors, level, dense, found, left, spread))
         return by_log_det * of_log_det + of_schur
 
     return slopes, curvature
+
+
+class _Eliminated(NamedTuple):
+    """Crossed factors at the covariances of `factors`: their products `level` and `dense`, what was `found` by
+    eliminating them, E of the first factor's levels (`left`), and F G F' (`spread`).
+    """
+
+    factors: Factors
+    level: Level
+    dense: Dense
+    found: Crossed
+    left: jax.Array
+    spread: jax.Array
 
 
 class _OfDense(NamedTuple):
@@ -337,20 +350,12 @@ def _log_det_curvature(own: jax.Array, explained: jax.Array, of_dense: _OfDense)
     return jnp.block(rows)
 
 
-def _schur_curvature(
-    by_schur: jax.Array,
-    scores: list[jax.Array],
-    factors: Factors,
-    level: Level,
-    dense: Dense,
-    found: Crossed,
-    left: jax.Array,
-    spread: jax.Array,
-) -> jax.Array:
+def _schur_curvature(by_schur: jax.Array, scores: list[jax.Array], at: _Eliminated) -> jax.Array:
     """Second derivatives of the sum of by_schur * schur, 2 f' H f with f = A g for every entry of the covariances.
 
     H f = Z'V^-1 Z f comes from the same elimination as the scores.
     """
+    factors, level, dense, found, left, spread = at
     m = by_schur.shape[0]
     q = [factor.shape[0] for factor in factors]
     weights = 0.5 * (by_schur + by_schur.T)

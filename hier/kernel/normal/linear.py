@@ -54,7 +54,7 @@ class _Derivatives(NamedTuple):
 
 
 def _directions(theta: jax.Array, factors: Factors, terms: Terms) -> Directions:
-    """One a parameter: those of the blocks, and as the last the covariances themselves."""
+    """One per parameter: those of the blocks, and as the last the covariances themselves."""
     counts = [STRUCTURES[block.structure].count(block) for blocks in terms for block in blocks]
     pieces = iter(jnp.split(theta, np.cumsum(counts)[:-1]))
     found: list[tuple[int, jax.Array]] = []

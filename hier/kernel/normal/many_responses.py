@@ -45,6 +45,27 @@ class ManyFits(NamedTuple):
     centre: np.ndarray
 
 
+class Rows(NamedTuple):
+    """What cross-products are made of beside a response: fixed-effects columns `X` (n, p), the `random`-effects columns
+    of each factor in the kernel's order, and `weights` (n,), or None where they are equal.
+    """
+
+    X: np.ndarray
+    random: Sequence[FactorColumns]
+    weights: np.ndarray | None
+
+
+class Searches(NamedTuple):
+    """How many fits are searched for: all from `start` (m,), by REML or maximum likelihood. `on_progress` is told how
+    many are done.
+    """
+
+    start: np.ndarray
+    terms: Terms
+    reml: bool
+    on_progress: Callable[[int], None] = lambda done: None
+
+
 class Responses(NamedTuple):
     """A batch of responses as the likelihood knows them: Z'W r of each factor in the kernel's order, (B, q, J), r being
     the residuals of least squares with root mean square 1; or `merged` (B, q, p + 1, J'), where levels with equal
@@ -100,30 +121,15 @@ def _program(terms: Terms, reml: bool) -> Program:
 
 
 @float64
-def fit_many(
-    Y: np.ndarray,
-    X: np.ndarray,
-    random: Sequence[FactorColumns],
-    weights: np.ndarray | None,
-    cross: CrossProducts,
-    units: Units,
-    start: np.ndarray,
-    terms: Terms,
-    *,
-    reml: bool,
-    on_progress: Callable[[int], None] = lambda done: None,
-) -> ManyFits:
-    """REML or maximum-likelihood estimates of every column of `Y` (n, B), all searches begun at `start` (m,).
-
-    `random`, in the kernel's order, `X` and `weights` are what the cross-products were made of. `on_progress` is told
-    how many responses are done.
-    """
-    n_responses, p = Y.shape[1], X.shape[1]
+def fit_many(Y: np.ndarray, rows: Rows, cross: CrossProducts, units: Units, searches: Searches) -> ManyFits:
+    """Estimates of every column of `Y` (n, B), whose other columns are the `rows` that `cross` was made of."""
+    X, random, weights = rows
+    start, n_responses, p = searches.start, Y.shape[1], X.shape[1]
     size = sum(term.n_levels * term.Z.shape[1] for term in random) * (p + 1)
     at_once = fits_at_once(n_responses, size)
     sorted_rows = [_Sorted.of(term, own, weights) for term, own in zip(random, units.random, strict=True)]
-    basis = X @ (units.basis / units.y)  # orthonormal columns, times the root of n
-    program = _program(terms, reml)
+    basis = units.columns(X)
+    program = _program(searches.terms, searches.reml)
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:
         responses, y, centre = _responses(Y[:, chosen], basis, sorted_rows, weights, cross)
@@ -131,7 +137,7 @@ def fit_many(
         return (*map(np.asarray, found), y, centre)
 
     program.bind(start, *_like(cross, at_once), cross)
-    found = in_batches(batch, n_responses, at_once, on_progress)
+    found = in_batches(batch, n_responses, at_once, searches.on_progress)
     x, sigma, beta, vcov, *factors, value, converged, y, centre = found
     return ManyFits(x, sigma, beta, vcov, tuple(factors), value, converged.astype(bool), y, centre)
 

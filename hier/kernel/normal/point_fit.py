@@ -114,12 +114,12 @@ def _at_optimum(
     cross: CrossProducts,
     prior: FixedPrior,
     search: Optimum,
-    held: tuple[FixedPrior, jax.Array] | None = None,
+    searched: tuple[FixedPrior, jax.Array] | None = None,
 ) -> PointFit:
     """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma).
 
-    `held`: where the last fixed effects were searched for, these, and the prior of the others alone; `prior` then has
-    their curvature.
+    `searched`: where the last fixed effects were searched for, these, and the prior of the others alone; `prior` then
+    has their curvature.
     """
     factors, sigma = covariance(x)
     eliminated = eliminate(factors, cross)
@@ -131,9 +131,9 @@ def _at_optimum(
         return fixed_effects(fixed_effects_form(near, sigma, prior))[1]
 
     beta, vcov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, prior))
-    if held is not None and held[1].shape[0]:
-        loose, _ = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, *held))
-        beta = jnp.concatenate([loose, held[1]])
+    if searched is not None and searched[1].shape[0]:
+        loose, _ = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, *searched))
+        beta = jnp.concatenate([loose, searched[1]])
     return PointFit(
         factors=factors,
         sigma=sigma,
@@ -272,7 +272,7 @@ def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
         cross=problem.cross,
         prior=density.fixed_prior_at(x, problem),
         search=search,
-        held=(problem.fixed, density.held_at(x, problem)),
+        searched=(problem.fixed, density.held_at(x, problem)),
     )
     return (_pack(fit),)
 

@@ -27,7 +27,7 @@ NUMBERS_AT_A_TIME = 1 << 23  # of a dense block of rows
 
 
 class Combinations(NamedTuple):
-    """Linear combinations of the deviations, one a row: the level `codes` (m,) of each factor that they meet, and
+    """Linear combinations of the deviations, one per row: the level `codes` (m,) of each factor that they meet, and
     what they take of its columns, `z` (m, q); zero where they leave a factor out. In the kernel's order and units.
     """
 
@@ -115,8 +115,8 @@ def mode_slopes(errors: Errors, rows: Combinations) -> np.ndarray:
 
 
 def each_deviation(errors: Errors, k: int, columns: np.ndarray) -> Combinations:
-    """The combinations `columns` (q, q), a row each, of the deviations of every level of factor `k`; its levels change
-    fastest.
+    """The combinations `columns` (q, q), one row each, of the deviations of every level of factor `k`; its levels
+    change fastest.
     """
     J, q, _ = errors.slopes[k].shape
     codes, z = [], []

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +19,7 @@ import numpy as np
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns
 from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import Terms
-from hier.kernel.normal.many_responses import ManyFits, fit_one, fits_at_once, in_batches
+from hier.kernel.normal.many_responses import ManyFits, Searches, fit_one, fits_at_once, in_batches
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64
 
@@ -47,7 +46,7 @@ def of_levels(
 ) -> OfLevels:
     """The sums of the response `y` (n,), less its offset, and `X` (n, p), by the levels of the outermost factor."""
     n, J = len(y), outermost.n_levels
-    rows = np.column_stack([X @ (units.basis / units.y), (y - X @ units.centre) / units.y])
+    rows = np.column_stack([units.columns(X), units.response(y, X)])
     root = np.ones(n) if weights is None else np.sqrt(weights)
     rows, order = rows * root[:, None], np.argsort(outermost.codes, kind="stable")
     edges = np.searchsorted(outermost.codes[order], np.arange(J + 1))
@@ -82,36 +81,27 @@ def _program(terms: Terms, reml: bool) -> Program:
 
 @float64
 def fit_resampled(
-    counts: np.ndarray,
-    own: OfLevels,
-    cross: CrossProducts,
-    units: Units,
-    start: np.ndarray,
-    terms: Terms,
-    *,
-    reml: bool,
-    on_progress: Callable[[int], None] = lambda done: None,
+    counts: np.ndarray, own: OfLevels, cross: CrossProducts, units: Units, searches: Searches
 ) -> ManyFits:
-    """REML or maximum-likelihood estimates of levels that are drawn `counts` (B, J) times, all searches begun at
-    `start` (m,). NaN, and not converged, where the drawn levels do not determine the fixed effects.
+    """Estimates of levels that are drawn `counts` (B, J) times. NaN, and not converged, where the drawn levels do not
+    determine the fixed effects.
     """
-    B, p = len(counts), cross.xx.shape[0] - 1
+    start, B = searches.start, len(counts)
     cross = cross._replace(merged=())
     known = determined(counts, own)
     usable = np.where(known[:, None], counts, 1).astype(float)  # what cannot be fitted is not searched for long either
     at_once = fits_at_once(B, sum(level.right.size for level in cross.levels))
-    compiled = _program(terms, reml).bind(start, usable[np.arange(at_once) % B], own, cross)
+    compiled = _program(searches.terms, searches.reml).bind(start, usable[np.arange(at_once) % B], own, cross)
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:
         return tuple(map(np.asarray, compiled(*jax.tree.leaves((start, usable[chosen], own, cross)))))
 
-    x, sigma, beta, vcov, *factors, value, converged = in_batches(batch, B, at_once, on_progress)
-    centre = np.linalg.solve(units.basis / units.y, units.centre) if p else np.zeros(0)
+    x, sigma, beta, vcov, *factors, value, converged = in_batches(batch, B, at_once, searches.on_progress)
     for field in (x, sigma, beta, vcov, *factors, value):
         field[~known] = np.nan
     y = np.full(B, float(units.y))
     there = converged.astype(bool) & known
-    return ManyFits(x, sigma, beta, vcov, tuple(factors), value, there, y, np.tile(centre, (B, 1)))
+    return ManyFits(x, sigma, beta, vcov, tuple(factors), value, there, y, np.tile(units.kernel_centre, (B, 1)))
 
 
 def determined(counts: np.ndarray, own: OfLevels) -> np.ndarray:
