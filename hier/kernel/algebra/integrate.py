@@ -56,7 +56,7 @@ def _integrate_level(factor: jax.Array, level: Level, xx: jax.Array) -> Marginal
 
 
 @_integrate_level.defjvp
-def _derivative_of_integrate_level(primals: Any, tangents: Any) -> tuple[Marginal, Marginal]:
+def _derivative_of_integrate_level(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Marginal, Marginal]:
     """The derivative, from sums over the levels that need no more than the factors themselves.
 
     With u_j = M_j^-1 L' Z_j'W [X y]_j and g_j = Z_j' V_j^-1 [X y]_j, which is Z_j'W([X y]_j - Z_j L u_j):
@@ -134,7 +134,7 @@ def _integrate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arr
 
 
 @_integrate_crossed.defjvp
-def _derivative_of_integrate_crossed(primals: Any, tangents: Any) -> tuple[Marginal, Marginal]:
+def _derivative_of_integrate_crossed(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Marginal, Marginal]:
     """The derivative from the inverse of the dense part, of which only products along its columns are needed.
 
     With G = S^-1: d log|S| = 2 tr(G F'K dF) + tr(F G F' dK), dK = -sum C_j' dW_j C_j, and

@@ -27,19 +27,19 @@ class Place(NamedTuple):
     to_one: jax.Array
 
 
-def place_of(r: Any, low: float) -> Place:
+def place_of(r: jax.Array, low: float) -> Place:
     """The place of a correlation inside its limits."""
     r = jnp.asarray(r)
     return Place(r, jnp.sqrt(r - low), jnp.sqrt(1.0 - r))
 
 
-def place_at(angle: Any, low: float) -> Place:
+def place_at(angle: jax.Array, low: float) -> Place:
     """The place of an angle: (1 + sin a) / 2 = sin^2(pi/4 + a/2) is the share of the way from low to 1."""
     to_low, to_one = (np.sqrt(1.0 - low) * jnp.sin(np.pi / 4 + side * angle / 2) for side in (1.0, -1.0))
     return Place(1.0 - to_one**2, to_low, to_one)
 
 
-def angle_of(r: Any, low: float) -> Any:
+def angle_of(r: jax.Array, low: float) -> Any:
     """The angle of a correlation, by NumPy or JAX as the correlation is."""
     xp = library_of(r)
     return xp.arcsin(xp.clip((2.0 * r - 1.0 - low) / (1.0 - low), -1.0, 1.0))

@@ -91,19 +91,19 @@ def _lower(size: int) -> tuple[np.ndarray, np.ndarray]:
 def _unstructured() -> CovarianceStructure:
     """Parameters: the entries of the factor, whose columns' signs the likelihood does not depend on."""
 
-    def factor(theta: Any, block: Block) -> jax.Array:
+    def factor(theta: jax.Array, block: Block) -> jax.Array:
         return jnp.zeros((block.size, block.size), theta.dtype).at[_lower(block.size)].set(theta)
 
-    def canonical(theta: Any, block: Block) -> jax.Array:
+    def canonical(theta: jax.Array, block: Block) -> jax.Array:
         diagonal = jnp.diag(factor(theta, block))
         return theta * jnp.where(diagonal < 0, -1.0, 1.0)[_lower(block.size)[1]]
 
-    def settled(theta: Any, block: Block, least: float) -> jax.Array:
+    def settled(theta: jax.Array, block: Block, least: float) -> jax.Array:
         columns = _lower(block.size)[1]
         largest = jnp.zeros(block.size).at[columns].max(jnp.abs(theta))
         return jnp.where(largest[columns] < least, 0.0, theta)
 
-    def nearest(covariance: Any, block: Block, least: float) -> Any:
+    def nearest(covariance: jax.Array, block: Block, least: float) -> Any:
         xp = library_of(covariance)
         values, vectors = xp.linalg.eigh(covariance)
         root = vectors * xp.sqrt(xp.maximum(values, least**2))
@@ -165,19 +165,19 @@ def _by_sds(words: str, single: _Single | None) -> CovarianceStructure:
     def n_sds(block: Block) -> int:
         return 1 if block.homogeneous else block.size
 
-    def sds(roots: Any, block: Block) -> Any:
+    def sds(roots: jax.Array, block: Block) -> Any:
         return roots if block.homogeneous else roots**2
 
-    def factor(theta: Any, block: Block) -> jax.Array:
+    def factor(theta: jax.Array, block: Block) -> jax.Array:
         k = block.size
         shape = jnp.eye(k) if single is None else single.factor(place_at(theta[-1], single.lowest(k)), block)
         return sds(theta[: n_sds(block)], block)[:, None] * shape
 
-    def canonical(theta: Any, block: Block) -> jax.Array:
+    def canonical(theta: jax.Array, block: Block) -> jax.Array:
         roots, angles = theta[: n_sds(block)], theta[n_sds(block) :]
         return jnp.concatenate([jnp.where(roots < 0, -roots, roots), folded(angles)])
 
-    def settled(theta: Any, block: Block, least: float) -> jax.Array:
+    def settled(theta: jax.Array, block: Block, least: float) -> jax.Array:
         roots, angles = theta[: n_sds(block)], theta[n_sds(block) :]
         limit = jnp.sign(angles) * np.pi / 2
         return jnp.concatenate(
@@ -187,7 +187,7 @@ def _by_sds(words: str, single: _Single | None) -> CovarianceStructure:
             ]
         )
 
-    def nearest(covariance: Any, block: Block, least: float) -> Any:
+    def nearest(covariance: jax.Array, block: Block, least: float) -> Any:
         xp = library_of(covariance)
         variances = xp.maximum(xp.diag(covariance), least**2)
         sd = xp.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
@@ -203,12 +203,12 @@ def _by_sds(words: str, single: _Single | None) -> CovarianceStructure:
         # a variance that reaches zero where the correlation has the wrong sign stays there
         return np.append(theta[:-1], side * NEAR)
 
-    def changes(theta: Any, block: Block) -> Sequence[Any]:
+    def changes(theta: jax.Array, block: Block) -> Sequence[Any]:
         if block.homogeneous and (single is None or single.is_linear):
             unit = np.eye(block.size)
             return [unit, 1.0 - unit][: 1 + n_angles]
 
-        def covariance(at: Any) -> Any:
+        def covariance(at: jax.Array) -> Any:
             lower = factor(at, block)
             return lower @ lower.T
 
@@ -243,7 +243,7 @@ def _one_correlation(single: _Single) -> Correlation:
     )
 
 
-def _mean_correlation(covariance: Any, rows: np.ndarray, columns: np.ndarray, power: int) -> Any:
+def _mean_correlation(covariance: jax.Array, rows: np.ndarray, columns: np.ndarray, power: int) -> Any:
     """The root of the mean correlation of these pairs of columns, of those that have a variance; 0 where none have."""
     xp = library_of(covariance)
     sd = xp.sqrt(xp.maximum(xp.diag(covariance), 0.0))

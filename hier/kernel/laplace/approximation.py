@@ -51,7 +51,7 @@ class Approximation:
             return height + self._log_det(outer, eta, rows) - inner.beta.shape[0] * LOG_2PI
         return self._quadrature(outer, inner, rows)
 
-    def _log_det(self, outer: Outer, eta: Any, rows: RowArrays) -> Any:
+    def _log_det(self, outer: Outer, eta: jax.Array, rows: RowArrays) -> Any:
         _, weights = self.conditional.slopes(eta, outer, rows)
         return self.conditional.log_det(outer, weights, rows)
 
@@ -78,7 +78,7 @@ class Approximation:
         log_root = jnp.sum(jnp.log(jnp.diagonal(upper).T), axis=0)
         return -2.0 * jnp.sum(inside - log_root - 0.5 * q * np.log(np.pi))
 
-    def gradient_at(self, x: Any, mode: Inner, problem: Any) -> tuple[Any, Any]:
+    def gradient_at(self, x: jax.Array, mode: Inner, problem: Any) -> tuple[Any, Any]:
         """Gradient (m,) and value at x, `mode` being the mode there but for the last digits; the gradient can be
         differentiated once more.
         """
@@ -87,7 +87,7 @@ class Approximation:
         inner, _ = model.newton(outer, jax.lax.stop_gradient(mode), rows)
         response = self._adjoint(outer, inner, rows)
 
-        def rest(point: Any) -> Any:
+        def rest(point: jax.Array) -> Any:
             """-lambda' g, whose part without x is left out."""
             outer = outer_at(point, problem)
             score, _ = model.slopes(model.mean_predictor(outer, inner, rows), outer, rows)
@@ -96,7 +96,7 @@ class Approximation:
                 along = along + rows.X @ response.beta
             return jnp.sum(along * score)
 
-        def value(point: Any) -> Any:
+        def value(point: jax.Array) -> Any:
             prior = self.parameters.neg2_log_prior(point, problem)
             return self.value_at(outer_at(point, problem), inner, rows) + prior
 
@@ -117,7 +117,7 @@ class Approximation:
         upper = found.levels[0].upper
         return Inner((back_substitute(upper, forward_substitute(upper, slope)),), inner.beta)
 
-    def started(self, x: Any, problem: Any, units: Any = 1.0) -> tuple[Any, Any]:
+    def started(self, x: jax.Array, problem: Any, units: jax.Array | float = 1.0) -> tuple[Any, Any]:
         """x with the parameters that do not concern the deviations at their best, were there none: where a search
         should begin. The first `n_grouped` of x are left as they are. And the objective without deviations there,
         infinite where fixed effects that stand among what is integrated out leave it unknown. `units` (m,) of x.
@@ -126,7 +126,7 @@ class Approximation:
         count = self.parameters.n_grouped
         grouped, nothing = x[:count], no_deviations(rows, with_fixed=model.with_fixed)
 
-        def objective(rest: Any) -> Any:
+        def objective(rest: jax.Array) -> Any:
             point = jnp.concatenate([grouped, rest])
             outer = self.parameters.outer(point, problem)
             eta = model.mean_predictor(outer, nothing, rows)
@@ -141,10 +141,10 @@ class Approximation:
     def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""
 
-        def evaluate(x: Any, start: Inner) -> tuple[Any, Any, Any, Inner]:
+        def evaluate(x: jax.Array, start: Inner) -> tuple[Any, Any, Any, Inner]:
             mode = self.conditional.mode(self.parameters.outer(x, problem), start, problem.rows)
 
-            def gradient(point: Any) -> tuple[Any, tuple[Any, Any]]:
+            def gradient(point: jax.Array) -> tuple[Any, tuple[Any, Any]]:
                 slope, value = self.gradient_at(point, mode, problem)
                 return slope, (slope, value)
 

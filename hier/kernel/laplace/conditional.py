@@ -72,12 +72,12 @@ class Theta:
         p = 0 if self.with_fixed else rows.X.shape[1]
         return [n_theta(self.terms), *(columns.shape[1] for columns in rows.others), self.n_cutpoints, p]
 
-    def outer(self, x: Any, problem: Any) -> Outer:
+    def outer(self, x: jax.Array, problem: Any) -> Outer:
         """The parameters at x (m,)."""
         theta, *others, cut, beta = jnp.split(x, np.cumsum(self.sizes(problem.rows))[:-1])
         return Outer(relative_factors(theta, self.terms), tuple(others), ascending(cut), beta)
 
-    def neg2_log_prior(self, x: Any, problem: Any) -> Any:
+    def neg2_log_prior(self, x: jax.Array, problem: Any) -> Any:
         """A likelihood has none."""
         return 0.0
 
@@ -105,7 +105,7 @@ class Conditional:
         beta = inner.beta if self.with_fixed else outer.beta
         return rows.offsets[0] + rows.X @ beta + self.random_part(outer.factors, inner.u, rows)
 
-    def log_densities(self, eta: Any, outer: Outer, rows: RowArrays) -> Any:
+    def log_densities(self, eta: jax.Array, outer: Outer, rows: RowArrays) -> Any:
         """Log density of every row (n,), as often as the row counts."""
         others = [
             offset + columns @ coefficients
@@ -114,16 +114,18 @@ class Conditional:
         observed = Observed(rows.y, rows.trials, outer.cutpoints)
         return rows.counts * self.likelihood.log_density(observed, [eta, *others])
 
-    def slopes(self, eta: Any, outer: Outer, rows: RowArrays) -> tuple[Any, Any]:
+    def slopes(self, eta: jax.Array, outer: Outer, rows: RowArrays) -> tuple[Any, Any]:
         """First derivative of every row's log density in its linear predictor, and minus the second: (n,) each."""
 
-        def score(at: Any) -> Any:
+        def score(at: jax.Array) -> Any:
             return jax.grad(lambda point: jnp.sum(self.log_densities(point, outer, rows)))(at)
 
         value, change = jax.jvp(score, (eta,), (jnp.ones_like(eta),))
         return value, -change
 
-    def working(self, eta: Any, given: Any, outer: Outer, rows: RowArrays, taken: Curvatures) -> tuple[Any, Any]:
+    def working(
+        self, eta: jax.Array, given: jax.Array, outer: Outer, rows: RowArrays, taken: Curvatures
+    ) -> tuple[Any, Any]:
         """The weights (n,) of the Normal model that the log density is near `eta` (n,), its curvatures as they are
         `taken`, and its response less what is `given` of the predictor (n,), times the weights.
 
@@ -133,12 +135,14 @@ class Conditional:
         weights = taken(weights)
         return weights, score + weights * (eta - given)
 
-    def neg2_log_joint(self, eta: Any, outer: Outer, inner: Inner, rows: RowArrays) -> Any:
+    def neg2_log_joint(self, eta: jax.Array, outer: Outer, inner: Inner, rows: RowArrays) -> Any:
         """-2 log density of the response and the spherical deviations, less the constant of the latter."""
         squares = sum(jnp.sum(u**2) for u in inner.u)
         return -2.0 * jnp.sum(self.log_densities(eta, outer, rows)) + squares
 
-    def eliminated(self, outer: Outer, weights: Any, column: Any, rows: RowArrays) -> tuple[Eliminated, CrossProducts]:
+    def eliminated(
+        self, outer: Outer, weights: jax.Array, column: jax.Array, rows: RowArrays
+    ) -> tuple[Eliminated, CrossProducts]:
         """The elimination at row weights (n,), with one right side: `column` (n,), already weighted."""
         if not self.with_fixed:
             cross = weighted_products(rows, weights, column[None])
@@ -150,14 +154,14 @@ class Conditional:
         cross = cross._replace(xx=jnp.concatenate([top, right[None]]))
         return eliminate(outer.factors, cross), cross
 
-    def expanded(self, eta: Any, outer: Outer, rows: RowArrays, least: float = -np.inf) -> CrossProducts:
+    def expanded(self, eta: jax.Array, outer: Outer, rows: RowArrays, least: float = -np.inf) -> CrossProducts:
         """The cross-products of the weighted Normal model that the log density is near a linear predictor `eta` (n,) of
         the mean: with the fixed effects' columns, and last with what they and the deviations take the place of.
         """
         weights, working = self.working(eta, rows.offsets[0], outer, rows, lambda own: jnp.maximum(own, least))
         return weighted_products(rows, weights, jnp.concatenate([weights * rows.X.T, working[None]]))
 
-    def solve(self, outer: Outer, weights: Any, column: Any, rows: RowArrays) -> Inner:
+    def solve(self, outer: Outer, weights: jax.Array, column: jax.Array, rows: RowArrays) -> Inner:
         """The (u, beta) that Z L and X take nearest to `column`: M v = [L'Z'; X'] column, M the joint curvature."""
         found, cross = self.eliminated(outer, weights, column, rows)
         beta = jnp.zeros(0)
@@ -168,7 +172,7 @@ class Conditional:
             beta = jax.scipy.linalg.solve_triangular(lower.T, half, lower=False)
         return Inner(deviations(outer.factors, found, cross, beta).spherical, beta)
 
-    def log_det(self, outer: Outer, weights: Any, rows: RowArrays) -> Any:
+    def log_det(self, outer: Outer, weights: jax.Array, rows: RowArrays) -> Any:
         """log|M|, the joint curvature of what is integrated out."""
         found, _ = self.eliminated(outer, weights, jnp.zeros(rows.y.shape[0]), rows)
         if not self.with_fixed:
@@ -246,7 +250,7 @@ def no_deviations(rows: RowArrays, *, with_fixed: bool) -> Inner:
     return Inner(u, jnp.zeros(rows.X.shape[1] if with_fixed else 0))
 
 
-def ascending(free: Any) -> Any:
+def ascending(free: jax.Array) -> Any:
     """Cutpoints from numbers without bounds: the first, and the logarithms of the gaps to the next."""
     if free.shape[0] < 2:
         return free

@@ -22,7 +22,7 @@ _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 HALF_LOG_2PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
-def stirling_rest(a: Any) -> Any:
+def stirling_rest(a: jax.Array) -> Any:
     """log Gamma(a) less (a - 1/2) log a - a + log(2 pi) / 2, for a from 10 up."""
     inverse = 1.0 / a
     total = 0.0
@@ -31,7 +31,7 @@ def stirling_rest(a: Any) -> Any:
     return total * inverse
 
 
-def _digamma_rest(a: Any) -> Any:
+def _digamma_rest(a: jax.Array) -> Any:
     """digamma(a) less log a, for a from 10 up. Source: Abramowitz and Stegun (1964), equation 6.3.18."""
     inverse = 1.0 / a
     square, total = inverse * inverse, 0.0
@@ -40,16 +40,16 @@ def _digamma_rest(a: Any) -> Any:
     return -0.5 * inverse - total
 
 
-def _steps_up(a: Any) -> Any:
+def _steps_up(a: jax.Array) -> Any:
     """1, 2, ..., 9 along a new first axis: gamma functions of a by those of a + 10, which is large."""
     return jnp.arange(1.0, LARGE).reshape(-1, *[1] * jnp.ndim(a))
 
 
-def _argument(log_a: Any) -> Any:
+def _argument(log_a: jax.Array) -> Any:
     return jnp.exp(jnp.clip(log_a, -RANGE, RANGE))
 
 
-def _rising_slope(log_a: Any, y: Any) -> Any:
+def _rising_slope(log_a: jax.Array, y: jax.Array) -> Any:
     """The derivative of `log_rising` in log a: a (digamma(a + y) - digamma(a)).
 
     Source: Abramowitz and Stegun (1964), equation 6.3.6, summed over both.
@@ -60,20 +60,20 @@ def _rising_slope(log_a: Any, y: Any) -> Any:
     return far + y / (a + y) + jnp.sum((y + j) / (a + y + j) - j / (a + j), axis=0)
 
 
-def _power_slope(log_a: Any) -> Any:
+def _power_slope(log_a: jax.Array) -> Any:
     """The derivative of `log_gamma_power` in log a: a (log a - digamma(a))."""
     a = _argument(log_a)
     far = -a * (jnp.log1p(LARGE / a) + _digamma_rest(a + LARGE))
     return far + 1.0 + jnp.sum(a / (a + _steps_up(a)), axis=0)
 
 
-def _on_both_sides(a: Any) -> tuple[Any, Any]:
+def _on_both_sides(a: jax.Array) -> tuple[Any, Any]:
     """The number, as it enters the formula for small ones and that for large ones."""
     return jnp.where(a < LARGE, a, LARGE), jnp.where(a < LARGE, LARGE, a)
 
 
 @jax.custom_jvp
-def log_rising(log_a: Any, y: Any) -> Any:
+def log_rising(log_a: jax.Array, y: jax.Array) -> Any:
     """log(Gamma(a + y) / Gamma(a)) for y >= 0, by the logarithm of a; zero with all its derivatives where y is zero.
 
     y is an observation: nothing is differentiated in it.
@@ -94,7 +94,7 @@ def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 @jax.custom_jvp
-def log_beta(log_a: Any, log_b: Any) -> Any:
+def log_beta(log_a: jax.Array, log_b: jax.Array) -> Any:
     """log(Gamma(a) Gamma(b) / Gamma(a + b)), by the logarithms of a and b.
 
     Source: for two large arguments the form of R's `lbeta`.
@@ -118,7 +118,7 @@ def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 @jax.custom_jvp
-def log_gamma_power(log_a: Any) -> Any:
+def log_gamma_power(log_a: jax.Array) -> Any:
     """a log(a) - a - log Gamma(a), by the logarithm of a."""
     a = jnp.exp(log_a)
     low, high = _on_both_sides(a)

@@ -58,7 +58,7 @@ def of_rows(
     known = Observed(*map(jnp.asarray, observed))
     first, *others = map(jnp.asarray, predictors)
 
-    def value(eta: Any) -> Any:
+    def value(eta: jax.Array) -> Any:
         return function(known, *likelihood.parameters([eta, *others]))
 
     found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
@@ -90,7 +90,7 @@ def of_draws(
     """
     ones = jnp.ones(predictors[0].shape[1])
 
-    def of_one(cut: Any, *own: Any) -> Any:
+    def of_one(cut: jax.Array, *own: Any) -> Any:
         return function(Observed(ones, ones, cut), *likelihood.parameters(own))
 
     return np.asarray(jax.vmap(of_one)(jnp.asarray(cutpoints), *map(jnp.asarray, predictors)))

@@ -61,11 +61,11 @@ def _named(name: str) -> Link:
     return LINKS[name]
 
 
-def _none(eta: Any) -> Any:
+def _none(eta: jax.Array) -> Any:
     return jnp.full_like(eta, jnp.nan)
 
 
-def _log_failure(eta: Any) -> Any:
+def _log_failure(eta: jax.Array) -> Any:
     """log(1 - exp(-exp(eta))); for very small exp(eta) that is eta."""
     return jnp.where(eta < -30.0, eta, jnp.log(-jnp.expm1(-jnp.exp(jnp.maximum(eta, -30.0)))))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
@@ -67,11 +68,11 @@ def bernoulli(rows: Observed, mu: Linked) -> Any:
     return jnp.where(rows.y > 0.5, mu.log, mu.log_complement)
 
 
-def log_binomial_coefficient(n: Any, k: Any) -> Any:
+def log_binomial_coefficient(n: jax.Array, k: jax.Array) -> Any:
     return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
-def _times(count: Any, log: Any) -> Any:
+def _times(count: jax.Array, log: jax.Array) -> Any:
     """count * log, and zero with all its derivatives where the count is zero."""
     return jnp.where(count > 0, count, 0.0) * jnp.where(count > 0, log, 0.0)
 
@@ -94,7 +95,7 @@ def poisson(rows: Observed, mu: Linked) -> Any:
     return _times(rows.y, mu.log) - mu.value - gammaln(rows.y + 1.0)
 
 
-def _negative_binomial(y: Any, log_mu: Any, log_shape: Any) -> Any:
+def _negative_binomial(y: jax.Array, log_mu: jax.Array, log_shape: jax.Array) -> Any:
     """Negative binomial by the logarithms of its mean and its shape (size): variance mu + mu^2 / shape."""
     constant = log_rising(log_shape, y) - gammaln(y + 1.0)
     no_event = -jnp.exp(log_shape) * jnp.logaddexp(0.0, log_mu - log_shape)
@@ -118,7 +119,7 @@ def beta(rows: Observed, mu: Linked, phi: Linked) -> Any:
     return shapes - log_beta(log_a, log_b)
 
 
-def log_difference(larger: Any, smaller: Any) -> Any:
+def log_difference(larger: jax.Array, smaller: jax.Array) -> Any:
     """log(exp(larger) - exp(smaller))."""
     gap = jnp.maximum(larger - smaller, 1e-300)
     near = jnp.log(-jnp.expm1(-jnp.minimum(gap, 1.0)))
@@ -153,7 +154,7 @@ def zero_inflated_negbinomial(rows: Observed, mu: Linked, shape: Linked, zi: Lin
     return _inflated(rows, negbinomial(rows, mu, shape), zi)
 
 
-def _inflated(rows: Observed, counted: Any, zi: Linked) -> Any:
+def _inflated(rows: Observed, counted: jax.Array, zi: Linked) -> Any:
     return jnp.where(rows.y > 0, zi.log_complement + counted, jnp.logaddexp(zi.log, zi.log_complement + counted))
 
 
@@ -168,7 +169,7 @@ def hurdle_negbinomial(rows: Observed, mu: Linked, shape: Linked, hu: Linked) ->
     return _hurdle(rows, negbinomial(rows, mu, shape), none, hu)
 
 
-def _hurdle(rows: Observed, counted: Any, log_none: Any, hu: Linked) -> Any:
+def _hurdle(rows: Observed, counted: jax.Array, log_none: jax.Array, hu: Linked) -> Any:
     """`log_none`: the log probability of a zero before the cut."""
     positive = counted - log_difference(jnp.zeros_like(log_none), log_none)
     return jnp.where(rows.y > 0, hu.log_complement + positive, hu.log)

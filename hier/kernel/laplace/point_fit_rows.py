@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from hier.kernel.normal.profile import Profiled, stacked, values_of
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.moments import moments_of_scores
-from hier.kernel.search.optimise import minimise_with_memory
+from hier.kernel.search.optimise import Optimum, minimise_with_memory
 from hier.kernel.search.restarts import (
     LARGE_SD,
     SAME,
@@ -83,7 +84,9 @@ class Begin(NamedTuple):
     u: tuple[Any, ...]
 
 
-def _fit(at: Begin, kind: Any, problem: Any, *, approximation: Approximation, terms: Terms | None) -> tuple[Any, ...]:
+def _fit(
+    at: Begin, kind: SearchKind, problem: Any, *, approximation: Approximation, terms: Terms | None
+) -> tuple[Any, ...]:
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
     kind = SearchKind(*kind)
     start, memory = at.x, no_deviations(rows, with_fixed=model.with_fixed)._replace(u=at.u)
@@ -98,14 +101,14 @@ def _fit(at: Begin, kind: Any, problem: Any, *, approximation: Approximation, te
     evaluate = approximation.evaluator(problem)
     is_free = ~(kind.keeps_theta & (jnp.arange(start.shape[0]) < n_spreads))
 
-    def evaluate_free(x: Any, memory: Inner) -> tuple[Any, Any, Any, Inner]:
+    def evaluate_free(x: jax.Array, memory: Inner) -> tuple[Any, Any, Any, Inner]:
         value, gradient, hessian, memory = evaluate(x, memory)
         kept = jnp.where(is_free[:, None] & is_free, hessian, jnp.where(jnp.eye(len(x)) > 0, 1.0, 0.0))
         return value, jnp.where(is_free, gradient, 0.0), kept, memory
 
     search = minimise_with_memory(evaluate_free, begin, memory, n_spreads=n_spreads, units=at.units)
 
-    def mode_at(x: Any) -> tuple[Outer, Inner]:
+    def mode_at(x: jax.Array) -> tuple[Outer, Inner]:
         outer = parameters.outer(x, problem)
         return outer, model.newton(outer, model.mode(outer, search.memory, rows), rows)[0]
 
@@ -115,7 +118,7 @@ def _fit(at: Begin, kind: Any, problem: Any, *, approximation: Approximation, te
     return tuple(jax.tree.leaves(fit._replace(begin=begin, alone=alone)))
 
 
-def _spread(x: Any, unit: Any, problem: Any, approximation: Approximation, terms: Terms) -> Any:
+def _spread(x: jax.Array, unit: jax.Array, problem: Any, approximation: Approximation, terms: Terms) -> Any:
     """x (m,) with theta from moments of the scores, at all other parameters' best without deviations; `unit` of the
     predictor.
 
@@ -137,13 +140,15 @@ def _spread(x: Any, unit: Any, problem: Any, approximation: Approximation, terms
     return x.at[: n_theta(terms)].set(theta)
 
 
-def _at_optimum(x: Any, search: Any, problem: Any, approximation: Approximation, mode_at: Any) -> RowFit:
+def _at_optimum(
+    x: jax.Array, search: Optimum, problem: Any, approximation: Approximation, mode_at: Callable[[jax.Array], Any]
+) -> RowFit:
     """Everything that is reported of a fit at x."""
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
     outer, inner = mode_at(x)
     inner = jax.lax.stop_gradient(inner)
 
-    def coefficients(point: Any) -> Any:
+    def coefficients(point: jax.Array) -> Any:
         there = parameters.outer(point, problem)
         beta = model.newton(there, inner, rows)[0].beta if model.with_fixed else there.beta
         return jnp.concatenate([*there.others, there.cutpoints, beta])
@@ -181,7 +186,7 @@ def _program(approximation: Approximation, terms: Terms | None) -> Program:
 
 @float64
 def fit_rows(
-    start: Any,
+    start: jax.Array,
     problem: Any,
     approximation: Approximation,
     terms: Terms | None,
@@ -209,7 +214,7 @@ def fit_rows(
     return best_minimum([jax.tree.unflatten(tree, map(np.asarray, end)) for end in ends])
 
 
-def fit_best_rows(start: Any, problem: Any, approximation: Approximation, terms: Terms, unit: float) -> RowFit:
+def fit_best_rows(start: Begin, problem: Any, approximation: Approximation, terms: Terms, unit: float) -> RowFit:
     """The maximum of a likelihood as `fit_rows` finds it, searched from other starts too where `doubt` says so;
     `converged` only where the best of all ended at a minimum, no worse than the model without deviations.
     """
@@ -232,7 +237,7 @@ _BY_FACTOR = ("factors", "deviations", "u")
 
 @functools.cache
 def _expansion_program(approximation: Approximation) -> Program:
-    def expand(x: Any, eta: Any, problem: Any) -> tuple[Any, ...]:
+    def expand(x: jax.Array, eta: jax.Array, problem: Any) -> tuple[Any, ...]:
         outer = approximation.parameters.outer(x, problem)
         return tuple(jax.tree.leaves(approximation.conditional.expanded(eta, outer, problem.rows)))
 
@@ -248,7 +253,7 @@ def expansion_at(x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Ap
 
 @functools.cache
 def _slopes_program(approximation: Approximation) -> Program:
-    def slopes(x: Any, eta: Any, problem: Any) -> tuple[Any, ...]:
+    def slopes(x: jax.Array, eta: jax.Array, problem: Any) -> tuple[Any, ...]:
         return approximation.conditional.slopes(eta, approximation.parameters.outer(x, problem), problem.rows)
 
     return Program("row_slopes", (approximation,), slopes)
@@ -265,7 +270,7 @@ def slopes_at(
 
 @functools.cache
 def _spreads_program(approximation: Approximation) -> Program:
-    def covariance(x: Any, problem: Any) -> tuple[Any, Any]:
+    def covariance(x: jax.Array, problem: Any) -> tuple[Any, Any]:
         return approximation.parameters.outer(x, problem).factors, jnp.ones(())
 
     return Program("row_spreads", (approximation,), functools.partial(values_of, covariance=covariance))

@@ -60,29 +60,29 @@ def category_probabilities(rows: Observed, *parameters: Linked, density: Callabl
 
     rows = rows._replace(cutpoints=jnp.asarray(rows.cutpoints))
 
-    def of(category: Any) -> Any:
+    def of(category: jax.Array) -> Any:
         return density(rows._replace(y=jnp.full_like(parameters[0].eta, category)), *parameters)
 
     return jnp.exp(jax.vmap(of)(jnp.arange(rows.cutpoints.shape[0] + 1.0))).T
 
 
-def draw_gaussian(key: Any, rows: Observed, mu: Linked, sigma: Linked) -> Any:
+def draw_gaussian(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
     return mu.value + sigma.value * random.normal(key, mu.eta.shape, mu.eta.dtype)
 
 
-def draw_student(key: Any, rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
+def draw_student(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
     return mu.value + sigma.value * random.t(key, nu.value, mu.eta.shape, mu.eta.dtype)
 
 
-def draw_lognormal(key: Any, rows: Observed, mu: Linked, sigma: Linked) -> Any:
+def draw_lognormal(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
     return jnp.exp(draw_gaussian(key, rows, mu, sigma))
 
 
-def draw_gamma(key: Any, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_gamma(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     return _positive(_gamma(key, shape.value, mu) * mu.value / shape.value)
 
 
-def draw_inverse_gaussian(key: Any, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_inverse_gaussian(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     """Source: Michael, Schucany and Haas (1976), Am. Stat. 30, 88."""
     mean, (first, second) = mu.value, random.split(key)
     half = 0.5 * mean * random.normal(first, mu.eta.shape, mu.eta.dtype) ** 2 / shape.value
@@ -92,62 +92,62 @@ def draw_inverse_gaussian(key: Any, rows: Observed, mu: Linked, shape: Linked) -
     return _positive(jnp.where(is_smaller, smaller, mean**2 / smaller))
 
 
-def draw_bernoulli(key: Any, rows: Observed, mu: Linked) -> Any:
+def draw_bernoulli(key: jax.Array, rows: Observed, mu: Linked) -> Any:
     return (random.uniform(key, mu.eta.shape, mu.eta.dtype) < mu.value).astype(mu.eta.dtype)
 
 
-def draw_binomial(key: Any, rows: Observed, mu: Linked) -> Any:
+def draw_binomial(key: jax.Array, rows: Observed, mu: Linked) -> Any:
     return _binomial(key, rows.trials, mu.value, mu)
 
 
-def draw_beta_binomial(key: Any, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_beta_binomial(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     first, second = random.split(key)
     return _binomial(second, rows.trials, draw_beta(first, rows, mu, phi), mu)
 
 
-def draw_beta(key: Any, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_beta(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     """Inside the open interval, so that a simulated response can be modelled again."""
     dtype = mu.eta.dtype
     drawn = random.beta(key, mu.value * phi.value, (1.0 - mu.value) * phi.value, mu.eta.shape, dtype)
     return jnp.clip(drawn, jnp.finfo(dtype).tiny, 1.0 - jnp.finfo(dtype).epsneg)
 
 
-def draw_poisson(key: Any, rows: Observed, mu: Linked) -> Any:
+def draw_poisson(key: jax.Array, rows: Observed, mu: Linked) -> Any:
     return _poisson(key, mu.value)
 
 
-def draw_negbinomial(key: Any, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     return _negative_binomial(key, mu.value, shape.value)
 
 
-def draw_nbinom1(key: Any, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_nbinom1(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     return _negative_binomial(key, mu.value, mu.value / phi.value)
 
 
-def draw_cumulative(key: Any, rows: Observed, mu: Linked) -> Any:
+def draw_cumulative(key: jax.Array, rows: Observed, mu: Linked) -> Any:
     below = mu.link.inverse(rows.cutpoints[None, :] - mu.eta[:, None])
     at = random.uniform(key, mu.eta.shape, mu.eta.dtype)
     return jnp.sum(at[:, None] > below, axis=1).astype(mu.eta.dtype)
 
 
-def draw_zero_inflated_poisson(key: Any, rows: Observed, mu: Linked, zi: Linked) -> Any:
+def draw_zero_inflated_poisson(key: jax.Array, rows: Observed, mu: Linked, zi: Linked) -> Any:
     first, second = random.split(key)
     return jnp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_poisson(second, rows, mu))
 
 
-def draw_zero_inflated_negbinomial(key: Any, rows: Observed, mu: Linked, shape: Linked, zi: Linked) -> Any:
+def draw_zero_inflated_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked, zi: Linked) -> Any:
     first, second = random.split(key)
     return jnp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_negbinomial(second, rows, mu, shape))
 
 
-def draw_hurdle_poisson(key: Any, rows: Observed, mu: Linked, hu: Linked) -> Any:
+def draw_hurdle_poisson(key: jax.Array, rows: Observed, mu: Linked, hu: Linked) -> Any:
     """A positive count is the first event of a Poisson process, at a time before 1, and those after it."""
     zero, first, rest = random.split(key, 3)
     left = mu.value * (1.0 - _first_event(first, mu.value))
     return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, 1.0 + _poisson(rest, left))
 
 
-def draw_hurdle_negbinomial(key: Any, rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
+def draw_hurdle_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
     """A negative binomial count is the events of a Poisson number of clusters, whose sizes are logarithmic; a positive
     one has a first cluster.
 
@@ -165,36 +165,36 @@ def draw_hurdle_negbinomial(key: Any, rows: Observed, mu: Linked, shape: Linked,
     return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, cluster + others)
 
 
-def _first_event(key: Any, rate: Any) -> Any:
+def _first_event(key: jax.Array, rate: jax.Array) -> Any:
     """The time of a Poisson process' first event, given that it is before 1; `rate`: its events in unit time."""
     u = random.uniform(key, rate.shape, rate.dtype)
     some = jnp.maximum(rate, 1e-8)  # a smaller rate has its one event at any time alike
     return jnp.clip(-jnp.log1p(u * jnp.expm1(-some)) / some, 0.0, 1.0)
 
 
-def _gamma(key: Any, shape: Any, like: Linked) -> Any:
+def _gamma(key: jax.Array, shape: jax.Array, like: Linked) -> Any:
     """Gamma variables of scale 1; by their logarithms, as those of a small shape can be too small for a number."""
     return jnp.exp(random.loggamma(key, shape, like.eta.shape, like.eta.dtype))
 
 
-def _positive(drawn: Any) -> Any:
+def _positive(drawn: jax.Array) -> Any:
     """Above zero, so that a simulated response can be modelled again."""
     return jnp.maximum(drawn, jnp.finfo(drawn.dtype).tiny)
 
 
-def _poisson(key: Any, rate: Any) -> Any:
+def _poisson(key: jax.Array, rate: jax.Array) -> Any:
     exact = random.poisson(key, jnp.clip(rate, 0.0, LARGEST_POISSON), rate.shape).astype(rate.dtype)
     large = jnp.round(rate + jnp.sqrt(rate) * random.normal(key, rate.shape, rate.dtype))
     return jnp.where(rate > LARGEST_POISSON, large, exact)
 
 
-def _negative_binomial(key: Any, mean: Any, shape: Any) -> Any:
+def _negative_binomial(key: jax.Array, mean: jax.Array, shape: jax.Array) -> Any:
     first, second = random.split(key)
     safe = jnp.maximum(shape, jnp.finfo(mean.dtype).tiny)
     rate = jnp.exp(random.loggamma(first, safe, mean.shape, mean.dtype) + jnp.log(mean) - jnp.log(safe))
     return _poisson(second, jnp.where(shape > 0, rate, 0.0))
 
 
-def _binomial(key: Any, trials: Any, probability: Any, like: Linked) -> Any:
+def _binomial(key: jax.Array, trials: jax.Array, probability: jax.Array, like: Linked) -> Any:
     trials = jnp.broadcast_to(jnp.asarray(trials, like.eta.dtype), like.eta.shape)
     return jax.random.binomial(key, trials, probability, like.eta.shape, like.eta.dtype)

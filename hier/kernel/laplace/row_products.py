@@ -112,20 +112,20 @@ def _cells(first: FactorColumns, others: Sequence[FactorColumns], sizes: Sequenc
     )
 
 
-def in_rows(z: Any, b: Any, codes: Any) -> jax.Array:
+def in_rows(z: jax.Array, b: jax.Array, codes: jax.Array) -> jax.Array:
     """z'b in every row (..., n), of columns z (q, n) and deviations b (q, ..., J).
 
-    FactorColumns by term: XLA fuses a sum of two or three with what follows, and a reduction it does not.
+    Term by term: XLA fuses a sum of two or three with what follows, and a reduction it does not.
     """
     return functools.reduce(jnp.add, (column * own[..., codes] for column, own in zip(z, b, strict=True)))
 
 
-def sums_by_level(values: Any, codes: Any, like: Any) -> jax.Array:
+def sums_by_level(values: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
     """Sums of `values` (m, n) over the rows of each level: (m, J)."""
     return jax.ops.segment_sum(values.T, codes, like.shape[0]).T
 
 
-def _own(z: Any, weights: Any, codes: Any, like: Any) -> jax.Array:
+def _own(z: jax.Array, weights: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
     """Z_j'WZ_j of every level (q, q, J), each product of two columns summed once."""
     q = z.shape[0]
     pairs = [(a, b) for a in range(q) for b in range(a + 1)]
@@ -136,14 +136,14 @@ def _own(z: Any, weights: Any, codes: Any, like: Any) -> jax.Array:
     return sums_by_level(products, codes, like)[place]
 
 
-def _with(z: Any, columns: Any, codes: Any, like: Any) -> jax.Array:
+def _with(z: jax.Array, columns: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
     """Z_j' columns of every level (q, c, J), for `columns` (c, n)."""
     q, c = z.shape[0], columns.shape[0]
     products = (z[:, None] * columns[None]).reshape(q * c, -1)
     return sums_by_level(products, codes, like).reshape(q, c, like.shape[0])
 
 
-def weighted_products(rows: RowArrays, weights: Any, columns: Any) -> CrossProducts:
+def weighted_products(rows: RowArrays, weights: jax.Array, columns: jax.Array) -> CrossProducts:
     """The cross-products of the random effects at row weights (n,), and with `columns` (c, n), already weighted.
 
     `xx` is left empty: what the columns make with each other is the caller's.
@@ -174,7 +174,7 @@ def products_tree(rows: RowArrays) -> Any:
     return jax.tree.structure(empty_products(rows, 1))
 
 
-def _dense(rows: RowArrays, weights: Any, columns: Any) -> Dense:
+def _dense(rows: RowArrays, weights: jax.Array, columns: jax.Array) -> Dense:
     """The sums of the factors that are eliminated together, at row weights (n,)."""
     pattern = rows.pattern
     n_chain = len(pattern.parents)
@@ -204,7 +204,7 @@ def _dense(rows: RowArrays, weights: Any, columns: Any) -> Dense:
     return Dense(own, rr, rx, _coupling(rows, weights, r))
 
 
-def _coupling(rows: RowArrays, weights: Any, r: int) -> Coupling:
+def _coupling(rows: RowArrays, weights: jax.Array, r: int) -> Coupling:
     """Their products with the first factor, and these with each other, for `r` deviations of the dense part."""
     cells, n_chain = rows.pattern.cells[0], len(rows.pattern.parents)
     value = jnp.zeros((rows.z[0].shape[0], cells.group.shape[0]))

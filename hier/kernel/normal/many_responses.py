@@ -77,12 +77,18 @@ class Responses(NamedTuple):
 
 
 def _fit_response(
-    start: Any, zy: Any, merged: Any, cross: CrossProducts, *, terms: Terms, reml: bool
+    start: jax.Array,
+    zy: tuple[jax.Array, ...],
+    merged: tuple[jax.Array, ...],
+    cross: CrossProducts,
+    *,
+    terms: Terms,
+    reml: bool,
 ) -> tuple[Any, ...]:
     return fit_one(start, _with_response(cross, zy, merged), terms=terms, reml=reml)
 
 
-def fit_one(start: Any, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
+def fit_one(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
     """One fit of a batch: the fields of `ManyFits` that a search gives, in their order."""
     search = search_likelihood(start, cross, terms, reml=reml)
     factors, sigma = relative_factors(search.x[:-1], terms), jnp.exp(search.x[-1])
@@ -93,7 +99,7 @@ def fit_one(start: Any, cross: CrossProducts, *, terms: Terms, reml: bool) -> tu
     return (search.x, sigma, beta, vcov, *factors, value, search.converged)
 
 
-def _with_response(cross: CrossProducts, zy: Any, merged: Any) -> CrossProducts:
+def _with_response(cross: CrossProducts, zy: tuple[jax.Array, ...], merged: tuple[jax.Array, ...]) -> CrossProducts:
     """The cross-products with another response in the place of the last column."""
     if merged:
         level = cross.merged[0]._replace(right=merged[0])
@@ -113,7 +119,7 @@ def _with_response(cross: CrossProducts, zy: Any, merged: Any) -> CrossProducts:
 
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
-    def batch(start: Any, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
+    def batch(start: jax.Array, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
         one = functools.partial(_fit_response, terms=terms, reml=reml)
         return jax.vmap(one, in_axes=(None, 0, 0, None))(start, responses.zy, responses.merged, cross)
 

@@ -95,12 +95,12 @@ def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any,
     return tree, [(slice(start, end), shape) for start, end, shape in zip([0, *ends], ends, shapes, strict=False)]
 
 
-def _unpack(flat: Any, cross: CrossProducts, m: int) -> PointFit:
+def _unpack(flat: jax.Array, cross: CrossProducts, m: int) -> PointFit:
     """The fields of a packed fit (n,)."""
     own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
     tree, places = _layout(cross.xx.shape[-1] - 1, tuple(own), m)
-    flat = fetched(flat)
-    return jax.tree.unflatten(tree, [flat[place].reshape(shape) for place, shape in places])
+    values = fetched(flat)
+    return jax.tree.unflatten(tree, [values[place].reshape(shape) for place, shape in places])
 
 
 def _is_shape(node: tuple[Any, ...]) -> bool:
@@ -236,7 +236,7 @@ def _likelihood_program(terms: Terms, reml: bool) -> Program:
 
 
 @float64
-def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
+def fit_likelihood(start: np.ndarray, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
     """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last; of several starts
     (s, m), the best that a search finds.
 
@@ -247,7 +247,7 @@ def fit_likelihood(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool
     return best_of([_unpack(program(x, cross)[0], cross, m) for x in np.atleast_2d(start)])
 
 
-def fit_best(start: Any, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
+def fit_best(start: np.ndarray, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
     """REML or maximum-likelihood estimates as `fit_likelihood` finds them, searched from other starts too where `doubt`
     says so; `converged` only where the best of all ended at a minimum, no worse than the model without deviations.
     """

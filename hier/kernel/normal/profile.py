@@ -93,7 +93,9 @@ def value_of(own: Profiled, factors: Factors, sigma: jax.Array) -> jax.Array:
     return jax.lax.switch(own.kind, [lambda: jnp.zeros(()), lambda: jnp.log(sigma), log_sd, atanh_cor])
 
 
-def values_of(x: jax.Array, parameters: Profiled, given: Any, *, covariance: Any) -> tuple[jax.Array, jax.Array]:
+def values_of(
+    x: jax.Array, parameters: Profiled, given: Any, *, covariance: Callable[[jax.Array, Any], tuple[Factors, jax.Array]]
+) -> tuple[jax.Array, jax.Array]:
     """Values (b,) of parameters that stand on the first axis, and their derivatives (b, m); `covariance(x, given)` is
     (factors, sigma).
     """
@@ -120,7 +122,7 @@ def _density_values_program(density: Any) -> Program:
 
 
 @float64
-def parameter_values(x: Any, parameters: list[Profiled], terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+def parameter_values(x: jax.Array, parameters: list[Profiled], terms: Terms) -> tuple[np.ndarray, np.ndarray]:
     """Values (b,) of parameters of the covariances at the search's parameters x (m,), and their derivatives (b, m).
 
     Both are not finite for a standard deviation of zero and a correlation at its limit.
@@ -131,7 +133,7 @@ def parameter_values(x: Any, parameters: list[Profiled], terms: Terms) -> tuple[
 
 @float64
 def density_parameter_values(
-    x: Any, parameters: list[Profiled], density: Any, problem: Any
+    x: jax.Array, parameters: list[Profiled], density: Any, problem: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same where the search was over the parameters of a posterior density, as in `fit_density`."""
     values, slopes = _density_values_program(density)(x, stacked(parameters), problem)

@@ -35,7 +35,7 @@ class OfLevels(NamedTuple):
     nobs: Any
     log_weights: Any
 
-    def total(self, counts: Any) -> OfLevels:
+    def total(self, counts: jax.Array) -> OfLevels:
         """The sums over levels that are drawn `counts` (..., J) times."""
         return OfLevels(*(jnp.tensordot(counts, part, axes=1) for part in self))
 
@@ -54,7 +54,7 @@ def of_levels(
     return OfLevels(xx, np.diff(edges).astype(float), np.bincount(outermost.codes, 2.0 * np.log(root), J))
 
 
-def _drawn(cross: CrossProducts, counts: Any, own: OfLevels) -> CrossProducts:
+def _drawn(cross: CrossProducts, counts: jax.Array, own: OfLevels) -> CrossProducts:
     """The cross-products of levels that are drawn `counts` (J,) times."""
     p1, total = cross.xx.shape[0], own.total(counts)
     levels = []
@@ -70,8 +70,8 @@ def _drawn(cross: CrossProducts, counts: Any, own: OfLevels) -> CrossProducts:
 
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
-    def batch(start: Any, counts: Any, own: OfLevels, cross: CrossProducts) -> tuple[Any, ...]:
-        def one(counts: Any) -> tuple[Any, ...]:
+    def batch(start: jax.Array, counts: jax.Array, own: OfLevels, cross: CrossProducts) -> tuple[Any, ...]:
+        def one(counts: jax.Array) -> tuple[Any, ...]:
             return fit_one(start, _drawn(cross, counts, own), terms=terms, reml=reml)
 
         return jax.vmap(one)(counts)

@@ -94,7 +94,7 @@ def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
 
 
 def minimise(
-    evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0, units: Any = 1.0
+    evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0, units: jax.Array | float = 1.0
 ) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
@@ -113,7 +113,7 @@ def minimise_with_memory(
     memory: Any,
     left_behind: float = 0.0,
     n_spreads: int = 0,
-    units: Any = 1.0,
+    units: jax.Array | float = 1.0,
 ) -> Optimum:
     """As `minimise`; `evaluate` is also given what it returned as its memory where the search stands: where an inner
     search may begin.

@@ -10,7 +10,7 @@ data say of it: few events, most of all.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,39 @@ HIGH_SD = 3.0  # on the scale of a predictor
 VAGUE = 4.0  # of -2 log likelihood over a change of all deviations by a factor e: their size is known to one of e^0.7
 
 
+class End(Protocol):
+    """What the end of a search is judged by: `x` (m,) with the objective's `value`, `gradient` and `hessian`, whether
+    the search `converged` by its own rule, and the relative covariance `factors` (q, q).
+    """
+
+    @property
+    def x(self) -> Any: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def gradient(self) -> Any: ...
+    @property
+    def hessian(self) -> Any: ...
+    @property
+    def converged(self) -> Any: ...
+    @property
+    def factors(self) -> Any: ...
+
+
+class EndOfNormal(End, Protocol):
+    """With the residual standard deviation `sigma`."""
+
+    @property
+    def sigma(self) -> Any: ...
+
+
+class EndOfRows(End, Protocol):
+    """With the value of the model without deviations, `alone`."""
+
+    @property
+    def alone(self) -> Any: ...
+
+
 def neg2_without_deviations(cross: CrossProducts, *, reml: bool) -> float:
     """The REML criterion or -2 log-likelihood of the linear model without deviations, sigma at its best.
 
@@ -42,18 +75,18 @@ def neg2_without_deviations(cross: CrossProducts, *, reml: bool) -> float:
     return float(value + p * np.log(n) if reml else value)
 
 
-def is_at_minimum(fit: Any) -> bool:
+def is_at_minimum(fit: End) -> bool:
     """Whether a search ended where neither its own rule nor the slope relative to the curvature leaves anything."""
     return bool(fit.converged) and np.isfinite(fit.value) and decrease_left(fit.gradient, fit.hessian) < LEFT
 
 
-def is_doubtful(fit: Any, alone: float) -> bool:
+def is_doubtful(fit: EndOfNormal, alone: float) -> bool:
     """Whether another search is worth its time; `alone`: -2 log likelihood without deviations."""
     on_boundary = any(np.abs(np.diagonal(factor)).min() < BOUNDARY for factor in fit.factors)
     return not is_at_minimum(fit) or on_boundary or fit.sigma < SMALL_SIGMA or fit.value > alone + SAME
 
 
-def are_rows_doubtful(fit: Any, terms: Terms, unit: float) -> bool:
+def are_rows_doubtful(fit: EndOfRows, terms: Terms, unit: float) -> bool:
     """The same of a likelihood of rows, whose linear predictor has the scale `unit`."""
     spread = max(float(np.linalg.norm(factor, axis=1).max()) for factor in fit.factors)
     least = min(float(np.abs(np.diagonal(factor)).min()) for factor in fit.factors)
@@ -61,7 +94,7 @@ def are_rows_doubtful(fit: Any, terms: Terms, unit: float) -> bool:
     return not is_at_minimum(fit) or at_edge or fit.value > fit.alone + SAME or _is_vague(fit, terms)
 
 
-def _is_vague(fit: Any, terms: Terms) -> bool:
+def _is_vague(fit: End, terms: Terms) -> bool:
     """Whether the curvature says little of how large a factor's deviations are, the parameters of the response
     following.
     """
