@@ -119,7 +119,7 @@ class Model(Specification):
         parameters and deviations.
 
         Where crossed factors make the marginal density dear, only the deviations of the largest are integrated out:
-        `integrate` is "auto", which takes the cheaper way and says which, "all" or "largest".
+        `integrate` is "auto", which takes the cheaper of the two and says which, "all" or "largest".
         `method`: "nuts", or for a fast look "laplace" or "advi": draws of a Normal approximation, whose
         `Posterior.pareto_k` says how far to trust them.
 
