@@ -58,7 +58,7 @@ def unconstrained(values: Sequence[Any], transforms: Sequence[Any]) -> jax.Array
 
 
 @functools.cache
-def _names(kind: type[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _names(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """A distribution's parameters, and what its structure depends on, in the order in which NumPyro flattens both."""
     return tuple(kind.gather_pytree_data_fields()), tuple(kind.gather_pytree_aux_fields())
 

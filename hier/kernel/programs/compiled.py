@@ -35,7 +35,7 @@ COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 class Compiled:
     """A compiled function of arrays; `outputs` are the shapes and kinds of its results."""
 
-    def __init__(self, lowered: Any) -> None:
+    def __init__(self, lowered: jax.stages.Lowered) -> None:
         self.outputs: list[Any] = jax.tree.leaves(lowered.out_info)
         self._compiled = lowered.compile()
 
