@@ -14,7 +14,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -110,7 +110,7 @@ def refuse_unwritable(path: Given, what: str) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Given, what: str) -> Iterator[BinaryIO]:
+def replacing(path: Given, what: str) -> Generator[BinaryIO]:
     """A new file, open for writing, which takes the name `path` in the end; a failure removes it and leaves what is
     there. Folders on the way are made.
 
@@ -194,7 +194,7 @@ def _from_home(path: Path) -> Path:
         home = Path(whose).expanduser()
         known = home.is_dir()
     except (RuntimeError, OSError):
-        known = False
+        home, known = path, False
     if not known:
         raise JobError(
             f"there is no home folder of {named(whose)}",

@@ -6,11 +6,17 @@ that new data are transformed by the same numbers.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from formulaic.transforms import TRANSFORMS
 from formulaic.utils.stateful_transforms import stateful_transform
+
+
+def _formulaic(name: str) -> Callable[..., Any]:
+    """Formulaic's own transform, one of a table of functions and modules."""
+    return cast("Callable[..., Any]", TRANSFORMS[name])
 
 
 def log(x: Any, base: float | None = None) -> Any:
@@ -24,7 +30,7 @@ def bs(
 ) -> Any:
     """B-spline basis with the arguments of R's `splines::bs`; beyond the boundary knots its polynomials go on."""
     knots = None if knots is None else np.sort(np.atleast_1d(knots))
-    return TRANSFORMS["bs"](x, df, knots, degree, include_intercept=intercept, extrapolation="extend", _state=_state)
+    return _formulaic("bs")(x, df, knots, degree, include_intercept=intercept, extrapolation="extend", _state=_state)
 
 
 @stateful_transform
@@ -56,7 +62,7 @@ def poly(x: Any, degree: int = 1, raw: bool = False, _state: Any = None) -> np.n
     """Orthogonal polynomials, or powers where `raw`; as many degrees as the data can tell apart."""
     if not _state and not raw and len(np.unique(x)) <= degree:
         raise ValueError(f"a polynomial of degree {degree} needs {degree + 1} or more distinct values")
-    return TRANSFORMS["poly"](x, degree, raw, _state=_state)
+    return _formulaic("poly")(x, degree, raw, _state=_state)
 
 
 def _inner_knots(x: np.ndarray, df: int | None, knots: Any, count: int) -> np.ndarray:

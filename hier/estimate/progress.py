@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from hier.settings import TRUTH, check
 
 
 @contextlib.contextmanager
-def progress_bar(total: int, what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(total: int, what: str, *, shown: bool) -> Generator[Callable[[int], None]]:
     """A bar that is told how many of `total` are done."""
     if not check("progress", shown, TRUTH):
         yield lambda done: None

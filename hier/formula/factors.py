@@ -269,3 +269,5 @@ def _collect(node: Node, found: dict[str, None]) -> None:
         case Binary():
             _collect(node.left, found)
             _collect(node.right, found)
+        case _:
+            pass

@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +170,7 @@ def _now() -> str:
 
 
 @contextlib.contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], step: str) -> Generator[None]:
     begun = time.perf_counter()
     yield
     seconds[step] = round(time.perf_counter() - begun, 3)

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def finish(folder: Path, record: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def new_run_folder(out: Given, *, force: bool = False) -> Iterator[Path]:
+def new_run_folder(out: Given, *, force: bool = False) -> Generator[Path]:
     """A temporary folder beside `out` to write to; it becomes `out` at the end, and is removed if that is not reached.
 
     With `force` an older run folder of that name is replaced, after the new one is whole, in one step where the system

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ def _point_area(levels: int) -> float:
     return max(0.12, min(1.0, style.NAMED / levels))
 
 
-def _frame(set_limits, own: np.ndarray, inside: np.ndarray) -> str:
+def _frame(set_limits: Callable[[float, float], Any], own: np.ndarray, inside: np.ndarray) -> str:
     """Set limits that hold all pooled values and all but far-out own estimates; say how many are not in the picture."""
     own = own[np.isfinite(own)]
     low, high = inside.min(), inside.max()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +59,7 @@ def bfmi(energy: np.ndarray) -> np.ndarray:
     return step / np.var(energy, axis=1)
 
 
-def _quietly(diagnostic, draws: np.ndarray, **options) -> np.ndarray:
+def _quietly(diagnostic: Callable[..., Any], draws: np.ndarray, **options: Any) -> np.ndarray:
     """Of every scalar in the trailing dimensions; NaN where the draws do not vary, as on the diagonal of a
     correlation matrix.
     """

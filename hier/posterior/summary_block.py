@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,7 +108,7 @@ def _quality(posterior: PosteriorDraws) -> str:
     return f"{divergences} divergences, {steps:.1f} leapfrog steps a draw"
 
 
-def _lines(table: pd.DataFrame, label) -> list[str]:
+def _lines(table: pd.DataFrame, label: Callable[[Any], str]) -> list[str]:
     rows = [
         [
             label(row.term),

@@ -15,6 +15,7 @@ from hier.plots import (
     plot_shrinkage,
     plot_trace,
 )
+from hier.plots.style import Picture
 from hier.pooling import SideBySide
 
 LARGEST_SVG = 300_000  # bytes; larger drawings are pixels
@@ -31,7 +32,7 @@ class ReportPicture:
     reading: str
 
 
-def embed(figure) -> str:
+def embed(figure: Picture) -> str:
     """A figure as a data URI: SVG, which stays sharp, unless that is large, and then PNG."""
     kind, data = "svg+xml", figure.to_bytes("svg")
     if len(data) > LARGEST_SVG:
