@@ -21,16 +21,15 @@ def problem_of(model: Any) -> Any:
     """The pass over the rows; what touches the kernel stands in this function and the next alone."""
     from hier.model.problem import likelihood_problem
 
-    return likelihood_problem(model.design, model.structure)
+    return likelihood_problem(model)
 
 
 def fit_of(model: Any) -> Callable[[Any], Any]:
     """The search for REML estimates as a function of a problem, begun where a fit begins it."""
     from hier.kernel.normal.point_fit import fit_likelihood
     from hier.kernel.search.moments import start_of
-    from hier.model.problem import terms_of
 
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     return lambda problem: fit_likelihood(start_of(problem.first, terms), problem.cross, terms, reml=True)
 
 
@@ -43,9 +42,8 @@ def evaluations_of(model: Any, problem: Any) -> Callable[[], Any]:
     from hier.kernel.normal.point_fit import likelihood_evaluator
     from hier.kernel.programs.precision import float64
     from hier.kernel.search.moments import start_of
-    from hier.model.problem import terms_of
 
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     first = start_of(problem.first, terms)[0]
     points = first + 1e-3 * np.random.default_rng(1).normal(size=(EVALUATIONS, len(first)))
     program = jax.jit(lambda points, cross: jax.lax.map(likelihood_evaluator(cross, terms, reml=True), points))

@@ -46,7 +46,7 @@ def call_of(program: str) -> Any:
     import hier
     from hier.model.problem import likelihood_problem
 
-    return lambda data: likelihood_problem(hier.Model(FORMULA, data).design)
+    return lambda data: likelihood_problem(hier.Model(FORMULA, data))
 
 
 class Peak:

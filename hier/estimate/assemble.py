@@ -36,21 +36,20 @@ def terms_in_user_units(
     `units` of each factor, in the kernel's order; `y`: the response's unit; `sigma`: what the factors are relative to,
     in the kernel's units. `fit` has `factors` (q, q) and `deviations` (q, J).
     """
-    order, found = model.structure.order, []
-    for k, random in enumerate(model.design.random_effects):
-        at = order.index(k)
-        found.append(
-            TermArrays(
-                factor=lower_triangular(units[at].factor(fit.factors[at], y * sigma)),
-                deviations=units[at].deviations(fit.deviations[at][:, : random.n_levels], y).T,
-            )
+    effects = model.structure.ordered(model.design.random_effects)
+    found = [
+        TermArrays(
+            factor=lower_triangular(own.factor(factor, y * sigma)),
+            deviations=own.deviations(deviations[:, : random.n_levels], y).T,
         )
-    return tuple(found)
+        for random, own, factor, deviations in zip(effects, units, fit.factors, fit.deviations, strict=True)
+    ]
+    return model.structure.restored(found)
 
 
 def flat_terms(model: Specification, units: Sequence[ColumnUnits], fit: Any) -> list[str]:
     """The combinations of deviations whose variance is estimated as zero, by the kernel's factors."""
-    effects = [model.design.random_effects[k] for k in model.structure.order]
+    effects = model.structure.ordered(model.design.random_effects)
     # those of a posterior mode are not triangular where priors are those of other columns than the kernel's
     factors = [own if is_lower_triangular(own) else lower_triangular(own) for own in fit.factors]
     return flat_directions(effects, factors, units, BOUNDARY)

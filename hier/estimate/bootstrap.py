@@ -12,6 +12,7 @@ from hier.design.owned import owned
 from hier.errors import FitError
 from hier.estimate.choices import check_choice
 from hier.estimate.fitted import Fitted
+from hier.estimate.mixed_model_equations import relative_factors
 from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
 from hier.estimate.refits import ManyEstimates, fit_responses, in_user_units
@@ -23,7 +24,7 @@ from hier.kernel.normal.many_responses import Searches
 from hier.kernel.normal.resample import fit_resampled, of_levels
 from hier.kernel.search.moments import SMALLEST
 from hier.model.parameter_names import varcorr_name
-from hier.model.problem import Problem, likelihood_problem, terms_of
+from hier.model.problem import Problem, likelihood_problem
 from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
 
 
@@ -104,7 +105,7 @@ def bootstrap(
     if kind == "groups":
         _refuse_crossed(estimate)
     model = estimate.model
-    problem = likelihood_problem(model.design, model.structure)
+    problem = likelihood_problem(model)
     with progress_bar(n, "Bootstrap", shown=progress) as on_progress:
         refits, drawn = KINDS[kind](estimate, n, seed, problem, _start(estimate, problem), on_progress)
     original = pd.Series(
@@ -116,12 +117,9 @@ def bootstrap(
 
 def _start(estimate: Fitted, problem: Problem) -> np.ndarray:
     """Where the searches of the refits begin: at the estimates."""
-    model, relative = estimate.model, []
-    for at, k in enumerate(model.structure.order):
-        factor = problem.units.random[at].kernel_factor(estimate.arrays.terms[k].factor, estimate.sigma)
-        relative.append(factor @ factor.T)
+    relative = [factor @ factor.T for factor in relative_factors(estimate, problem.units)]
     # a search must not begin where a variance is zero, since it would stay there
-    theta = theta_of(relative, terms_of(model.design, model.structure), SMALLEST)
+    theta = theta_of(relative, estimate.model.terms, SMALLEST)
     return np.append(theta, np.log(estimate.sigma / problem.units.y))
 
 
@@ -156,7 +154,7 @@ def _by_groups(
         own,
         problem.cross,
         problem.units,
-        Searches(start, terms_of(design, model.structure), estimate.method == "reml", on_progress),
+        Searches(start, model.terms, estimate.method == "reml", on_progress),
     )
     refits = in_user_units(model, fits, problem, pd.RangeIndex(n), estimate.method, counts @ own.nobs)
     return refits, pd.DataFrame(counts, columns=outermost.levels.rename(outermost.group))

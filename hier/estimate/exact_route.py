@@ -16,7 +16,7 @@ from hier.kernel.normal.point_fit import BOUNDARY
 from hier.kernel.normal.prediction_errors import prediction_errors
 from hier.kernel.normal.profile import density_parameter_values, parameter_values
 from hier.model.density import Density
-from hier.model.problem import likelihood_problem, posterior_problem, terms_of
+from hier.model.problem import likelihood_problem, posterior_problem
 
 
 def working_rows(estimate: Fitted) -> tuple[np.ndarray, np.ndarray | None]:
@@ -28,7 +28,7 @@ def working_rows(estimate: Fitted) -> tuple[np.ndarray, np.ndarray | None]:
 def solved_exactly(estimate: Fitted) -> Solved:
     """Eliminate the deviations once more at the estimates; one pass over the rows."""
     model = estimate.model
-    problem = likelihood_problem(model.design, model.structure)
+    problem = likelihood_problem(model)
     factors = relative_factors(estimate, problem.units)
     errors = prediction_errors(factors, problem.cross)
     return Solved(problem.cross, problem.units, errors, model.structure.order, estimate.sigma)
@@ -54,9 +54,9 @@ def spreads(estimate: Fitted, asked: Sequence[NamedParameter]) -> list[Scaled]:
 def _search_values(estimate: Fitted, asked: list[NamedParameter]) -> tuple[Units, np.ndarray, np.ndarray]:
     """Values of the parameters in the kernel, and their derivatives in what the search was over."""
     model, x = estimate.model, estimate.arrays.search
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     if estimate.method == "map":
-        problem = posterior_problem(model.design, model.structure, model.priors)
+        problem = posterior_problem(model)
         assert problem.priors is not None
         density = Density(terms, len(problem.priors.beta.priors), with_volume=False)
         own = [in_kernel(one, estimate, problem.units) for one in asked]
@@ -73,10 +73,10 @@ def _at_limit(own: NamedParameter, estimate: Fitted) -> bool:
     if estimate.method == "map" and end_reached(estimate.model, own.name, value) is not None:
         return True
     if own.kind == "sd":
-        columns = solved_exactly(estimate).units.random[estimate.model.structure.order.index(own.group)]
+        columns = solved_exactly(estimate).units.random[estimate.model.structure.place(own.group)]
         return bool(value < BOUNDARY * estimate.sigma * columns.direction(own.i)[1])
     if own.kind == "cor":
-        at, units = estimate.model.structure.order.index(own.group), solved_exactly(estimate).units
+        at, units = estimate.model.structure.place(own.group), solved_exactly(estimate).units
         of = np.stack([units.random[at].direction(k)[0] for k in (own.i, own.j)])
         return is_limit(of, relative_factors(estimate, units)[at])
     return False

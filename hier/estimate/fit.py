@@ -22,7 +22,7 @@ from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
 from hier.kernel.search.moments import start_of
 from hier.model import Specification
 from hier.model.density import Density
-from hier.model.problem import Problem, likelihood_problem, posterior_problem, terms_of
+from hier.model.problem import Problem, likelihood_problem, posterior_problem
 from hier.settings import COUNT, as_given, check
 
 METHODS = ("reml", "ml", "map")
@@ -57,15 +57,15 @@ def fit(model: Specification, method: str | None = None, nagq: int = 1) -> Fitte
     nagq = check("nagq", nagq, COUNT)
     if not model.is_linear_normal:
         return fit_rows_of(model, method, nagq)
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     if method == "map":
         refuse_without_mode(model)
-        problem = posterior_problem(model.design, model.structure, model.priors)
+        problem = posterior_problem(model)
         assert problem.priors is not None
         density = Density(terms, len(problem.priors.beta.priors), with_volume=False)
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
-    problem = likelihood_problem(model.design, model.structure, once=True)
+    problem = likelihood_problem(model, once=True)
     found = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=method == "reml")
     if found.sigma < SUSPICIOUS or not found.converged:
         design = model.design
@@ -97,7 +97,7 @@ def _in_user_units(model: Specification, method: str, problem: Problem, fit: Poi
     n = design.nobs
     objective = in_response_units(float(fit.value), units, n, reml=method == "reml")
     neg2_loglik = in_response_units(float(fit.neg2_loglik), units, n) if method == "map" else objective
-    n_parameters = len(design.names) + n_variance_parameters(terms_of(design, model.structure))
+    n_parameters = len(design.names) + n_variance_parameters(model.terms)
 
     # only priors move columns from their places
     back = slice(None) if problem.priors is None else np.argsort(problem.order)

@@ -14,7 +14,7 @@ from hier.estimate.fitted import Fitted, once
 from hier.estimate.routes import refuse_unless_offered
 from hier.estimate.satterthwaite import NO_TEST, FTest, covariance_of_functions, in_basis, uncorrelated
 from hier.kernel.normal.linear import LinearExpansion, expand_linearly
-from hier.model.problem import likelihood_problem, terms_of
+from hier.model.problem import likelihood_problem
 
 UNKNOWN = 1e-10  # of the largest information: a direction of the variances with less is left out
 ZERO = 1e-10
@@ -122,8 +122,8 @@ def kenward_roger(estimate: Fitted) -> KenwardRoger:
             hint='fit with estimate(), or use ddf="satterthwaite"',
         )
     model = estimate.model
-    problem = likelihood_problem(model.design, model.structure)
-    found = expand_linearly(estimate.arrays.search[:-1], problem.cross, terms_of(model.design, model.structure))
+    problem = likelihood_problem(model)
+    found = expand_linearly(estimate.arrays.search[:-1], problem.cross, model.terms)
     asymptotic, adjustment, jacobian, variance_cov = adjusted(found)
     return KenwardRoger(
         basis=problem.units.basis * (estimate.sigma / float(problem.units.y)),

@@ -45,7 +45,7 @@ def in_kernel(own: NamedParameter, estimate: Fitted, units: Units) -> Profiled:
     sizes = [columns.size for columns in units.random]
     if own.kind == "fixed":
         return profile.fixed_parameter(direction(units.basis[own.i])[0], sizes)
-    at = estimate.model.structure.order.index(own.group)
+    at = estimate.model.structure.place(own.group)
     return variance_parameter(own, len(units.centre), units.random, at)
 
 
@@ -65,7 +65,7 @@ def to_user(own: NamedParameter, estimate: Fitted, units: Units) -> Callable[[An
         return np.tanh
     scale = units.y
     if own.kind == "sd":
-        scale = scale * units.random[estimate.model.structure.order.index(own.group)].direction(own.i)[1]
+        scale = scale * units.random[estimate.model.structure.place(own.group)].direction(own.i)[1]
     return lambda value: scale * np.exp(value)
 
 

@@ -20,7 +20,6 @@ from hier.kernel.covariance.theta import n_theta
 from hier.kernel.laplace.likelihood import natural
 from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
 from hier.model import Specification
-from hier.model.problem import terms_of
 from hier.model.row_density import row_start
 from hier.model.row_problem import RowProblem, exact_predictor, likelihood_starts, predictor_unit
 from hier.settings import POINTS, check, refuse_beyond_memory
@@ -47,7 +46,7 @@ def fit_rows_of(model: Specification, method: str, nagq: int) -> Fitted:
         refuse_kinks(model, found.arrays.beta, found.arrays.vcov, converged=found.converged)
         return found
     start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     fit = fit_best_rows(start, problem, approximation, terms, predictor_unit(model, problem.rows))
     _refuse_exact_fit(model, fit)
     _refuse_without_value(model, fit)
@@ -124,7 +123,7 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
     if method == "reml":
         correction -= 2.0 * np.log(np.diag(units.basis)).sum()
     objective, neg2_loglik = float(fit.value) + correction, float(fit.neg2_loglik) + correction
-    n_parameters = p + n_cut + sum(sizes) + n_theta(terms_of(design, model.structure))
+    n_parameters = p + n_cut + sum(sizes) + n_theta(model.terms)
     flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
     both = zip(design.names, beta, strict=True)

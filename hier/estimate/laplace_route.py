@@ -16,7 +16,6 @@ from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Theta
 from hier.kernel.laplace.point_fit_rows import expansion_at, slopes_at, spreads_at
 from hier.kernel.normal.prediction_errors import prediction_errors
 from hier.model import Specification
-from hier.model.problem import terms_of
 from hier.model.row_density import posterior_rows, row_density
 from hier.model.row_problem import RowProblem, row_problem
 
@@ -27,7 +26,7 @@ def set_up(model: Specification, method: str, nagq: int) -> tuple[RowProblem, Ap
         density = row_density(model, with_volume=False)
         return posterior_rows(model), Approximation(Conditional(model.likelihood), density, nagq)
     with_fixed = method == "reml" and bool(model.design.names)  # with none, REML is maximum likelihood
-    parameters = Theta(terms_of(model.design, model.structure), model.likelihood.n_cutpoints, with_fixed)
+    parameters = Theta(model.terms, model.likelihood.n_cutpoints, with_fixed)
     return row_problem(model), Approximation(Conditional(model.likelihood, with_fixed), parameters, nagq)
 
 

@@ -34,7 +34,7 @@ class Solved(NamedTuple):
 
 def relative_factors(estimate: Fitted, units: Units) -> list[np.ndarray]:
     """The relative covariance factors (q, q) in the kernel's order and units."""
-    terms = [estimate.arrays.terms[k] for k in estimate.model.structure.order]
+    terms = estimate.model.structure.ordered(estimate.arrays.terms)
     return [units.kernel_factor(own.factor, estimate.sigma) for own, units in zip(terms, units.random, strict=True)]
 
 
@@ -70,13 +70,14 @@ def mode_errors(estimate: Fitted, solved: Solved) -> list[np.ndarray]:
     """Standard deviations (J, q) of the deviations about their modes, given beta and the variance parameters, in the
     design's order of the factors.
     """
-    found = {}
-    for at, (k, units) in enumerate(zip(solved.order, solved.units.random, strict=True)):
+    structure, found = estimate.model.structure, []
+    effects = structure.ordered(estimate.model.design.random_effects)
+    for at, (random, units) in enumerate(zip(effects, solved.units.random, strict=True)):
         directions, lengths = zip(*map(units.direction, range(units.size)), strict=True)
         each = each_deviation(solved.errors, at, np.stack(directions))
         own = np.sqrt(error_variances(solved.errors, each)).reshape(units.size, -1).T
-        found[k] = solved.scale * np.array(lengths) * own[: estimate.model.design.random_effects[k].n_levels]
-    return [found[k] for k in range(len(found))]
+        found.append(solved.scale * np.array(lengths) * own[: random.n_levels])
+    return list(structure.restored(found))
 
 
 def total_variances(estimate: Fitted, solved: Solved, X: np.ndarray, rows: Combinations) -> np.ndarray:

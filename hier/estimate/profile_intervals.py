@@ -16,7 +16,7 @@ from hier.kernel.covariance.theta import Terms, theta_of
 from hier.kernel.normal.point_fit import BOUNDARY, PointFit, fit_best
 from hier.kernel.normal.profile import Profiled, ProfileEnd, Search, parameter_values, profile_bound
 from hier.kernel.search.moments import start_of
-from hier.model.problem import Problem, likelihood_problem, terms_of
+from hier.model.problem import Problem, likelihood_problem
 
 NUDGE = 0.05  # a relative standard deviation, where columns have root mean square 1
 LONGEST_STEP = 1.0  # on the logarithm of a standard deviation and Fisher's z
@@ -35,8 +35,8 @@ def profile(estimate: Fitted, asked: Sequence[NamedParameter], level: float) -> 
             hint='use model.estimate("ml").confint("profile"), or method="wald" for the curvature at the mode',
         )
     model = estimate.model
-    problem = likelihood_problem(model.design, model.structure)
-    terms = terms_of(model.design, model.structure)
+    problem = likelihood_problem(model)
+    terms = model.terms
     fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=False)
     root = normal_quantile(0.5 + level / 2)
     bounds = np.array([_bounds_of(own, estimate, problem, terms, fit, root) for own in asked]).reshape(-1, 2)

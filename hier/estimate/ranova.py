@@ -20,8 +20,8 @@ from hier.kernel.algebra.marginal import LOG_2PI
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import fit_best
 from hier.kernel.search.moments import start_of
-from hier.model.problem import likelihood_problem, terms_of
-from hier.model.specification import structure_of
+from hier.model.problem import likelihood_problem
+from hier.model.specification import Specification, on_design
 
 NO_DIFFERENCE = 1e-7  # on the scale of -2 log likelihood: the last digits of two searches for one optimum
 
@@ -47,7 +47,8 @@ def ranova(estimate: Fitted) -> pd.DataFrame:
     design = estimate.model.design
     fits = {"<none>": _Fit(estimate.loglik, estimate.n_parameters, estimate.converged)}
     for deletion in deletions(design):
-        fits[deletion.label] = _fit(replace(design, random_effects=deletion.random_effects), reml=reml)
+        reduced = replace(design, random_effects=deletion.random_effects)
+        fits[deletion.label] = _fit(on_design(estimate.model, reduced), reml=reml)
     loglik = np.array([fit.loglik for fit in fits.values()])
     npar = np.array([fit.n_parameters for fit in fits.values()])
     lrt = 2.0 * (loglik[0] - loglik)
@@ -73,14 +74,12 @@ def ranova(estimate: Fitted) -> pd.DataFrame:
     return table
 
 
-def _fit(design: Design, *, reml: bool) -> _Fit:
-    """The fit of a design; without random effects it is least squares."""
-    p = len(design.names)
+def _fit(model: Specification, *, reml: bool) -> _Fit:
+    """The fit of a model; without random effects it is least squares."""
+    design, p = model.design, len(model.design.names)
     if not design.random_effects:
         return _Fit(-0.5 * _least_squares(design, reml=reml), p + 1, True)
-    structure = structure_of(design)
-    terms = terms_of(design, structure)
-    problem = likelihood_problem(design, structure)
+    problem, terms = likelihood_problem(model), model.terms
     fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=reml)
     objective = in_response_units(float(fit.value), problem.units, design.nobs, reml=reml)
     return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))

@@ -19,7 +19,7 @@ from hier.kernel.normal.many_responses import ManyFits, Rows, Searches, fit_many
 from hier.kernel.search.moments import start_of
 from hier.model import Specification
 from hier.model.parameter_names import cor_name, sd_name
-from hier.model.problem import Problem, likelihood_problem, terms_of
+from hier.model.problem import Problem, likelihood_problem
 from hier.printed import answering
 from hier.settings import as_given, of_kind, written
 
@@ -85,8 +85,8 @@ def estimate_many(model: Specification, Y: Any, method: str = "reml", *, progres
             hint="fit them one by one: the program is compiled once",
         )
     values, labels = _responses(model, Y)
-    problem = likelihood_problem(model.design, model.structure)
-    start = start_of(problem.first, terms_of(model.design, model.structure))[0]
+    problem = likelihood_problem(model)
+    start = start_of(problem.first, model.terms)[0]
     with progress_bar(values.shape[1], "Fitting", shown=progress) as on_progress:
         return fit_responses(model, values, labels, problem, start, method, on_progress)
 
@@ -101,14 +101,14 @@ def fit_responses(
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> ManyEstimates:
     """Estimates of every column of `Y` (n, B), searched from `start`, in the user's units."""
-    design, order = model.design, model.structure.order
-    random = [design.random_effects[k] for k in order]
+    design = model.design
+    random = model.structure.ordered(design.random_effects)
     fits = fit_many(
         Y if design.offset is None else Y - design.offset[:, None],
         Rows(design.X, [FactorColumns(own.Z, own.codes, own.n_levels) for own in random], design.weights),
         problem.cross,
         problem.units,
-        Searches(start, terms_of(design, model.structure), method == "reml", on_progress),
+        Searches(start, model.terms, method == "reml", on_progress),
     )
     return in_user_units(model, fits, problem, labels, method, design.nobs)
 
@@ -126,9 +126,11 @@ def in_user_units(
     if method == "reml":
         objective = objective - 2.0 * (units.log_det_basis + len(basis) * np.log(fits.y / units.y))
     covariances = {}
-    for at, k in enumerate(model.structure.order):
-        factor = units.random[at].factor(fits.factors[at], (fits.sigma * fits.y)[:, None, None])
-        covariances[design.random_effects[k].group] = factor @ factor.swapaxes(1, 2)
+    for random, own, kernel in zip(
+        model.structure.ordered(design.random_effects), units.random, fits.factors, strict=True
+    ):
+        factor = own.factor(kernel, (fits.sigma * fits.y)[:, None, None])
+        covariances[random.group] = factor @ factor.swapaxes(1, 2)
     names = list(design.names)
     return ManyEstimates(
         model=model,

@@ -10,7 +10,6 @@ import numpy as np
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.search.curvature import Curvature, curvature_of
 from hier.model import Specification
-from hier.model.problem import terms_of
 from hier.model.row_problem import has_response_unit
 
 VAST = 1e10  # the variance of a flat direction in units of a parameter's own size, where a covariance needs a number
@@ -40,7 +39,7 @@ def curvature_of_rows(model: Specification, fit: Any, method: str) -> Curvature:
     in_units = model.likelihood.links[0].onto == "real" and not has_response_unit(model)
     unit = float(np.sqrt(np.mean(fit.eta**2))) or 1.0 if in_units else 1.0
     size = np.ones(len(fit.x))
-    count = n_theta(terms_of(model.design, model.structure))
+    count = n_theta(model.terms)
     size[:count] = np.maximum(np.abs(fit.x[:count]), unit)
     if in_units and method == "ml":
         fixed = slice(len(fit.x) - len(model.design.names), None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hier.kernel.algebra.elimination import Elimination
 from hier.kernel.algebra.scaling import ColumnUnits
 from hier.kernel.covariance.unconstrained import Ordered, as_float64
 
@@ -50,17 +51,17 @@ class PriorArrays(NamedTuple):
 
 def prior_arrays(
     priors: Priors,
-    order: Sequence[int],
+    structure: Elimination,
     random: Sequence[ColumnUnits],
     bases: Sequence[np.ndarray],
     beta: CoefficientPriors,
 ) -> PriorArrays:
-    """A model's priors, the grouping factors in the kernel's `order`, in which their units `random` stand.
+    """A model's priors, the grouping factors in the kernel's order, in which their units `random` stand.
 
     `bases`: of the columns of each further parameter, from the kernel's units to the user's. `beta`: the priors of the
     fixed effects.
     """
-    groups = [priors.groups[k] for k in order]
+    groups = structure.ordered(priors.groups)
     formulas = [(own, basis) for own, basis in zip(priors.parameters, bases, strict=True) if own.has_formula]
     found = PriorArrays(
         sd=tuple(tuple(map(Ordered, group.sd)) for group in groups),

@@ -10,16 +10,17 @@ from hier.design import Design, one_blas_thread
 from hier.design.rank import column_lengths, triangular_factor
 from hier.errors import DataError
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products
-from hier.kernel.algebra.elimination import Elimination, refuse_too_large
+from hier.kernel.algebra.elimination import refuse_too_large
 from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
 from hier.kernel.algebra.scaling import Units
-from hier.kernel.covariance.theta import Terms, sd_columns, unstructured_columns
+from hier.kernel.covariance.theta import sd_columns, unstructured_columns
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.kernel.search.moments import Moments, moments
 from hier.model.prior_arrays import PriorArrays, coefficient_priors, prior_arrays
 
 if TYPE_CHECKING:
     from hier.model.priors import Priors
+    from hier.model.specification import Specification
 
 
 MANY_LEVELS = 256  # from here on a search takes longer over all levels than finding those that are equal
@@ -41,45 +42,41 @@ class Problem(NamedTuple):
     priors: PriorArrays | None
 
 
-def terms_of(design: Design, structure: Elimination) -> Terms:
-    """The covariance structures of the grouping factors in the kernel's order."""
-    return tuple(design.random_effects[k].blocks for k in structure.order)
-
-
 @one_blas_thread
-def likelihood_problem(design: Design, structure: Elimination, *, once: bool = False) -> Problem:
+def likelihood_problem(model: Specification, *, once: bool = False) -> Problem:
     """The problem under flat priors: the likelihood alone. `once`: for a single search, in which taking equal levels
     together costs more than it saves unless they are many.
     """
-    p = len(design.names)
+    p = len(model.design.names)
     order = np.arange(p)
-    cross, units = _cross_products(design, structure, order, MANY_LEVELS if once else 0)
-    first = moments(cross, terms_of(design, structure))
+    cross, units = _cross_products(model, order, MANY_LEVELS if once else 0)
+    first = moments(cross, model.terms)
     return Problem(cross, units, first, order, FixedPrior(np.zeros((p + 1, p + 1)), np.zeros(())), None)
 
 
 @kept_programs
 @float64
-def posterior_problem(design: Design, structure: Elimination, priors: Priors) -> Problem:
+def posterior_problem(model: Specification) -> Problem:
     """The problem with its priors."""
     from numpyro.distributions import ImproperUniform, Normal
 
+    priors = model.priors
     held = np.array([not isinstance(prior, Normal | ImproperUniform) for prior in priors.beta.values()], dtype=bool)
     order = np.argsort(held, kind="stable")
-    cross, units = _cross_products(design, structure, order)
+    cross, units = _cross_products(model, order)
     columns = list(priors.beta.values())
     own = [columns[k] for k in order if held[k]]  # given by the user, and so those of the coefficients themselves
     beta = coefficient_priors(own, np.eye(len(own)), np.eye(len(own)))
-    arrays = prior_arrays(priors, structure.order, units.random, [np.eye(1)], beta)
+    arrays = prior_arrays(priors, model.structure, units.random, [np.eye(1)], beta)
     fixed = _fixed_prior(priors, units, order, len(own))
-    first = moments(cross, terms_of(design, structure))
+    first = moments(cross, model.terms)
     return Problem(cross, units, first, order, fixed, arrays)
 
 
-def refuse_large_dense(design: Design, structure: Elimination) -> None:
+def refuse_large_dense(model: Specification) -> None:
     """Raise FitError where crossed factors leave more than this machine can hold."""
-    together = [design.random_effects[k] for k in structure.dense]
-    refuse_too_large([r.group for r in together], [r.n_levels * len(r.names) for r in together])
+    crossed = [model.design.random_effects[k] for k in model.structure.dense]
+    refuse_too_large([r.group for r in crossed], [r.n_levels * len(r.names) for r in crossed])
 
 
 def term_arrays(design: Design) -> list[FactorColumns]:
@@ -92,15 +89,14 @@ def term_arrays(design: Design) -> list[FactorColumns]:
     return terms
 
 
-def _cross_products(
-    design: Design, structure: Elimination, order: np.ndarray, merged_from: int = 0
-) -> tuple[CrossProducts, Units]:
-    refuse_large_dense(design, structure)
+def _cross_products(model: Specification, order: np.ndarray, merged_from: int = 0) -> tuple[CrossProducts, Units]:
+    refuse_large_dense(model)
+    design = model.design
     y = design.y if design.offset is None else design.y - design.offset
     X, R = design.X, design.triangle
     if not np.array_equal(order, np.arange(len(order))):
         X, R = X[:, order], triangular_factor(R[:, np.append(order, len(order))])
-    cross, units = cross_products(y, X, R, term_arrays(design), structure, design.weights, merged_from)
+    cross, units = cross_products(y, X, R, term_arrays(design), model.structure, design.weights, merged_from)
     if not np.isfinite(units.log_det_basis):
         _refuse_units(design)
     return cross, units

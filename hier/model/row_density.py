@@ -15,11 +15,10 @@ from hier.kernel.laplace.likelihood import Likelihood
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.parameter_space import Parameters, ParameterSpace
 from hier.model.prior_arrays import PriorArrays, coefficient_priors, prior_arrays
-from hier.model.problem import terms_of
 from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem
 
 if TYPE_CHECKING:
-    from hier.model.specification import Specification as Model
+    from hier.model.specification import Specification
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _solved(basis: Any, value: Any) -> Any:
 
 @kept_programs
 @float64
-def row_start(model: Model, density: RowDensity, problem: RowProblem) -> Any:
+def row_start(model: Specification, density: RowDensity, problem: RowProblem) -> Any:
     """Where searches begin: every sd `FIRST_SD` of the linear predictor, no correlation, and the rest as a likelihood
     is searched from.
     """
@@ -93,10 +92,10 @@ def row_start(model: Model, density: RowDensity, problem: RowProblem) -> Any:
     return space.start(sds, further, cut, beta if space.is_free else priors.beta.at @ (units.basis @ beta), priors)
 
 
-def row_density(model: Model, *, with_volume: bool) -> RowDensity:
+def row_density(model: Specification, *, with_volume: bool) -> RowDensity:
     """The density of a model's parameters."""
     space = ParameterSpace(
-        terms=terms_of(model.design, model.structure),
+        terms=model.terms,
         n_coefficients=tuple(len(own.names) if own.has_formula else 0 for own in model.design.parameters),
         n_cutpoints=model.likelihood.n_cutpoints,
         n_fixed=len(model.design.names),
@@ -106,17 +105,17 @@ def row_density(model: Model, *, with_volume: bool) -> RowDensity:
     return RowDensity(space, model.likelihood)
 
 
-def _is_free(model: Model) -> bool:
+def _is_free(model: Specification) -> bool:
     """Whether every fixed effect may be any number."""
     from numpyro.distributions import constraints
 
     return all(prior.support == constraints.real for prior in model.priors.beta.values())
 
 
-def posterior_rows(model: Model) -> RowProblem:
+def posterior_rows(model: Specification) -> RowProblem:
     """The rows of a model with its priors. Raises FitError as `row_problem` does."""
     problem, priors = row_problem(model), model.priors
     units = problem.units
     into = units.basis if _is_free(model) else np.linalg.inv(priors.at)
     beta = coefficient_priors(priors.beta.values(), priors.at, into)
-    return problem._replace(priors=prior_arrays(priors, model.structure.order, units.random, units.others, beta))
+    return problem._replace(priors=prior_arrays(priors, model.structure, units.random, units.others, beta))

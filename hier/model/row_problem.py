@@ -11,10 +11,10 @@ from hier.kernel.covariance.theta import n_columns, starts, theta_of
 from hier.kernel.laplace.likelihood import apply_link, natural
 from hier.kernel.laplace.row_products import Columns, RowArrays, RowUnits, rows_of
 from hier.model.prior_arrays import PriorArrays
-from hier.model.problem import refuse_large_dense, term_arrays, terms_of
+from hier.model.problem import refuse_large_dense, term_arrays
 
 if TYPE_CHECKING:
-    from hier.model.specification import Specification as Model
+    from hier.model.specification import Specification
 
 FIRST_SD = 0.3  # of each column's deviations, on the scale of the linear predictor, where scores say nothing better
 LEAST_MEAN = 0.1  # of the mean response: where a search begins for a row whose response is not positive
@@ -28,10 +28,10 @@ class RowProblem(NamedTuple):
     priors: PriorArrays | None
 
 
-def row_problem(model: Model) -> RowProblem:
+def row_problem(model: Specification) -> RowProblem:
     """The rows of a model, without priors. Raises FitError where its crossed factors are too large for this machine."""
     design, n = model.design, model.design.nobs
-    refuse_large_dense(design, model.structure)
+    refuse_large_dense(model)
     ones, zeros = np.ones(n), np.zeros(n)
     unit = _response_unit(model)
     parameters = [Columns(design.X, zeros if design.offset is None else design.offset)]
@@ -51,7 +51,7 @@ def row_problem(model: Model) -> RowProblem:
     return RowProblem(rows, units, None)
 
 
-def has_response_unit(model: Model) -> bool:
+def has_response_unit(model: Specification) -> bool:
     """Whether the likelihood is the same in any unit of the response, and of the mean's linear predictor."""
     at, links = model.family.precision_at, model.likelihood.links
     if at is None or not model.family.location_scale:
@@ -59,7 +59,7 @@ def has_response_unit(model: Model) -> bool:
     return links[0].name == "identity" and links[1 + at].name == "log"
 
 
-def _response_unit(model: Model) -> float:
+def _response_unit(model: Specification) -> float:
     """The spread of the response, where the likelihood is the same in any unit; otherwise 1.
 
     A residual standard deviation whose logarithm is modelled takes the unit up in its offset.
@@ -70,7 +70,7 @@ def _response_unit(model: Model) -> float:
     return root_mean_square(y - y.mean()) or 1.0
 
 
-def first_coefficients(model: Model, rows: RowArrays) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+def first_coefficients(model: Specification, rows: RowArrays) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Where searches begin, in the kernel's units: the coefficients of each further parameter, the cutpoints, and the
     fixed effects.
 
@@ -92,7 +92,7 @@ def first_coefficients(model: Model, rows: RowArrays) -> tuple[list[np.ndarray],
     return others, np.zeros(0), beta
 
 
-def first_predictor(model: Model, rows: RowArrays) -> np.ndarray:
+def first_predictor(model: Specification, rows: RowArrays) -> np.ndarray:
     """A linear predictor (n,) near each response."""
     link, y = model.likelihood.links[0], np.asarray(rows.y)
     if link.onto == "unit":
@@ -108,7 +108,7 @@ def first_predictor(model: Model, rows: RowArrays) -> np.ndarray:
     return apply_link(link, side * np.maximum(side * y, LEAST_MEAN * max(size, 1e-300)))
 
 
-def _is_one_sided(model: Model) -> bool:
+def _is_one_sided(model: Specification) -> bool:
     """Whether the linear predictor of the mean cannot cross zero: an inverse has a pole there, and a mean that must be
     positive ends there.
     """
@@ -116,7 +116,7 @@ def _is_one_sided(model: Model) -> bool:
     return link == "inverse" or (link == "identity" and kind in ("positive", "count"))
 
 
-def _first_fixed(model: Model, rows: RowArrays) -> tuple[np.ndarray, float]:
+def _first_fixed(model: Specification, rows: RowArrays) -> tuple[np.ndarray, float]:
     """Fixed effects (p,) by least squares on the scale of the predictor, and the spread of what they leave.
 
     Where the predictor must keep its side of zero, errors count relative to it, and all rows are drawn to a constant
@@ -141,7 +141,7 @@ def _first_fixed(model: Model, rows: RowArrays) -> tuple[np.ndarray, float]:
     return constant + share * (beta - constant), unit
 
 
-def _cutpoints(model: Model, y: np.ndarray) -> np.ndarray:
+def _cutpoints(model: Specification, y: np.ndarray) -> np.ndarray:
     """The cutpoints at which each category has its share of the rows, as the kernel's numbers without bounds."""
     n_cutpoints = model.likelihood.n_cutpoints
     below = np.cumsum(np.bincount(y.astype(int), minlength=n_cutpoints + 1))[:-1]
@@ -149,7 +149,7 @@ def _cutpoints(model: Model, y: np.ndarray) -> np.ndarray:
     return np.append(cut[:1], np.log(np.maximum(np.diff(cut), 1e-3)))
 
 
-def exact_predictor(model: Model) -> np.ndarray:
+def exact_predictor(model: Specification) -> np.ndarray:
     """The linear predictor (n,) whose mean is the response itself; not finite where no predictor has it."""
     y = np.asarray(model.design.observed)
     if model.family.response_scale == "log":
@@ -158,7 +158,7 @@ def exact_predictor(model: Model) -> np.ndarray:
         return apply_link(model.likelihood.links[0], y)
 
 
-def predictor_unit(model: Model, rows: RowArrays) -> float:
+def predictor_unit(model: Specification, rows: RowArrays) -> float:
     """The scale of the mean's linear predictor: 1 for a logarithm, a logit and the like, and where it has the
     response's own unit, the spread that least squares leave of it.
     """
@@ -167,9 +167,9 @@ def predictor_unit(model: Model, rows: RowArrays) -> float:
     return _first_fixed(model, rows)[1]
 
 
-def likelihood_starts(model: Model, rows: RowArrays, *, with_fixed: bool) -> np.ndarray:
+def likelihood_starts(model: Specification, rows: RowArrays, *, with_fixed: bool) -> np.ndarray:
     """Where searches of a likelihood begin (s, m)."""
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
     others, cut, beta = first_coefficients(model, rows)
     sd = FIRST_SD * predictor_unit(model, rows)
     theta = theta_of([sd**2 * np.eye(n_columns(blocks)) for blocks in terms], terms)

@@ -98,7 +98,8 @@ class Specification(Printed):
     @functools.cached_property
     def structure(self) -> Elimination:
         """The order in which the kernel eliminates the grouping factors."""
-        return structure_of(self.design)
+        random = self.design.random_effects
+        return choose_structure([r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random])
 
     @functools.cached_property
     def terms(self) -> Terms:
@@ -111,10 +112,9 @@ class Specification(Printed):
         return undetermined(self.design, has_normal_rows=self.has_normal_rows)
 
 
-def structure_of(design: Design) -> Elimination:
-    """The order in which the kernel eliminates the grouping factors."""
-    random = design.random_effects
-    return choose_structure([r.codes for r in random], [r.n_levels for r in random], [len(r.names) for r in random])
+def on_design(model: Specification, design: Design) -> Specification:
+    """The model on another design, as without some of its random effects, under default priors."""
+    return Specification(model.formula, model.family, model.link, design, model.centred, {})
 
 
 def refuse_trials(formula: ParsedFormula, family: Family) -> None:

@@ -26,12 +26,12 @@ from hier.posterior.variable_names import dims_of, stems
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.model import Specification as Model
+    from hier.model import Specification
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def load_posterior(path: Given, model: Model | None = None) -> Posterior:
+def load_posterior(path: Given, model: Specification | None = None) -> Posterior:
     """Read a posterior that `Posterior.save` wrote. `model`: what it was sampled from, which `predict` needs.
 
     Raises JobError where the file is not there or is not one, and where anything in it is not as it was saved: draws

@@ -19,7 +19,7 @@ from hier.posterior.grouping import Group, covariance_matrices, largest_first
 from hier.settings import Sampling
 
 if TYPE_CHECKING:
-    from hier.model import Specification as Model
+    from hier.model import Specification
 
 
 class Settings(NamedTuple):
@@ -69,7 +69,7 @@ class PosteriorDraws(Closed):
     observed: np.ndarray = field(repr=False)
     digest: Digest = field(repr=False)
     index: np.ndarray = field(repr=False)
-    model: Model | None = field(default=None, repr=False, compare=False)
+    model: Specification | None = field(default=None, repr=False, compare=False)
 
     @property
     def beta(self) -> np.ndarray:

@@ -22,7 +22,7 @@ from hier.settings import PROBABILITY, TRUTH, check, refuse_beyond_memory
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hier.model import Specification as Model
+    from hier.model import Specification
 
 KINDS = ("mean", "link", "probabilities")
 AT_ONCE = 2_000_000  # draws of rows that are held together: of a linear predictor 16 MB
@@ -54,7 +54,7 @@ def predict(
     return with_note(pd.DataFrame(values, index=rows.index, columns=columns), rows.known)
 
 
-def _model(posterior: PosteriorDraws) -> Model:
+def _model(posterior: PosteriorDraws) -> Specification:
     """The model, whose coding of the data predictions need. Raises FitError where the posterior has none."""
     if posterior.model is None:
         raise FitError(
@@ -65,14 +65,14 @@ def _model(posterior: PosteriorDraws) -> Model:
     return posterior.model
 
 
-def _categories(model: Model) -> pd.Index:
+def _categories(model: Specification) -> pd.Index:
     return pd.Index(model.design.categories, name=model.design.response)
 
 
 Predicted = Callable[[PosteriorDraws, PredictedRows, slice], np.ndarray]
 
 
-def _function(model: Model, kind: str) -> Predicted:
+def _function(model: Specification, kind: str) -> Predicted:
     """What makes draws (S, m), or (S, m, K) of probabilities, of some rows. Raises FitError where there is no mean."""
     family = model.family
     if kind == "link" or model.is_linear_normal:

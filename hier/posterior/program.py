@@ -15,7 +15,7 @@ from hier.estimate.tables import correlated_pairs
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.laplace.log_densities import Observed
 from hier.kernel.programs.precision import float64, kept_programs
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.families import drawing
 from hier.model.parameter_names import further_variable
 from hier.posterior.dataset import coordinate, dataset, further_variables, numbers_a_draw, sample_coords
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hier.model.priors import GroupPriors, Priors
 
 
-def numpyro_model(model: Model, *, noncentred: bool = True) -> Callable[..., None]:
+def numpyro_model(model: Specification, *, noncentred: bool = True) -> Callable[..., None]:
     """The NumPyro program of a model, with every group deviation as a variable and the same priors as `sample()`.
 
     Its sites are `beta`, `sd_GROUP`, `cor_GROUP` (of the pairs of columns, in the order of `varcorr`), `b_GROUP`,
@@ -92,7 +92,7 @@ def _cutpoints(priors: Priors, beta: jax.Array) -> Any:
     return numpyro.sample("cutpoints", own, infer={"event_dims": ["cutpoint"]})
 
 
-def _further_parameters(model: Model) -> list[Any]:
+def _further_parameters(model: Specification) -> list[Any]:
     """The linear predictor of every further parameter of the response's distribution, in the order of its record."""
     import numpyro
 
@@ -111,7 +111,7 @@ def _further_parameters(model: Model) -> list[Any]:
     return found
 
 
-def _response(model: Model, mean: jax.Array, further: list[jax.Array], cutpoints: jax.Array) -> Distribution:
+def _response(model: Specification, mean: jax.Array, further: list[jax.Array], cutpoints: jax.Array) -> Distribution:
     """The distribution of all rows' responses, by the linear predictors of its parameters."""
     import numpyro.distributions as dist
 
@@ -159,7 +159,7 @@ def _deviations(random: RandomEffects, group: Group, priors: GroupPriors) -> Any
 
 @kept_programs
 @float64
-def sample_prior(model: Model, draws: int, seed: int) -> xr.DataTree:
+def sample_prior(model: Specification, draws: int, seed: int) -> xr.DataTree:
     """Draws of all parameters from their priors, and of the response given them.
 
     An ArviZ tree with groups `prior` and `prior_predictive`, one chain. Raises ModelError where a prior is flat.

@@ -25,7 +25,7 @@ from hier.kernel.normal.transport import Transported, transport
 from hier.kernel.programs.compiled import Program, cores, workers
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise_with_memory
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.row_density import RowDensity, posterior_rows, row_density, row_start
 from hier.model.row_problem import RowProblem
 from hier.posterior.draws import Draws, pairs_of
@@ -100,10 +100,10 @@ def _coefficients(outer: Outer) -> Any:
     return jnp.append(outer.beta, -jnp.mean(outer.cutpoints))
 
 
-def sampled_of(model: Model) -> tuple[RowSampled, RowProblem]:
+def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
     """The density that NUTS samples, and its arrays."""
     density = row_density(model, with_volume=True)
-    effects = [model.design.random_effects[k] for k in model.structure.order]
+    effects = model.structure.ordered(model.design.random_effects)
     shapes = tuple((len(own.names), own.n_levels) for own in effects)
     return RowSampled(density, shapes), posterior_rows(model)
 
@@ -157,7 +157,7 @@ def _draws_program(sampled: RowSampled) -> Program:
 class LaplaceTransported:
     """The route of a model whose deviations are all sampled (see `hier.posterior.sampling_routes`)."""
 
-    model: Model
+    model: Specification
     density: RowSampled
     arrays: Placed
     of: str = "all parameters and deviations, placed by Laplace's approximation"
@@ -202,7 +202,7 @@ class LaplaceTransported:
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def transported_route(model: Model) -> LaplaceTransported:
+def transported_route(model: Specification) -> LaplaceTransported:
     """The route of a model that is not Normal."""
     sampled, problem = sampled_of(model)
     return LaplaceTransported(model, sampled, _unplaced(sampled, problem))

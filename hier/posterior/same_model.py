@@ -9,12 +9,12 @@ from hier.errors import ModelError
 from hier.posterior.posterior_draws import PosteriorDraws
 
 if TYPE_CHECKING:
-    from hier.model import Specification as Model
+    from hier.model import Specification
 
 MOST_NAMED = 5
 
 
-def refuse_other_model(model: Model, posterior: PosteriorDraws, *, what: str, expected: str, hint: str) -> None:
+def refuse_other_model(model: Specification, posterior: PosteriorDraws, *, what: str, expected: str, hint: str) -> None:
     """Refuse a posterior that differs from a model in anything but their priors. Raises ModelError."""
     parts = differences(model.digest, posterior.digest)
     if parts:

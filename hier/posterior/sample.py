@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hier.estimate.progress import progress_bar
-from hier.kernel.programs.compiled import together
-from hier.model import Specification as Model
+from hier.kernel.programs.compiled import in_threads
+from hier.model import Specification
 from hier.posterior.approximate import best_draws, normal_draws
 from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw
 from hier.posterior.devices import use_device
@@ -45,7 +45,7 @@ METHODS = {
 }
 
 
-def sample(model: Model, settings: Sampling = DEFAULTS) -> Posterior:
+def sample(model: Specification, settings: Sampling = DEFAULTS) -> Posterior:
     """Draws from the posterior of all parameters and group deviations.
 
     Of a Normal response the group deviations, and the fixed effects whose priors are Normal or flat, are integrated out
@@ -66,21 +66,25 @@ def sample(model: Model, settings: Sampling = DEFAULTS) -> Posterior:
         use_device(settings.device, route.arrays),
         progress_bar(settings.iterations, "Sampling", shown=settings.progress) as on_progress,
     ):
-        together(lambda: method.prepare(route.density, route.arrays, settings), *route.programs())
+        in_threads(lambda: method.prepare(route.density, route.arrays, settings), *route.programs())
         start, arrays = route.begin()
         moved = method.draw(route.density, arrays, start, settings, on_progress)
         draws = by_variable(model, route.finish(moved.x, arrays, settings.seed))
     return _posterior(model, settings, route, draws, moved.stats())
 
 
-def _refuse_too_many(model: Model, settings: Sampling) -> None:
+def _refuse_too_many(model: Specification, settings: Sampling) -> None:
     """Refuse more draws than there is memory for."""
     what, held = f"{settings.chains} chains of {settings.draws} draws", float(settings.chains) * settings.draws
     refuse_beyond_memory(what, held * numbers_a_draw(model.design), "4 chains of 1,000 draws do for most uses")
 
 
 def _posterior(
-    model: Model, settings: Sampling, route: SamplingRoute, draws: dict[str, np.ndarray], stats: dict[str, np.ndarray]
+    model: Specification,
+    settings: Sampling,
+    route: SamplingRoute,
+    draws: dict[str, np.ndarray],
+    stats: dict[str, np.ndarray],
 ) -> Posterior:
     design = model.design
     return Posterior(

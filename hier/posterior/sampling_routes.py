@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hier.model import Specification as Model
+from hier.model import Specification
 from hier.model.density import Density
 from hier.model.parameter_names import further_variable
-from hier.model.problem import Problem, posterior_problem, terms_of
+from hier.model.problem import Problem, posterior_problem
 from hier.posterior import draws as exact
 from hier.posterior import partial, whitening
 from hier.posterior.draws import Draws
@@ -109,17 +109,17 @@ class LargestIntegrated:
         return exact.draw_all(x, arrays, self.density, self.n_levels, seed, exact.draw_given_sampled)
 
 
-def sampling_route(model: Model, integrate: str) -> SamplingRoute:
+def sampling_route(model: Specification, integrate: str) -> SamplingRoute:
     """The route of a model. Raises FitError where the deviations that are to be integrated out cannot be."""
     return _exact_route(model, integrate) if model.is_linear_normal else transported_route(model)
 
 
-def _exact_route(model: Model, integrate: str) -> SamplingRoute:
-    problem = posterior_problem(model.design, model.structure, model.priors)
+def _exact_route(model: Specification, integrate: str) -> SamplingRoute:
+    problem = posterior_problem(model)
     assert problem.priors is not None
-    density = Density(terms_of(model.design, model.structure), len(problem.priors.beta.priors), with_volume=True)
+    density = Density(model.terms, len(problem.priors.beta.priors), with_volume=True)
     chosen = choose_integration(problem.cross, integrate)
-    ordered = [model.design.random_effects[k] for k in model.structure.order]
+    ordered = model.structure.ordered(model.design.random_effects)
     n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]
     sizes = [own.n_levels * len(own.names) for own in ordered]
     notes = () if chosen.costs is None else (chosen.in_words(names, sizes),)
@@ -130,12 +130,12 @@ def _exact_route(model: Model, integrate: str) -> SamplingRoute:
     return LargestIntegrated(sampled, arrays, problem, n_levels, notes, of)
 
 
-def by_variable(model: Model, drawn: Draws) -> dict[str, np.ndarray]:
+def by_variable(model: Specification, drawn: Draws) -> dict[str, np.ndarray]:
     """The draws by the names of their variables, grouping factors in the design's order."""
     design = model.design
     found = {"beta": drawn.beta} if design.names else {}
     for k, (group, priors) in enumerate(zip(groups_of(design), model.priors.groups, strict=True)):
-        at, own = model.structure.order.index(k), group.variables
+        at, own = model.structure.place(k), group.variables
         sd, cor = drawn.sd[at], drawn.cor[at] if group.is_correlated else None
         if priors.moved:
             found |= _spreads(own.sd_centred, own.cor_centred, sd, cor)

@@ -18,7 +18,7 @@ from scipy import stats
 import hier
 from hier.kernel.programs.precision import float64
 from hier.model.density import Density
-from hier.model.problem import Problem, posterior_problem, terms_of
+from hier.model.problem import Problem, posterior_problem
 from hier.posterior.draws import Draws, draw_given
 from hier.posterior.nuts import LONGEST_PIECE, Trace, programs
 from hier.posterior.whitening import Whitening, laplace
@@ -102,10 +102,10 @@ def posterior_ranks(case: Case, seed: int, replications: int, kept: int) -> np.n
     for _ in range(replications):
         frame, truth = case.simulate(rng)
         model = hier.Model(case.formula, frame, priors=case.priors, centred=False)
-        problems.append(posterior_problem(model.design, model.structure, model.priors))
+        problems.append(posterior_problem(model))
         truths.append(truth)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)
-    density = Density(terms_of(model.design, model.structure), n_held=0, with_volume=True)
+    density = Density(model.terms, n_held=0, with_volume=True)
     pieces = -(-(WARMUP + kept * THIN) // LONGEST_PIECE)
     program = programs(density, WARMUP, 0.9, 10)
 

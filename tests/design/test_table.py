@@ -207,7 +207,7 @@ def test_many_rows_and_levels_take_less_than_four_times_the_columns():
     tracemalloc.start()
     try:
         model = hier.Model(FORMULA, data)
-        likelihood_problem(model.design, model.structure)
+        likelihood_problem(model)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -50,7 +50,7 @@ def test_levels_with_equal_columns(method):
 def hier_problem(model):
     from hier.model.problem import likelihood_problem
 
-    return likelihood_problem(model.design, model.structure)
+    return likelihood_problem(model)
 
 
 def test_unequal_levels_weights_and_an_offset():

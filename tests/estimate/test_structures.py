@@ -15,7 +15,7 @@ import hier
 from hier.design import Block
 from hier.kernel.normal.point_fit import fit_likelihood
 from hier.kernel.search.moments import start_of
-from hier.model.problem import likelihood_problem, terms_of
+from hier.model.problem import likelihood_problem
 from tests.reference import dense
 
 MACHINES = Path(__file__).parents[1] / "oracle" / "data" / "Machines.csv"
@@ -290,8 +290,8 @@ def several_maxima() -> pd.DataFrame:
 
 def test_the_best_of_several_maxima_is_taken():
     model = hier.Model("y ~ 1 + ar1(0 + factor(f) | g, hom = FALSE)", several_maxima())
-    terms = terms_of(model.design, model.structure)
-    problem = likelihood_problem(model.design, model.structure)
+    terms = model.terms
+    problem = likelihood_problem(model)
     every = start_of(problem.first, terms)
     values = [float(fit_likelihood(x, problem.cross, terms, reml=True).value) for x in every]
     assert values[0] > min(values) + 1.0  # the first search alone ends at a lower maximum

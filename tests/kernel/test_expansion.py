@@ -12,7 +12,7 @@ from hier.kernel.normal import expansion
 from hier.kernel.normal.point_fit import likelihood_evaluator
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.moments import start_of
-from hier.model.problem import likelihood_problem, terms_of
+from hier.model.problem import likelihood_problem
 
 
 @pytest.mark.parametrize("levels", [30, 24, 16])  # 32 entries, 24 and 16, in blocks of 8
@@ -21,7 +21,7 @@ def test_blocks_of_levels_add_up(levels: int, monkeypatch: pytest.MonkeyPatch) -
     g, x = random.integers(0, levels, 400), random.normal(size=400)
     y = x + random.normal(size=levels)[g] * (1.0 + x) + random.normal(size=400)
     model = hier.Model("y ~ x + (x | g)", pd.DataFrame({"y": y, "x": x, "g": g}))
-    problem, terms = likelihood_problem(model.design, model.structure), terms_of(model.design, model.structure)
+    problem, terms = likelihood_problem(model), model.terms
     at = start_of(problem.first, terms)[0]
 
     @float64

@@ -18,7 +18,6 @@ from hier.kernel.laplace import point_fit_rows as generalised
 from hier.kernel.programs.precision import float64
 from hier.kernel.search import moments as under_test
 from hier.kernel.search.moments import LARGEST, SMALLEST, moments, moments_of_scores
-from hier.model.problem import terms_of
 from hier.model.row_problem import likelihood_starts
 from tests.reference.test_kernel import data
 
@@ -160,7 +159,7 @@ def test_a_search_from_moments_of_scores_is_shorter_and_ends_at_the_same_place(m
     model = hier.Model("use ~ age + urban + livch + (urban | district)", data, family="bernoulli")
     problem, approximation = set_up(model, "ml", 1)
     (start,) = likelihood_starts(model, problem.rows, with_fixed=False)
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
 
     def search():
         generalised._program.cache_clear()  # what is compiled holds the function that is replaced below

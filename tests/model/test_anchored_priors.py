@@ -12,7 +12,7 @@ import hier
 from hier.design import bar_anchors
 from hier.kernel.programs.precision import float64
 from hier.model.density import Density
-from hier.model.problem import posterior_problem, terms_of
+from hier.model.problem import posterior_problem
 from hier.posterior.row_sampling import sampled_of
 from tests.model.data import table
 from tests.reference import dense
@@ -113,8 +113,8 @@ def test_the_density_of_a_normal_model_is_the_same_far_away(name) -> None:
     values = []
     for how in ({}, FAR):
         model = model_of(name, moved(how))
-        problem = posterior_problem(model.design, model.structure, model.priors)
-        density = Density(terms_of(model.design, model.structure), 0, with_volume=True)
+        problem = posterior_problem(model)
+        density = Density(model.terms, 0, with_volume=True)
         points = 0.4 * np.random.default_rng(5).normal(size=(3, density.size))
         values.append([float(density.neg2_log_density(x, problem)) for x in points])
     np.testing.assert_allclose(values[1], values[0], rtol=1e-9)
@@ -127,8 +127,8 @@ def test_the_density_of_a_normal_model_is_the_same_in_another_unit(name) -> None
     values, how = [], {"x": (7.0, 1e-3), "e": (0.0, 250.0)}
     for own in ({}, how):
         model = model_of(name, moved(own))
-        problem = posterior_problem(model.design, model.structure, model.priors)
-        density = Density(terms_of(model.design, model.structure), 0, with_volume=True)
+        problem = posterior_problem(model)
+        density = Density(model.terms, 0, with_volume=True)
         points = 0.4 * np.random.default_rng(5).normal(size=(3, density.size))
         gain = unit_columns(model, own)
         points[:, : len(gain)] += gain
@@ -178,8 +178,8 @@ def years() -> pd.DataFrame:
 def test_the_density_is_that_of_priors_at_the_means_by_dense_algebra() -> None:
     data = years()
     model = hier.Model("y ~ year + (year | g)", data)
-    problem = posterior_problem(model.design, model.structure, model.priors)
-    density = Density(terms_of(model.design, model.structure), 0, with_volume=True)
+    problem = posterior_problem(model)
+    density = Density(model.terms, 0, with_volume=True)
     centred = np.column_stack([np.ones(len(data)), data["c"]])
     y, spread, slope = data["y"].to_numpy(), data["y"].std(), data["c"].std()
     Z = dense.full_Z(centred, data["g"].to_numpy(), 16)

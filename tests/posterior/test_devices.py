@@ -19,7 +19,7 @@ def has_gpu() -> bool:
 
 
 def test_auto_stays_on_the_cpu_for_a_problem_of_this_size(pigs_model):
-    problem = posterior_problem(pigs_model.design, pigs_model.structure, pigs_model.priors)
+    problem = posterior_problem(pigs_model)
     assert work(problem) < WORTH_A_GPU
     with use_device("auto", problem):
         assert jax.numpy.ones(1).devices().pop().platform == "cpu"

@@ -12,7 +12,7 @@ import hier
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.programs.precision import float64
 from hier.model.density import Density
-from hier.model.problem import Problem, posterior_problem, terms_of
+from hier.model.problem import Problem, posterior_problem
 from hier.posterior.draws import draw_all
 from tests.reference import dense
 
@@ -36,8 +36,8 @@ def model(request) -> hier.Model:
 @float64
 def at(model: hier.Model, seed: int) -> tuple[np.ndarray, Problem, Density, dict, float]:
     """A point x, with its covariance matrices and sigma by name, and -2 log density there."""
-    problem = posterior_problem(model.design, model.structure, model.priors)
-    density = Density(terms_of(model.design, model.structure), 0, with_volume=True)
+    problem = posterior_problem(model)
+    density = Density(model.terms, 0, with_volume=True)
     x = np.asarray(density.start(problem)) + 0.4 * np.random.default_rng(seed).normal(size=density.size)
     found, volume = density.constrain(x, problem)
     spreads = {}

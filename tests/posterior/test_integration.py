@@ -15,7 +15,7 @@ def problem_of(formula: str, n_g: int, n_h: int, n: int):
     rng = np.random.default_rng(1)
     data = pd.DataFrame({"g": rng.integers(0, n_g, n), "h": rng.integers(0, n_h, n), "y": rng.normal(size=n)})
     model = hier.Model(formula, data)
-    return posterior_problem(model.design, model.structure, model.priors)
+    return posterior_problem(model)
 
 
 CROSSED = "y ~ 1 + (1 | g) + (1 | h)"

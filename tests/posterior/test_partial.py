@@ -12,7 +12,7 @@ import hier
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.programs.precision import float64
 from hier.model.density import Density
-from hier.model.problem import posterior_problem, terms_of
+from hier.model.problem import posterior_problem
 from hier.posterior.partial import partial_density, place, unplaced
 from tests.posterior.test_agreement import HALF_NORMAL, assert_same_distribution, long_run, two_factors
 from tests.reference import dense
@@ -38,9 +38,9 @@ def test_density_is_that_of_the_response_and_the_sampled_deviations(x_prior):
     """
     model = hier.Model(FORMULA, table(), weights="w", offset="o", priors=BETA | {"x": x_prior})
     design, order = model.design, model.structure.order
-    problem = posterior_problem(design, model.structure, model.priors)
+    problem = posterior_problem(model)
     n_held = int(not isinstance(x_prior, dist.Normal))
-    density = Density(terms_of(design, model.structure), n_held, with_volume=True)
+    density = Density(model.terms, n_held, with_volume=True)
     sampled = partial_density(density, problem)
     start = np.asarray(density.start(problem))
     partial = place(unplaced(problem), density, start, problem)
@@ -93,8 +93,8 @@ def test_deviations_at_the_mode_are_nearly_standard():
     g, h = np.divmod(np.arange(240), 12)
     y = rng.normal(size=20)[g] + rng.normal(size=12)[h] + rng.normal(size=240)
     model = hier.Model("y ~ 1 + (1 | g) + (1 | h)", pd.DataFrame({"y": y, "g": g, "h": h}))
-    problem = posterior_problem(model.design, model.structure, model.priors)
-    density = Density(terms_of(model.design, model.structure), 0, with_volume=True)
+    problem = posterior_problem(model)
+    density = Density(model.terms, 0, with_volume=True)
     sampled, x = partial_density(density, problem), np.asarray(density.start(problem))
     partial = place(unplaced(problem), density, x, problem)
     zero = np.zeros(sampled.n_sampled)

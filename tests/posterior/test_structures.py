@@ -15,7 +15,7 @@ from hier.design import Block
 from hier.kernel.covariance.unconstrained import unconstrained
 from hier.kernel.programs.precision import float64
 from hier.model.density import Density
-from hier.model.problem import posterior_problem, terms_of
+from hier.model.problem import posterior_problem
 from tests.estimate.test_structures import MACHINES
 from tests.reference import dense
 
@@ -44,8 +44,8 @@ def shared(machines) -> hier.Model:
 def test_the_density_that_is_sampled_is_that_of_the_full_program(shared):
     """At any parameters it is the full program's, the deviations and fixed effects integrated out by dense algebra."""
     design, structure, priors = shared.design, shared.structure, shared.priors
-    problem = posterior_problem(design, structure, priors)
-    density = Density(terms_of(design, structure), 0, with_volume=True)
+    problem = posterior_problem(shared)
+    density = Density(shared.terms, 0, with_volume=True)
     program = shared.numpyro_model(noncentred=False)
     means, sds = np.array([[float(prior.loc), float(prior.scale)] for prior in priors.beta.values()]).T
     into = np.eye(3)  # from the coefficients that the priors are of to those of the columns
@@ -89,8 +89,8 @@ def test_map_is_at_the_mode_of_the_density(autoregression):
     model = autoregression
     fit = model.estimate("map")
     assert fit.converged
-    problem = posterior_problem(model.design, model.structure, model.priors)
-    density = Density(terms_of(model.design, model.structure), 0, with_volume=False)
+    problem = posterior_problem(model)
+    density = Density(model.terms, 0, with_volume=False)
     sd, cor = fit.varcorr["sdcor"][0], fit.varcorr["sdcor"][3]
     (own,) = model.priors.groups
     transforms = [biject_to(prior.support) for prior in (*own.sd, *own.cor, model.priors.sigma)]

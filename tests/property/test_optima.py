@@ -14,7 +14,7 @@ from hier.estimate.laplace_route import set_up
 from hier.kernel.laplace.point_fit_rows import FROM_START, fit_rows
 from hier.kernel.normal.point_fit import fit_likelihood
 from hier.kernel.search.restarts import is_at_minimum, with_spread
-from hier.model.problem import likelihood_problem, terms_of
+from hier.model.problem import likelihood_problem
 from hier.model.row_problem import likelihood_starts, predictor_unit
 
 STARTS = 5
@@ -144,7 +144,7 @@ def model_of(kind: Kind, data: pd.DataFrame) -> hier.Model:
 
 def other_ends(model: hier.Model, fit: hier.Estimate, rng: np.random.Generator) -> tuple[float, list[float]]:
     """The objective where the fit ended, and where searches from other starts end at a minimum."""
-    terms = terms_of(model.design, model.structure)
+    terms = model.terms
 
     def moved(x: np.ndarray, unit: float, size: np.ndarray) -> np.ndarray:
         there = with_spread(x + size * rng.normal(size=len(x)), terms, unit * spread(rng, 0.03, 5.0))
@@ -152,7 +152,7 @@ def other_ends(model: hier.Model, fit: hier.Estimate, rng: np.random.Generator) 
         return there * np.where(theta, np.exp(0.5 * rng.normal(size=len(x))), 1.0)
 
     if model.is_linear_normal:
-        problem = likelihood_problem(model.design, model.structure)
+        problem = likelihood_problem(model)
         count = len(fit.arrays.search) - 1
 
         search = functools.partial(fit_likelihood, cross=problem.cross, terms=terms, reml=fit.method == "reml")

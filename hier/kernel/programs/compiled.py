@@ -212,7 +212,7 @@ def workers(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, initializer=enter)
 
 
-def together(*calls: Callable[[], Any]) -> list[Any]:
+def in_threads(*calls: Callable[[], Any]) -> list[Any]:
     """The results of several calls that compile or load programs, each in a thread: XLA lets Python go on meanwhile."""
     with workers(len(calls)) as pool:
         return list(pool.map(lambda call: call(), calls))
