@@ -118,7 +118,7 @@ class Fitted(Closed):
     message: str
     sigma: float
     arrays: Arrays = field(repr=False)
-    further: Further = field(default=Further(), repr=False)
+    further: Further = field(default=closed(Further()), repr=False)
 
     @property
     def nagq(self) -> int | None:
