@@ -24,7 +24,7 @@ from hier.model import Specification
 
 def once[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
     """A function of a fit that is computed when it is first asked for, and kept with the fit; its arrays are closed."""
-    name = f"{make.__module__}.{make.__qualname__}"
+    name = f"_{make.__module__}.{make.__qualname__}"  # not among the attributes that a misspelt one is compared with
 
     @functools.wraps(make)
     def kept(fit: Any) -> T:
