@@ -30,6 +30,11 @@ def at_home(posterior, moved: Moved) -> dict[str, np.ndarray]:
     # of the anchored columns: the intercept's deviations at the mean of x, and the slopes
     found["sd"] = draws["sd_g_centred"] / (moved.y * np.array([1.0, moved.map[1, 1] / moved.y]))
     found["cor"] = np.arctanh(draws["cor_g_centred"])
+    # of the rows of the fit, and of those of another table
+    rows = moved.data.iloc[::11]
+    for where, data in (("fit", None), ("new", rows.assign(x=rows.x[::-1].to_numpy()))):
+        predicted = posterior.predict(data, kind="link", draws=True).to_numpy()
+        found[f"link, {where}"] = (predicted - moved.added[0]) / moved.y
     return found | ({"sigma": draws["sigma"] / moved.y} if "sigma" in draws else {})
 
 
@@ -77,6 +82,6 @@ def test_order_and_names_do_not_matter(normal):
     data = DATA.assign(g=names[DATA.g]).sample(frac=1.0, random_state=1)
     other = sampled(hier.Model(FORMULA.format("y"), data), seed=2)
     levels = [list(other.groups[0].levels).index(name) for name in names]
-    draws = at_home(other, Moved("y", 0.0, 1.0))
+    draws = {name: values for name, values in at_home(other, Moved("y", 0.0, 1.0)).items() if "link" not in name}
     draws["b_g"] = draws["b_g"][:, :, levels]
     assert_same_distribution(SimpleNamespace(draws=draws), at_home(normal, Moved("y", 0.0, 1.0)), sds=SPREADS)
