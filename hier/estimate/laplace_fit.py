@@ -109,6 +109,8 @@ def allows_quadrature(model: Specification) -> bool:
 
 def _in_user_units(model: Specification, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> Fitted:
     design, units = model.design, problem.units
+    crossed = _between_branches(model, fit.eta)
+    fit = fit._replace(converged=fit.converged & (not crossed))
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
     curvature = curvature_of_rows(model, fit, method)
@@ -129,6 +131,7 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
     both = zip(design.names, beta, strict=True)
     ends = [method == "map" and end_reached(model, name, value) is not None for name, value in both]
     lost = curvature.moves(slopes) | np.concatenate([np.zeros(start, bool), np.array(ends, bool)])
+    said = [*crossed, *_at_limit(model, others, lost & fit.converged), *_separated(model, fit.eta)]
     found = Fitted(
         model=model,
         method=method,
@@ -136,7 +139,7 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
         **criteria(neg2_loglik, n_parameters, design.nobs),
         converged=bool(fit.converged),
         is_singular=bool(flat),
-        message=message(fit, flat, [*_at_limit(model, others, lost & fit.converged), *_separated(model, fit.eta)]),
+        message=message(fit, flat, said),
         sigma=_sigma(model, others),
         arrays=Arrays(
             beta=beta,
@@ -183,6 +186,19 @@ def _at_limit(model: Specification, others: list[np.ndarray], lost: np.ndarray) 
             upper = "1" if link.onto == "unit" else "infinity"
             said.append(limit_sentence(own.name, "0" if coefficients[0] < 0 else upper))
     return said
+
+
+def _between_branches(model: Specification, eta: np.ndarray) -> list[str]:
+    """Whether the predictor is on both sides of zero where these are two branches of the link: each row may be on
+    either, so that there are many optima, of which a search finds one. R's `glm` refuses such predictors.
+    """
+    link = model.likelihood.links[0]
+    if not link.has_branches or not (eta.min() < 0.0 < eta.max()):
+        return []
+    return [
+        f"the linear predictor is positive in some rows, negative in others: two branches of the link `{link.name}`, "
+        'so that there are many optima; use link="log", or an offset that keeps it on one side'
+    ]
 
 
 def _separated(model: Specification, eta: np.ndarray) -> list[str]:

@@ -175,3 +175,20 @@ def test_a_continuous_response_constant_within_groups_is_named(family):
         data["y"] = 1.0 / (1.0 + data["y"])
     with pytest.raises(hier.FitError, match="the response is constant within the levels of `g`"):
         hier.Model("y ~ x + (1 | g)", data, family=family).estimate()
+
+
+def test_a_predictor_on_two_branches_of_a_link_has_not_converged():
+    """A search finds one of many optima there: R's `glm` refuses such predictors."""
+    rng = np.random.default_rng(1)
+    g, x = np.repeat(np.arange(15), 8), rng.normal(size=120)
+    b = 0.2 * rng.normal(size=15)[g]
+    near, far = 3.0 + 0.3 * x + b, 1.5 + 2.0 * x + b  # on one side of zero, and on both
+    fits = [
+        hier.Model(
+            "y ~ x + (1 | g)", {"y": rng.poisson(eta**2), "x": x, "g": g}, family="poisson", link="sqrt"
+        ).estimate()
+        for eta in (near, far)
+    ]
+    assert [set(np.sign(fit.linear_predictor)) for fit in fits] == [{1.0}, {-1.0, 1.0}]
+    assert [fit.converged for fit in fits] == [True, False]
+    assert ["two branches" in fit.message for fit in fits] == [False, True]

@@ -19,7 +19,8 @@ class Link(NamedTuple):
     """One link function. `onto`: the values that it can give: "real", "positive" or "unit" (the interval (0, 1)).
 
     `apply(value)`: the linear predictor. `inverse(eta)`: the value. `log(eta)`, `log_complement(eta)`: the logarithms
-    of the value and of one less the value.
+    of the value and of one less the value. `has_branches`: whether predictors above and below zero are two branches,
+    between which a small change of the predictor is no small change of the fit, or no change of the value's sign.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Link(NamedTuple):
     inverse: Callable[[Any], Any]
     log: Callable[[Any], Any]
     log_complement: Callable[[Any], Any]
+    has_branches: bool = False
 
     def __repr__(self) -> str:
         return f"<link {self.name}>"
@@ -75,8 +77,8 @@ LINKS: dict[str, Link] = {
     for link in (
         Link("identity", "real", lambda v: v, lambda e: e, jnp.log, lambda e: jnp.log1p(-e)),
         Link("log", "positive", jnp.log, jnp.exp, lambda e: e, _none),
-        Link("inverse", "real", lambda v: 1.0 / v, lambda e: 1.0 / e, lambda e: -jnp.log(e), _none),
-        Link("sqrt", "positive", jnp.sqrt, jnp.square, lambda e: jnp.log(jnp.square(e)), _none),
+        Link("inverse", "real", lambda v: 1.0 / v, lambda e: 1.0 / e, lambda e: -jnp.log(e), _none, True),
+        Link("sqrt", "positive", jnp.sqrt, jnp.square, lambda e: jnp.log(jnp.square(e)), _none, True),
         Link(
             "logit",
             "unit",
