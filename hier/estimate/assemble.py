@@ -28,6 +28,13 @@ def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]
     }
 
 
+def in_response_units(value: float, y: float, n: float, log_det_basis: float = 0.0) -> float:
+    """-2 log density of n rows' responses from that in the kernel's unit `y`; with the fixed effects integrated out,
+    `log_det_basis` of their basis.
+    """
+    return value + 2.0 * n * float(np.log(y)) - 2.0 * log_det_basis
+
+
 def terms_in_user_units(
     model: Specification, units: Sequence[ColumnUnits], fit: Any, *, y: float = 1.0, sigma: float = 1.0
 ) -> tuple[TermArrays, ...]:

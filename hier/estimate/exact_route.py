@@ -42,10 +42,8 @@ def spreads(estimate: Fitted, asked: Sequence[NamedParameter]) -> list[Scaled]:
     inside = [own for own in asked if not _at_limit(own, estimate)]
     found = dict.fromkeys(asked, Scaled(np.nan, np.nan, np.exp))
     if inside:
-        curvature = estimate.arrays.curvature
         units, values, slopes = _search_values(estimate, inside)
-        se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, curvature.covariance, slopes))
-        se = np.where(curvature.moves(slopes), np.inf, se)
+        se = estimate.arrays.curvature.standard_errors(slopes)
         for own, value, spread in zip(inside, values, se, strict=True):
             found[own] = Scaled(float(value), float(spread), to_user(own, estimate, units))
     return [found[own] for own in asked]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from hier.design import one_blas_thread
 from hier.errors import FitError
-from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.assemble import criteria, flat_terms, in_response_units, message, terms_in_user_units
 from hier.estimate.exact_fit import SUSPICIOUS, refuse_exact_fit
 from hier.estimate.fitted import Arrays, Fitted
 from hier.estimate.laplace_fit import fit_rows_of
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import bounded, refuse_kinks, refuse_without_mode
-from hier.estimate.unknown import curvature_at, flat_sentences
-from hier.estimate.wald import unknown_parameters
-from hier.kernel.algebra.scaling import Units
+from hier.estimate.unknown import curvature_at
+from hier.estimate.wald import with_unknown_said
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
 from hier.kernel.search.moments import start_of
@@ -95,8 +92,8 @@ def _in_user_units(model: Specification, method: str, problem: Problem, fit: Poi
     """The fit in the user's units; in the kernel's, response and fixed effects have another scale and basis."""
     design, units = model.design, problem.units
     n = design.nobs
-    objective = in_response_units(float(fit.value), units, n, reml=method == "reml")
-    neg2_loglik = in_response_units(float(fit.neg2_loglik), units, n) if method == "map" else objective
+    objective = in_response_units(float(fit.value), units.y, n, float(units.log_det_basis) if method == "reml" else 0.0)
+    neg2_loglik = in_response_units(float(fit.neg2_loglik), units.y, n) if method == "map" else objective
     n_parameters = len(design.names) + n_variance_parameters(model.terms)
 
     # only priors move columns from their places
@@ -118,24 +115,16 @@ def _in_user_units(model: Specification, method: str, problem: Problem, fit: Poi
         terms=terms_in_user_units(model, units.random, fit, y=units.y, sigma=fit.sigma),
     )
     flat = flat_terms(model, units.random, fit)
-    found = Fitted(
-        model=model,
-        method=method,
-        objective=objective,
-        **criteria(neg2_loglik, n_parameters, n),
-        converged=bool(fit.converged),
-        is_singular=bool(flat),
-        message=message(fit, flat),
-        sigma=float(fit.sigma * units.y),
-        arrays=arrays,
+    return with_unknown_said(
+        Fitted(
+            model=model,
+            method=method,
+            objective=objective,
+            **criteria(neg2_loglik, n_parameters, n),
+            converged=bool(fit.converged),
+            is_singular=bool(flat),
+            message=message(fit, flat),
+            sigma=float(fit.sigma * units.y),
+            arrays=arrays,
+        )
     )
-    lost = unknown_parameters(found) if found.converged else []
-    return replace(found, message=message(fit, flat, flat_sentences(model, lost))) if lost else found
-
-
-def in_response_units(value: float, units: Units, n: int, *, reml: bool = False) -> float:
-    """-2 log density of the response from that of the response in the kernel's units; `reml`: with the fixed effects
-    integrated out.
-    """
-    found = value + 2.0 * n * float(np.log(units.y))
-    return found - 2.0 * float(units.log_det_basis) if reml else found

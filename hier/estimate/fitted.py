@@ -99,6 +99,11 @@ class Further(NamedTuple):
     covariance: np.ndarray = np.zeros((0, 0))
     with_fixed: np.ndarray = np.zeros((0, 0))
 
+    @property
+    def sd(self) -> np.ndarray:
+        """Standard errors of all of these."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
 
 @dataclass(frozen=True, repr=False)
 class Fitted(Closed):
@@ -182,7 +187,7 @@ class Fitted(Closed):
         such as `1|2`; empty for other responses. P(y <= k) = F(cutpoint_k - linear predictor).
         """
         count = len(self.further.cutpoints)
-        sd = np.sqrt(np.maximum(np.diag(self.further.covariance), 0.0))
+        sd = self.further.sd
         return Table(
             {"estimate": self.further.cutpoints, "std_error": sd[len(sd) - count :]},
             index=list(self.model.design.cutpoint_names),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.linalg import block_diag
 
 from hier.errors import FitError
-from hier.estimate.assemble import criteria, flat_terms, message, terms_in_user_units
+from hier.estimate.assemble import criteria, flat_terms, in_response_units, message, terms_in_user_units
 from hier.estimate.exact_fit import refuse_exact_fit
 from hier.estimate.fitted import Arrays, Fitted, Further
 from hier.estimate.laplace_route import set_up
 from hier.estimate.satterthwaite import covariance_of_functions
 from hier.estimate.support import end_reached, refuse_kinks, refuse_without_mode
-from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, flat_sentences, limit_sentence
-from hier.estimate.wald import unknown_parameters
+from hier.estimate.unknown import covariance_with_flat, curvature_of_rows, limit_sentence
+from hier.estimate.wald import with_unknown_said
 from hier.kernel.covariance.theta import n_theta
 from hier.kernel.laplace.likelihood import natural
 from hier.kernel.laplace.point_fit_rows import RowFit, fit_best_rows, fit_rows
@@ -121,10 +119,9 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
     slopes, coefficients = to_user @ fit.slopes, to_user @ fit.coefficients
     sizes = [len(own.names) for own in design.parameters]
     *others, cutpoints, beta = np.split(coefficients, np.cumsum([*sizes, n_cut]))
-    correction = 2.0 * float(np.log(units.y)) * float(np.sum(problem.rows.counts))
-    if method == "reml":
-        correction -= 2.0 * np.log(np.diag(units.basis)).sum()
-    objective, neg2_loglik = float(fit.value) + correction, float(fit.neg2_loglik) + correction
+    n = float(np.sum(problem.rows.counts))
+    log_det = float(np.log(np.diag(units.basis)).sum()) if method == "reml" else 0.0
+    objective, neg2_loglik = (in_response_units(float(v), units.y, n, log_det) for v in (fit.value, fit.neg2_loglik))
     n_parameters = p + n_cut + sum(sizes) + n_theta(model.terms)
     flat = flat_terms(model, units.random, fit)
     start = len(coefficients) - p
@@ -132,37 +129,35 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
     ends = [method == "map" and end_reached(model, name, value) is not None for name, value in both]
     lost = curvature.moves(slopes) | np.concatenate([np.zeros(start, bool), np.array(ends, bool)])
     said = [*crossed, *_at_limit(model, others, lost & fit.converged), *_separated(model, fit.eta)]
-    found = Fitted(
-        model=model,
-        method=method,
-        objective=objective,
-        **criteria(neg2_loglik, n_parameters, design.nobs),
-        converged=bool(fit.converged),
-        is_singular=bool(flat),
-        message=message(fit, flat, said),
-        sigma=_sigma(model, others),
-        arrays=Arrays(
-            beta=beta,
-            basis=units.basis,
-            basis_vcov=in_basis[start:, start:],
-            vcov_jacobian=None,
-            curvature=curvature,
-            search=fit.x,
-            unknown=lost[start:],
-            terms=terms_in_user_units(model, units.random, fit, y=float(units.y)),
-        ),
-        further=Further(
-            nagq=int(nagq),
-            others=tuple(others),
-            cutpoints=cutpoints,
-            covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
-            with_fixed=np.where(lost[:start, None] | lost[start:], np.nan, covariance[:start, start:]),
-        ),
+    return with_unknown_said(
+        Fitted(
+            model=model,
+            method=method,
+            objective=objective,
+            **criteria(neg2_loglik, n_parameters, design.nobs),
+            converged=bool(fit.converged),
+            is_singular=bool(flat),
+            message=message(fit, flat, said),
+            sigma=_sigma(model, others),
+            arrays=Arrays(
+                beta=beta,
+                basis=units.basis,
+                basis_vcov=in_basis[start:, start:],
+                vcov_jacobian=None,
+                curvature=curvature,
+                search=fit.x,
+                unknown=lost[start:],
+                terms=terms_in_user_units(model, units.random, fit, y=float(units.y)),
+            ),
+            further=Further(
+                nagq=int(nagq),
+                others=tuple(others),
+                cutpoints=cutpoints,
+                covariance=np.where(lost[:start, None] | lost[:start], np.nan, covariance[:start, :start]),
+                with_fixed=np.where(lost[:start, None] | lost[start:], np.nan, covariance[:start, start:]),
+            ),
+        )
     )
-    open_names = unknown_parameters(found) if found.converged else []
-    if not open_names:
-        return found
-    return replace(found, message="; ".join([found.message, *flat_sentences(model, open_names)]))
 
 
 def _sigma(model: Specification, others: list[np.ndarray]) -> float:

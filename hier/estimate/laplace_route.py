@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hier.estimate.fitted import Fitted
+from hier.estimate.fitted import Fitted, once
 from hier.estimate.kernel_parameters import AT_LIMIT, Scaled, variance_parameter
 from hier.estimate.mixed_model_equations import Solved
 from hier.estimate.named import NamedParameter
@@ -42,6 +42,7 @@ def working_rows(estimate: Fitted) -> tuple[np.ndarray, np.ndarray]:
     return estimate.eta + unit * score / weights, weights / unit**2
 
 
+@once
 def solve(estimate: Fitted) -> Solved:
     """The mixed model equations of the weighted Normal model that the fit is near its optimum."""
     problem, approximation = _set_up(estimate)
@@ -60,10 +61,7 @@ def spreads(estimate: Fitted, asked: Sequence[NamedParameter]) -> list[Scaled]:
     order, units, p = estimate.model.structure.order, problem.units.random, len(problem.units.basis)
     parameters = [variance_parameter(own, p, units, order.index(own.group)) for own in asked]
     values, slopes = spreads_at(estimate.arrays.search, parameters, problem, approximation)
-    curvature = estimate.arrays.curvature
-    with np.errstate(invalid="ignore"):
-        se = np.sqrt(np.einsum("bm,mk,bk->b", slopes, curvature.covariance, slopes))
-    se = np.where(curvature.moves(slopes), np.inf, se)
+    se = estimate.arrays.curvature.standard_errors(slopes)
     found = []
     for own, value, spread in zip(asked, values, se, strict=True):
         if own.kind == "sd":

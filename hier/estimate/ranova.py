@@ -12,7 +12,7 @@ from hier.design import Design
 from hier.design.reduced import deletions
 from hier.errors import ModelError
 from hier.estimate.anova import chi_squared_p
-from hier.estimate.fit import in_response_units
+from hier.estimate.assemble import in_response_units
 from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
 from hier.estimate.routes import refuse_unless_offered
@@ -81,7 +81,8 @@ def _fit(model: Specification, *, reml: bool) -> _Fit:
         return _Fit(-0.5 * _least_squares(design, reml=reml), p + 1, True)
     problem, terms = likelihood_problem(model), model.terms
     fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=reml)
-    objective = in_response_units(float(fit.value), problem.units, design.nobs, reml=reml)
+    log_det = float(problem.units.log_det_basis) if reml else 0.0
+    objective = in_response_units(float(fit.value), problem.units.y, design.nobs, log_det)
     return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))
 
 

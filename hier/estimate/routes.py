@@ -78,7 +78,6 @@ def refuse_unless_offered(estimate: Fitted, what: str) -> None:
         )
 
 
-@once
 def solved(estimate: Fitted) -> Solved:
     """The mixed model equations solved at the estimates, for what is computed after the fit."""
     return route_of(estimate).solve(estimate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hier.estimate.kernel_parameters import Scaled, unscaled
 from hier.estimate.named import NamedParameter, named_parameters
 from hier.estimate.printing import Table
 from hier.estimate.routes import route_of
+from hier.estimate.unknown import flat_sentences
 from hier.kernel.laplace.likelihood import natural
 
 SPREADS = ("sd", "cor", "sigma")
@@ -75,13 +77,12 @@ def _further(estimate: Fitted) -> list[Scaled]:
     covariance.
     """
     further, found = estimate.further, []
-    sd = np.sqrt(np.maximum(np.diag(further.covariance), 0.0))
     links = estimate.model.likelihood.links[1:]
     for own, values, link in zip(estimate.model.design.parameters, estimate.others, links, strict=True):
         back = unscaled if own.has_formula else (lambda ends, link=link: natural(link, ends)[0])
         found += [(value, back) for value in values]
     found += [(value, unscaled) for value in further.cutpoints]
-    return [Scaled(float(value), float(se), back) for (value, back), se in zip(found, sd, strict=True)]
+    return [Scaled(float(value), float(se), back) for (value, back), se in zip(found, further.sd, strict=True)]
 
 
 def unknown_parameters(estimate: Fitted) -> list[str]:
@@ -90,6 +91,14 @@ def unknown_parameters(estimate: Fitted) -> list[str]:
         return []
     asked = [own for own in named_parameters(estimate.model) if own.kind in SPREADS]
     return [own.name for own, found in zip(asked, scaled(estimate, asked), strict=True) if np.isinf(found.se)]
+
+
+def with_unknown_said(estimate: Fitted) -> Fitted:
+    """A fit whose message also names what the data leave open."""
+    lost = unknown_parameters(estimate) if estimate.converged else []
+    if not lost:
+        return estimate
+    return replace(estimate, message="; ".join([estimate.message, *flat_sentences(estimate.model, lost)]))
 
 
 @once

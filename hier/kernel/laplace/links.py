@@ -20,7 +20,7 @@ class Link(NamedTuple):
 
     `apply(value)`: the linear predictor. `inverse(eta)`: the value. `log(eta)`, `log_complement(eta)`: the logarithms
     of the value and of one less the value. `has_branches`: whether predictors above and below zero are two branches,
-    between which a small change of the predictor is no small change of the fit, or no change of the value's sign.
+    which give the same values, or values without bound where they meet.
     """
 
     name: str

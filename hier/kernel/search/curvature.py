@@ -40,6 +40,14 @@ class Curvature(NamedTuple):
         along, length = np.linalg.norm(steps @ self.flat, axis=1), np.linalg.norm(steps, axis=1)
         return ~(along <= MOVES * length)  # a slope that is not finite moves
 
+    def standard_errors(self, slopes: np.ndarray) -> np.ndarray:
+        """Standard errors (b,) of quantities with these derivatives in the parameters (b, m), by the delta method;
+        infinite for what moves along the flat directions.
+        """
+        with np.errstate(invalid="ignore"):
+            known = np.sqrt(np.einsum("bm,mk,bk->b", slopes, self.covariance, slopes))
+        return np.where(self.moves(slopes), np.inf, known)
+
 
 def curvature_of(gradient: np.ndarray, hessian: np.ndarray, scale: np.ndarray | None = None) -> Curvature:
     """The curvature from the gradient (m,) and Hessian (m, m) of -2 log density; `scale` (m,): the size of each

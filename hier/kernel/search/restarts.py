@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
@@ -36,31 +37,31 @@ class End(Protocol):
     """
 
     @property
-    def x(self) -> Any: ...
+    def x(self) -> np.ndarray | jax.Array: ...
     @property
-    def value(self) -> Any: ...
+    def value(self) -> np.ndarray | jax.Array: ...
     @property
-    def gradient(self) -> Any: ...
+    def gradient(self) -> np.ndarray | jax.Array: ...
     @property
-    def hessian(self) -> Any: ...
+    def hessian(self) -> np.ndarray | jax.Array: ...
     @property
-    def converged(self) -> Any: ...
+    def converged(self) -> np.bool_ | jax.Array: ...
     @property
-    def factors(self) -> Any: ...
+    def factors(self) -> tuple[np.ndarray | jax.Array, ...]: ...
 
 
 class EndOfNormal(End, Protocol):
     """With the residual standard deviation `sigma`."""
 
     @property
-    def sigma(self) -> Any: ...
+    def sigma(self) -> np.ndarray | jax.Array: ...
 
 
 class EndOfRows(End, Protocol):
     """With the value of the model without deviations, `alone`."""
 
     @property
-    def alone(self) -> Any: ...
+    def alone(self) -> np.ndarray | jax.Array: ...
 
 
 def neg2_without_deviations(cross: CrossProducts, *, reml: bool) -> float:
@@ -77,13 +78,13 @@ def neg2_without_deviations(cross: CrossProducts, *, reml: bool) -> float:
 
 def is_at_minimum(fit: End) -> bool:
     """Whether a search ended where neither its own rule nor the slope relative to the curvature leaves anything."""
-    return bool(fit.converged) and np.isfinite(fit.value) and decrease_left(fit.gradient, fit.hessian) < LEFT
+    return bool(fit.converged and np.isfinite(fit.value) and decrease_left(fit.gradient, fit.hessian) < LEFT)
 
 
 def is_doubtful(fit: EndOfNormal, alone: float) -> bool:
     """Whether another search is worth its time; `alone`: -2 log likelihood without deviations."""
     on_boundary = any(np.abs(np.diagonal(factor)).min() < BOUNDARY for factor in fit.factors)
-    return not is_at_minimum(fit) or on_boundary or fit.sigma < SMALL_SIGMA or fit.value > alone + SAME
+    return bool(not is_at_minimum(fit) or on_boundary or fit.sigma < SMALL_SIGMA or fit.value > alone + SAME)
 
 
 def are_rows_doubtful(fit: EndOfRows, terms: Terms, unit: float) -> bool:
@@ -91,7 +92,7 @@ def are_rows_doubtful(fit: EndOfRows, terms: Terms, unit: float) -> bool:
     spread = max(float(np.linalg.norm(factor, axis=1).max()) for factor in fit.factors)
     least = min(float(np.abs(np.diagonal(factor)).min()) for factor in fit.factors)
     at_edge = least < BOUNDARY * unit or spread > HIGH_SD * unit
-    return not is_at_minimum(fit) or at_edge or fit.value > fit.alone + SAME or _is_vague(fit, terms)
+    return bool(not is_at_minimum(fit) or at_edge or fit.value > fit.alone + SAME or _is_vague(fit, terms))
 
 
 def _is_vague(fit: End, terms: Terms) -> bool:
