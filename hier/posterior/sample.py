@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hier.estimate.progress import progress_bar
-from hier.kernel.programs.compiled import in_threads
+from hier.kernel.programs.waiting import in_threads
 from hier.model import Specification
 from hier.posterior.approximate import best_draws, normal_draws
 from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw

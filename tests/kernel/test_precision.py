@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 import hier
 from hier.kernel.programs import precision
+from hier.kernel.programs.cache import programs_folder
 from hier.kernel.programs.compiled import Program, workers
 from hier.kernel.programs.precision import SETTINGS, float64, kept_programs, own_settings
 
@@ -120,8 +122,12 @@ def folders(tmp_path, monkeypatch):
     """hier's folder and one of the user's; JAX forgets the one that it holds on to before and after."""
     monkeypatch.setenv("HIER_CACHE_DIR", str(tmp_path / "hier"))
     reset_cache()
-    yield tmp_path / "hier" / "compiled", tmp_path / "user"
+    yield tmp_path / "hier", tmp_path / "user"
     reset_cache()
+
+
+def files(folder) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
 
 def compile_users(value: float) -> None:
@@ -131,7 +137,7 @@ def compile_users(value: float) -> None:
 def test_programs_of_the_user_are_not_kept_in_hiers_folder(folders) -> None:
     own, _ = folders
     computed()
-    kept = sorted(own.iterdir())
+    kept = files(own)
     assert kept, "hier's own program is kept"
     threshold = jax.config.jax_persistent_cache_min_compile_time_secs
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -139,7 +145,7 @@ def test_programs_of_the_user_are_not_kept_in_hiers_folder(folders) -> None:
         compile_users(0.123)
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", threshold)
-    assert sorted(own.iterdir()) == kept
+    assert files(own) == kept
     assert jax.config.jax_compilation_cache_dir is None
     assert threshold == 1.0
 
@@ -147,7 +153,7 @@ def test_programs_of_the_user_are_not_kept_in_hiers_folder(folders) -> None:
 def test_a_folder_that_the_user_sets_later_is_used(folders) -> None:
     own, users = folders
     computed()
-    kept = sorted(own.iterdir())
+    kept = files(own)
     with contextlib.ExitStack() as stack:
         for name, value in (
             ("jax_compilation_cache_dir", str(users)),
@@ -159,11 +165,11 @@ def test_a_folder_that_the_user_sets_later_is_used(folders) -> None:
         assert list(users.iterdir())
         computed()
         assert jax.config.jax_compilation_cache_dir == str(users)
-        assert sorted(own.iterdir()) == kept
+        new = set(files(own)) - set(kept)
+        assert {path.rpartition("/")[2].partition("-")[0] for path in new} == {"outer"}, "hier's own program alone"
 
 
 def test_the_cache_stays_on_until_the_last_thread_is_done(folders) -> None:
-    own, _ = folders
     inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:
@@ -175,10 +181,25 @@ def test_the_cache_stays_on_until_the_last_thread_is_done(folders) -> None:
     with kept_programs:
         thread.start()
         inside.wait(10.0)
-    assert jax.config.jax_compilation_cache_dir == str(own)
+    assert jax.config.jax_compilation_cache_dir == str(programs_folder())
     leave.set()
     thread.join()
     assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_operations_are_kept_in_files_that_hold_their_keys(folders) -> None:
+    own, _ = folders
+    with kept_programs, own_settings:
+        compile_users(0.789)
+    whole = {path: path.read_bytes() for path in own.rglob("operation-*.program")}
+    assert whole
+    for path, content in whole.items():
+        path.write_bytes(content[:-1])
+    jax.clear_caches()
+    with kept_programs, own_settings, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compile_users(0.789)
+    assert all(path.stat().st_size > len(content) - 1 for path, content in whole.items()), "they are written anew"
 
 
 def test_what_the_user_sets_meanwhile_stays(folders) -> None:

@@ -1,33 +1,23 @@
-"""Compiled programs that the next process starts with: neither traced nor compiled again.
-
-JAX's persistent cache keeps what was compiled, but a process must trace a program before it can look it up, and that
-takes longer than most fits. So the traced program is kept beside it, as StableHLO, under a key of everything that it
-was traced from.
-"""
+"""Functions of arrays as programs: compiled once for a structure of their arguments, and kept for the next process."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import importlib.metadata
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from hier.kernel.programs import capacity
-from hier.kernel.programs.precision import cache_folder, kept_programs, own_settings
+from hier.kernel.programs.executables import TRACED_BY, load_or_compile
+from hier.kernel.programs.precision import own_settings
+from hier.kernel.programs.waiting import enter, interruptible
 
-TRACED_BY = ("jax", "jaxlib", "numpyro", "numpy")
-DIGEST = 32  # bytes
 AWAKE = 1e-3  # seconds; beside a longer run, what waking costs does not count
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 
@@ -35,9 +25,9 @@ COVERED = {"hier", "builtins", "collections", *TRACED_BY}
 class Compiled:
     """A compiled function of arrays; `outputs` are the shapes and kinds of its results."""
 
-    def __init__(self, lowered: jax.stages.Lowered) -> None:
-        self.outputs: list[Any] = jax.tree.leaves(lowered.out_info)
-        self._compiled = lowered.compile()
+    def __init__(self, compiled: jax.stages.Compiled) -> None:
+        self.outputs: list[Any] = jax.tree.leaves(compiled.out_info)
+        self._compiled = compiled
 
     def __call__(self, *leaves: Any) -> Sequence[jax.Array]:
         with own_settings:  # they hold for a thread: one of its own enters without them
@@ -73,12 +63,13 @@ class Program:
         if found is not None:
             capacity.used((id(self), signature))
             return found
+        return interruptible(lambda: self._made(signature, leaves, tree, device))
+
+    def _made(self, signature: Any, leaves: list[Any], tree: Any, device: Any) -> Compiled:
         with self._lock:
             found = self._compiled.get(signature)
             if found is None:
-                with kept_programs:
-                    found = self._compile(leaves, tree, device)
-                self._compiled[signature] = found
+                found = self._compiled[signature] = self._compile(leaves, tree, device)
                 capacity.added((id(self), signature), lambda: self._compiled.pop(signature, None))
         return found
 
@@ -86,20 +77,13 @@ class Program:
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
             return tuple(self.function(*jax.tree.unflatten(tree, leaves)))
 
-        platform = _platform(device)
-        jitted = jax.jit(of_leaves)
-        path = self._path(leaves, tree, platform)
-        if path is not None:
-            jitted = _traced(path, jitted, leaves) or jitted
-        return Compiled(jitted.lower(*leaves))
+        return Compiled(load_or_compile(self._key[0], self._in_words(leaves, tree), of_leaves, leaves, device))
 
-    def _path(self, leaves: list[Any], tree: Any, platform: str) -> Path | None:
-        """Where the trace is kept; None where it depends on code that `_source` does not cover."""
+    def _in_words(self, leaves: list[Any], tree: Any) -> str | None:
+        """All that the trace depends on but hier's code; None where there is other code among it."""
         if not (_is_covered(tree) and _is_kept(self._key)):
             return None
-        shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
-        key = repr((self._key, str(tree), shapes, platform)) + _source()
-        return _folder() / f"{self._key[0]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.stablehlo"
+        return repr((self._key, str(tree), [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]))
 
 
 def _is_kept(value: Any) -> bool:
@@ -127,51 +111,6 @@ def _is_covered(value: Any) -> bool:
         return all(map(_is_covered, (*value, *value.values())))
     kind = value if isinstance(value, type) else type(value)
     return kind.__module__.partition(".")[0] in COVERED
-
-
-def _traced(path: Path, jitted: Any, leaves: list[Any]) -> Any:
-    """The function whose trace is kept at `path`, traced and put there if need be; None where JAX cannot keep it."""
-    from jax import export
-
-    kept = _read(path)
-    if kept is not None:
-        return jax.jit(export.deserialize(bytearray(kept)).call)
-    try:
-        exported = export.export(jitted)(*leaves)
-        _write(path, bytes(exported.serialize()))
-    except (NotImplementedError, ValueError, OSError):
-        # a custom call without a promise of stability, or no place to write to: compiled here, for this process only
-        return None
-    return jax.jit(exported.call)
-
-
-def _read(path: Path) -> bytes | None:
-    """What `_write` wrote; None where there is nothing, a damaged file, or another program's under this name, none of
-    which its reader would notice.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, content = content[:DIGEST], content[DIGEST:]
-    return content if _digest(path, content) == digest else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All of the file or nothing, its digest first: two processes may write it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(_digest(path, content) + content)
-    Path(file.name).replace(path)
-
-
-def _digest(path: Path, content: bytes) -> bytes:
-    """That of a program and of its key, which the file's name holds."""
-    return hashlib.sha256(path.name.encode() + content).digest()
-
-
-def _folder() -> Path:
-    return cache_folder().with_name("traced")
 
 
 def fetched(found: jax.Array) -> np.ndarray:
@@ -205,25 +144,4 @@ def workers(count: int) -> ThreadPoolExecutor:
     """
     device = jax.config.jax_default_device
 
-    def enter() -> None:
-        own_settings.__enter__()
-        jax.default_device(device).__enter__()
-
-    return ThreadPoolExecutor(count, initializer=enter)
-
-
-def in_threads(*calls: Callable[[], Any]) -> list[Any]:
-    """The results of several calls that compile or load programs, each in a thread: XLA lets Python go on meanwhile."""
-    with workers(len(calls)) as pool:
-        return list(pool.map(lambda call: call(), calls))
-
-
-@functools.cache
-def _source() -> str:
-    """A digest of the package's source and the versions of what traces it: a trace is of no use to any other."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[2].rglob("*.py")):
-        digest.update(path.read_bytes())
-    for name in TRACED_BY:
-        digest.update(f"{name} {importlib.metadata.version(name)}".encode())
-    return digest.hexdigest()
+    return ThreadPoolExecutor(count, initializer=lambda: enter(device))

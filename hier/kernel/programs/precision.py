@@ -13,15 +13,15 @@ import gc
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
-import platformdirs
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from hier.design import one_blas_thread
 from hier.errors import FitError
+from hier.kernel.programs.cache import PLACE, programs_folder
+from hier.kernel.programs.operations import keep_operations
 
 # What hier's programs are traced and run under beside float64: each setting with the values that will do, the first of
 # them set where the user has another. All are JAX's own defaults.
@@ -81,11 +81,6 @@ class _OwnSettings(threading.local):
 own_settings = _OwnSettings()
 
 
-def cache_folder() -> Path:
-    """The folder that keeps compiled programs: `$HIER_CACHE_DIR`, or hier's own place in the user's cache folder."""
-    return Path(os.environ.get("HIER_CACHE_DIR") or platformdirs.user_cache_dir("hier")) / "compiled"
-
-
 @functools.cache
 def _settings_of_cache(_: str | None) -> dict[str, Any]:
     """The settings of JAX's cache, for this value of `$HIER_CACHE_DIR`; none where there is no folder to keep programs
@@ -93,7 +88,7 @@ def _settings_of_cache(_: str | None) -> dict[str, Any]:
 
     The thresholds are zero because hier's programs are small: each is quick to compile, but there are several.
     """
-    folder = cache_folder()
+    folder = programs_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -102,12 +97,13 @@ def _settings_of_cache(_: str | None) -> dict[str, Any]:
         "jax_compilation_cache_dir": str(folder),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_persistent_cache_min_entry_size_bytes": 0,
+        "jax_persistent_cache_enable_xla_caches": "none",  # which would be files beside hier's own
     }
 
 
 class _KeptPrograms(contextlib.ContextDecorator):
-    """JAX's persistent compilation cache, turned on while hier compiles in any thread, unless the user has set a folder
-    of their own. `Program` enters it; a function that computes without one, operation by operation, is decorated.
+    """JAX's persistent compilation cache, turned on while hier computes operation by operation in any thread, unless
+    the user has set a folder of their own. A function that does so is decorated.
 
     Its settings are the process's, and JAX holds on to the first folder that it meets: it is made to forget the folder
     on the way in and on the way out, so that the user's own programs are kept where the user says, or nowhere.
@@ -125,10 +121,11 @@ class _KeptPrograms(contextlib.ContextDecorator):
             self._users += 1
             if self._users > 1 or jax.config.jax_compilation_cache_dir is not None:
                 return
-            self._own = _settings_of_cache(os.environ.get("HIER_CACHE_DIR"))
+            self._own = _settings_of_cache(os.environ.get(PLACE))
             if self._own:
                 self._before = {name: getattr(jax.config, name) for name in self._own}
                 self._set(self._own)
+                keep_operations()
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:
