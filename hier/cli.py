@@ -220,10 +220,13 @@ def run(
 @records_as_options
 def estimate(model: MODEL, options: ModelOptions, method: METHOD = None) -> None:
     """Print the point estimates: REML of a Normal response, otherwise maximum likelihood."""
+    from hier.estimate.progress import told_of_compiling
     from hier.jobs import build, estimate_of
 
     model_file = _model_file(model, options, method)
-    say(estimate_of(model_file, build(model_file)).summary())
+    with told_of_compiling("Estimating", shown=True):
+        text = estimate_of(model_file, build(model_file)).summary()
+    say(text)
 
 
 @app.command()
@@ -335,7 +338,17 @@ def main() -> None:
     try:
         app(prog_name="hier")
     except KeyboardInterrupt:
-        sys.exit(130)
+        _leave(130)
+    except SystemExit as ended:
+        _leave(ended.code)
+
+
+def _leave(status: Any) -> None:
+    """End with this status: at once, where a signal has come while programs were compiled."""
+    waiting = sys.modules.get("hier.kernel.programs.waiting")
+    if waiting is not None and isinstance(status, int):
+        waiting.leave(status)
+    sys.exit(status)
 
 
 def _stop(number: int, _: Any) -> None:

@@ -40,10 +40,13 @@ def sample_of(model_file: ModelFile, model: Model, *, progress: bool = False) ->
 
 def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:
     """Both fits of a model file, side by side."""
+    from hier.estimate.progress import told_of_compiling
     from hier.interface import compare
 
     model = build(model_file)
-    return compare(estimate_of(model_file, model), sample_of(model_file, model, progress=progress))
+    with told_of_compiling("Estimating", shown=progress):
+        estimate = estimate_of(model_file, model)
+    return compare(estimate, sample_of(model_file, model, progress=progress))
 
 
 def report_of(comparison: Comparison, path: Path) -> Path:
@@ -66,6 +69,7 @@ def run(
     `on_block` is given each block of text when it is there: the estimate, the posterior, its diagnosis, the comparison.
     Raises JobError where the folder exists (`force` replaces it); whatever goes wrong, no folder of that name is left.
     """
+    from hier.estimate.progress import told_of_compiling
     from hier.interface import compare
 
     started, seconds, blocks = _now(), dict[str, float](), list[str]()
@@ -77,7 +81,7 @@ def run(
     with new_run_folder(out, force=force) as folder:
         _write(folder / "model.toml", render(model_file) if model_file.text is None else model_file.text)
         model = build(model_file)
-        with _timed(seconds, "estimate"):
+        with _timed(seconds, "estimate"), told_of_compiling("Estimating", shown=progress):
             estimate = estimate_of(model_file, model)
         write_json(estimate_record(estimate), folder / "estimate.json")
         tell(estimate.summary())

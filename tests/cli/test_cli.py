@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -322,6 +323,36 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path, name: str, status:
     assert (done.returncode, done.stdout) == (status, "")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of Unix")
+@pytest.mark.parametrize("command", ["sample", pytest.param("run", marks=pytest.mark.slow)])
+def test_ctrl_c_while_programs_are_compiled(tmp_path: Path, command: str) -> None:
+    """The terminal says that they are, and Ctrl-C ends it at once."""
+    ours, theirs = os.openpty()
+    cache, place = tmp_path / "cache", tmp_path / "place"
+    place.mkdir()
+    words = [command, "weight ~ week + (1 | id)", "--data", "pigs", "--out", "out.nc"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from hier.cli import main; main()", *words],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HIER_CACHE_DIR": str(cache), "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    told = b""
+    try:
+        while b"compiling (first use of this structure), 2 s" not in told:
+            told += os.read(ours, 1000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(2.0) == 130
+    finally:
+        process.kill()
+        os.close(ours)
+        assert process.communicate()[0] == b""
+    assert b"Traceback" not in told
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["run", "sample", "report"])
