@@ -1,9 +1,9 @@
 """NUTS on a density of unconstrained parameters, started and scaled by an affine map that is known beforehand.
 
-NumPyro's NUTS is handed a potential over one flat vector, whitened by that map. Warm-up has two halves: after the
-first, all chains together improve the map from their draws; both halves and the draws run the same compiled program, a
-piece at a time, so that progress can be shown between pieces. On a CPU each core advances its share of the chains,
-since a step has too little arithmetic to be spread over cores itself.
+NUTS moves in one flat vector, whitened by that map. Warm-up has two halves: after the first, all chains together
+improve the map from their draws; both halves and the draws run the same compiled program, a piece at a time, so that
+progress can be shown between pieces. Settings and the number of chains are no part of the program. On a CPU each core
+advances its share of the chains, since a step has too little arithmetic to be spread over cores itself.
 
 A density is hashable and has `size`, `n_dense`, how many of its first coordinates have a dense map, and
 `neg2_log_density(vector, problem)`.
@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.programs.compiled import Program, cores, workers
+from hier.kernel.programs.compiled import Compiled, Program, cores, workers
 from hier.kernel.programs.precision import float64
-from hier.posterior.seeds import key_of, seed_bits
+from hier.posterior.trajectory import Adaptation, Chains, advance, chains_at
 from hier.posterior.whitening import Whitening, rescale
-from hier.settings import Sampling
+from hier.settings import DEFAULTS, Sampling
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has space for
+MOST_NUMBERS = 1 << 22  # in the draws of one call, which may shorten it
 FIRST_PIECE = 50
 SECONDS_A_PIECE = 0.25  # how often progress is told
 FIRST_STEP = 1.7  # step sizes for standard Normal variables fall with the fourth root of their number
@@ -71,103 +71,40 @@ class Trace(NamedTuple):
             "n_steps": self.n_steps.astype(np.int64),
             "tree_depth": np.floor(np.log2(np.maximum(self.n_steps, 1))).astype(np.int64) + 1,
             "acceptance_rate": self.acceptance_rate,
-            "diverging": self.diverging,
+            "diverging": self.diverging.astype(bool),
             "step_size": self.step_size,
         }
 
 
-class Programs(NamedTuple):
-    """The two compiled programs of a structure; data and priors are arguments of each."""
-
-    begin: Program
-    advance: Program
-
-
 @functools.cache
-def programs(density: Sampled, half_warmup: int, target_accept: float, max_tree_depth: int) -> Programs:
-    """Programs for the chains' first state, and for a number of iterations."""
-    from numpyro.infer.hmc import hmc
+def program(density: Sampled) -> Program:
+    """The program that advances some chains; settings, data and priors are arguments of it."""
 
-    def potential(arrays: object, whitening: Whitening) -> Callable[[jax.Array], jax.Array]:
-        return lambda z: 0.5 * density.neg2_log_density(whitening.apply(z), arrays)
-
-    begin_chain, step_chain = hmc(potential_fn_gen=potential, algo="NUTS")
-
-    def begin_one(bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening) -> Any:
-        return begin_chain(
-            z,
-            half_warmup,
-            step_size=min(1.0, FIRST_STEP * density.size**-0.25),
-            adapt_mass_matrix=False,
-            dense_mass=False,
-            target_accept_prob=target_accept,
-            max_tree_depth=max_tree_depth,
-            model_args=(arrays, whitening),
-            rng_key=key_of(bits),
-        )
-
-    begin_all = jax.vmap(begin_one, in_axes=(0, 0, None, None))
-
-    def begin(bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening) -> tuple[jax.Array, ...]:
-        return tuple(jax.tree.leaves(begin_all(bits, z, arrays, whitening)))
-
-    def advance_one(state: Any, n: jax.Array, arrays: object, whitening: Whitening) -> tuple[Any, Trace]:
-        def iterate(k: jax.Array, carried: tuple[Any, Trace]) -> tuple[Any, Trace]:
-            state, kept = carried
-            step_size = state.adapt_state.step_size
-            state = step_chain(state, (arrays, whitening))
-            now = Trace(
-                x=whitening.apply(state.z),
-                lp=-state.potential_energy,
-                energy=state.energy,
-                n_steps=state.num_steps,
-                acceptance_rate=state.accept_prob,
-                diverging=state.diverging,
-                step_size=step_size,
-            )
-            return state, Trace(*(array.at[k].set(value) for array, value in zip(kept, now, strict=True)))
-
-        return jax.lax.fori_loop(0, n, iterate, (state, _zeros(density.size)))
-
-    def advance(
-        leaves: Sequence[jax.Array], n: jax.Array, bits: jax.Array, z: jax.Array, arrays: object, whitening: Whitening
+    def run(
+        chains: Chains, momenta: jax.Array, n: jax.Array, adaptation: Adaptation, arrays: object, whitening: Whitening
     ) -> tuple[Any, ...]:
-        # NumPyro's step is complete only once its first state has been traced, and that gives the state's structure
-        like = jax.eval_shape(begin_all, bits, z, arrays, whitening)
-        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        state, trace = jax.vmap(advance_one, in_axes=(0, None, None, None))(state, n, arrays, whitening)
-        return (*trace, *jax.tree.leaves(state))
+        def potential(z: jax.Array) -> jax.Array:
+            return 0.5 * density.neg2_log_density(whitening.apply(z), arrays)
 
-    built_with = (density, half_warmup, target_accept, max_tree_depth)
-    return Programs(
-        begin=Program("nuts_begin", built_with, begin),
-        advance=Program("nuts_advance", built_with, advance),
-    )
+        chains, kept = advance(chains, momenta, n, adaptation, jax.vmap(jax.value_and_grad(potential)))
+        return (kept, *jax.tree.leaves(chains))
 
-
-def _zeros(size: int) -> Trace:
-    """Zeros for what a piece of one chain keeps."""
-    number = jnp.zeros(LONGEST_PIECE)
-    return Trace(
-        x=jnp.zeros((LONGEST_PIECE, size)),
-        lp=number,
-        energy=number,
-        n_steps=jnp.zeros(LONGEST_PIECE, int),
-        acceptance_rate=number,
-        diverging=jnp.zeros(LONGEST_PIECE, bool),
-        step_size=number,
-    )
+    return Program("nuts", (density,), run)
 
 
 @float64
 def prepare[A](density: Sampled[A], arrays: A, settings: Sampling) -> None:
-    """Load or compile the programs that `run_nuts` will ask for."""
-    program = programs(density, _half(settings), settings.target_accept, settings.max_tree_depth)
-    share, n, m = _shares(settings.chains, density)[0].stop, density.size, density.n_dense
-    bits, z = np.zeros((share, 2), np.uint32), np.zeros((share, n))
+    """Load or compile the program that `run_nuts` will ask for."""
+    n, m = density.size, density.n_dense
     whitening = Whitening(np.zeros(n), np.zeros((m, m)), np.zeros(n - m))
-    state = program.begin.bind(bits, z, arrays, whitening).outputs
-    program.advance.bind(tuple(state), np.int64(1), bits, z, arrays, whitening)
+    share = _shares(density, settings)[0]
+    program(density).bind(*share.arguments(0), _adaptation(density, settings), arrays, whitening)
+
+
+def _adaptation(density: Sampled, settings: Sampling) -> Adaptation:
+    first_step = min(1.0, FIRST_STEP * density.size**-0.25)
+    numbers = np.float64(settings.target_accept), np.int64(settings.max_tree_depth), np.float64(first_step)
+    return Adaptation(np.int64(_half(settings)), *numbers)
 
 
 def _half(settings: Sampling) -> int:
@@ -179,13 +116,12 @@ def run_nuts[A](density: Sampled[A], arrays: A, whitening: Whitening, settings: 
     """The draws of each chain after its warm-up; `on_progress` is told how many iterations are done.
 
     `whitening`: the affine map to begin with, best that of the density's Laplace approximation.
-    Source: Hoffman and Gelman (2014), J. Mach. Learn. Res. 15, 1593, as NumPyro implements it.
+    Source: Hoffman and Gelman (2014), J. Mach. Learn. Res. 15, 1593.
     """
-    half, chains = _half(settings), settings.chains
-    program = programs(density, half, settings.target_accept, settings.max_tree_depth)
-    sampler = _Sampler(program, arrays, _shares(chains, density), np.random.default_rng(settings.seed))
+    half = _half(settings)
+    sampler = _Sampler(program(density), arrays, _adaptation(density, settings), _shares(density, settings))
     whitening = Whitening(*map(np.asarray, whitening))
-    z = sampler.random.standard_normal((chains, density.size))
+    z = np.stack([own.standard_normal(density.size) for share in sampler.shares for own in share.random])
     first = sampler.run(z, whitening, half, on_progress)
     whitening = rescale(whitening, first.x[:, half // 3 :])
     z = whitening.undo(first.x[:, half - 1])
@@ -193,50 +129,83 @@ def run_nuts[A](density: Sampled[A], arrays: A, whitening: Whitening, settings: 
     return Trace(*(field[:, half:] for field in trace))
 
 
-class _Sampler(NamedTuple):
-    """The programs of a density with its arrays; `shares` of the chains are advanced side by side."""
+class _Share:
+    """Chains that one call advances, by a generator of random numbers each: as many as `momenta` has room for, or
+    fewer, and then the others stand still.
+    """
 
-    program: Programs
+    def __init__(self, random: Sequence[np.random.Generator], momenta: np.ndarray) -> None:
+        self.random, self.momenta = random, momenta
+        self.place(np.zeros((0, momenta.shape[2])), 1.0)
+
+    def place(self, z: np.ndarray, first_step: float) -> None:
+        """Let the chains begin at z (c, m)."""
+        at, seeds = np.zeros_like(self.momenta[:, 0]), np.zeros(len(self.momenta), np.uint64)
+        at[: len(z)] = z
+        seeds[: len(self.random)] = [own.integers(1 << 64, dtype=np.uint64) for own in self.random]
+        self.chains = chains_at(at, seeds, first_step)
+
+    def arguments(self, n: int) -> tuple[Chains, np.ndarray, np.ndarray]:
+        """What is passed for n iterations more: the chains, their momenta, and by how many each is advanced."""
+        for own, momenta in zip(self.random, self.momenta, strict=False):
+            own.standard_normal(out=momenta[:n])
+        moves = np.arange(len(self.momenta)) < len(self.random)
+        return self.chains, self.momenta, np.where(moves, n, 0)
+
+    def advance(self, compiled: Compiled, n: int, data: Sequence[Any]) -> np.ndarray:
+        """What is kept of n iterations more (c, n, m + 6)."""
+        leaves, tree = jax.tree.flatten(self.chains)
+        kept, *leaves = compiled(*leaves, *self.arguments(n)[1:], *data)
+        self.chains = jax.tree.unflatten(tree, leaves)
+        return np.asarray(kept)[: len(self.random), :n]
+
+
+class _Sampler(NamedTuple):
+    """The program of a density with its arrays; `shares` of the chains are advanced side by side."""
+
+    program: Program
     arrays: Any
-    shares: list[slice]
-    random: np.random.Generator
+    adaptation: Adaptation
+    shares: Sequence[_Share]
 
     def run(self, z: np.ndarray, whitening: Whitening, iterations: int, on_progress: Tell) -> Trace:
         """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
-        program, shares = self.program, self.shares
-        bits = seed_bits(self.random, len(z))
-        data = jax.tree.leaves((self.arrays, whitening))
-        starts = [(bits[share], z[share]) for share in shares]
-        states = [program.begin(*start, self.arrays, whitening) for start in starts]
-        advance = program.advance.bind(tuple(states[0]), np.int64(1), *starts[0], self.arrays, whitening)
-        pieces: list[Trace] = []
-        n, done = FIRST_PIECE, 0
+        shares, at = self.shares, 0
+        for share in shares:
+            share.place(z[at : at + len(share.random)], self.adaptation.first_step)
+            at += len(share.random)
+        data = (self.adaptation, self.arrays, whitening)
+        advance = self.program.bind(*shares[0].arguments(0), *data)
+        leaves, longest = jax.tree.leaves(data), shares[0].momenta.shape[1] - 1
+        pieces: list[np.ndarray] = []
+        n, done = min(FIRST_PIECE, longest), 0
         with workers(min(cores(), len(shares))) as pool:
             while done < iterations:
                 n = min(n, iterations - done)
                 began = time.perf_counter()
-
-                def piece(share: int, n: int = n) -> Trace:
-                    results = advance(*states[share], np.int64(n), *starts[share], *data)
-                    states[share] = results[len(Trace._fields) :]
-                    return Trace(*(np.asarray(array)[:, :n] for array in results[: len(Trace._fields)]))
-
-                parts = list(pool.map(piece, range(len(shares))))
-                pieces.append(Trace(*map(np.concatenate, zip(*parts, strict=True))))
+                pieces.append(
+                    np.concatenate(list(pool.map(lambda share, n=n: share.advance(advance, n, leaves), shares)))
+                )
                 done += n
                 on_progress(done)
-                n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, LONGEST_PIECE))
-        return Trace(*(np.concatenate(parts, axis=1) for parts in zip(*pieces, strict=True)))
+                n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, longest))
+        kept, m = np.concatenate(pieces, axis=1), z.shape[1]
+        return Trace(whitening.apply(kept[..., :m]), *np.moveaxis(kept[..., m:], -1, 0))
 
 
-def _shares(chains: int, density: Sampled) -> list[slice]:
-    """Equal shares of the chains, at most one a core; of one chain each where there are many coordinates.
+def _shares(density: Sampled, settings: Sampling) -> list[_Share]:
+    """The chains in shares of as many as a call advances, at most so that each core has one.
 
-    Chains of one share take each step together, which saves time where a step is mostly overhead, and costs time where
-    it is arithmetic, since all wait for the longest trajectory.
+    Chains of one call take each step together, which saves time where a step is mostly overhead. One chain each where
+    there are many coordinates and a step is arithmetic. The size of a share is that of the default number of chains,
+    and four or sixteen times as many where there are many chains, so that their number makes no other program.
     """
-    if density.size > density.n_dense:
-        return [slice(chain, chain + 1) for chain in range(chains)]
-    n_shares = max(n for n in range(1, min(cores(), chains) + 1) if chains % n == 0)
-    size = chains // n_shares
-    return [slice(at, at + size) for at in range(0, chains, size)]
+    random, size = np.random.default_rng(settings.seed).spawn(settings.chains), density.size
+    lanes = 1
+    if size == density.n_dense:
+        lanes = -(-DEFAULTS.chains // cores())
+        while 2 * lanes * cores() < settings.chains:
+            lanes *= 4
+    rows = int(np.clip(MOST_NUMBERS // size, 1, LONGEST_PIECE))
+    starts = range(0, settings.chains, lanes)
+    return [_Share(random[at : at + lanes], np.zeros((lanes, rows + 1, size))) for at in starts]

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.library import library_of
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise
 from hier.model.density import Density
@@ -32,12 +33,12 @@ class Whitening(NamedTuple):
     scale: Any  # (m, m)
     spread: Any  # (n - m,)
 
-    def apply(self, z: jax.Array) -> jax.Array:
-        """The density's coordinates (n,)."""
+    def apply(self, z: Any) -> Any:
+        """The density's coordinates (..., n)."""
         m = self.scale.shape[0]
-        moved = self.scale @ z[:m]
+        moved = z[..., :m] @ self.scale.T
         if self.spread.shape[0]:
-            moved = jnp.concatenate([moved, self.spread * z[m:]])
+            moved = library_of(z).concatenate([moved, self.spread * z[..., m:]], axis=-1)
         return self.centre + moved
 
     def undo(self, x: np.ndarray) -> np.ndarray:
