@@ -197,13 +197,15 @@ def _step(walk: Walk, momenta: jax.Array, n: jax.Array, adaptation: Adaptation, 
 
 
 def _begun(walk: Walk, momenta: jax.Array) -> Trajectory:
-    """A trajectory of one point, where the chain stands, with the next momentum."""
+    """A trajectory of one point, where the chain stands, with the next momentum; random as that is, the first direction
+    need not be.
+    """
     point = walk.chains.point
     momentum = _take(momenta, walk.row)
     end, none = End(point.z, point.gradient, momentum), jnp.zeros(len(momentum))
     energy = point.potential + _kinetic(momentum)
     no_steps = jnp.zeros(len(momentum), int)
-    return Trajectory(end, end, walk.trajectory.sign, energy, no_steps, none, momentum, none, no_steps)
+    return Trajectory(end, end, none + 1.0, energy, no_steps, none, momentum, none, no_steps)
 
 
 def _leapfrog(end: End, step: jax.Array, gradient: Gradient) -> tuple[End, Point]:
