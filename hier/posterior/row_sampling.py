@@ -17,10 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.arrays.control import filled
 from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
-from hier.kernel.laplace.row_products import RowArrays, empty_products, products_tree
+from hier.kernel.laplace.row_products import RowArrays, empty_products
 from hier.kernel.normal.transport import Transported, transport
 from hier.kernel.programs.compiled import Program, cores, workers
 from hier.kernel.programs.precision import float64
@@ -178,7 +179,7 @@ class LaplaceTransported:
         start = row_start(self.model, density, problem)
         leaves = [np.asarray(leaf) for leaf in place_program(density)(start, problem)]
         n_few = len(Whitening._fields)
-        cross = jax.tree.unflatten(products_tree(problem.rows), leaves[n_few:])
+        cross = filled(empty_products(problem.rows, 1), leaves[n_few:])
         return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
 
     @float64

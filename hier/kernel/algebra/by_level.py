@@ -11,10 +11,8 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from hier.kernel.algebra.crossproducts import Level
+from hier.kernel.arrays.library import Array, segment_sums, xp
 
 
 class EliminatedLevel(NamedTuple):
@@ -24,91 +22,85 @@ class EliminatedLevel(NamedTuple):
     less what factors nested in this one explain. `reduced` (q, c, J): R_j^-T L' times the level's other columns.
     """
 
-    upper: jax.Array
-    reduced: jax.Array
+    upper: Array
+    reduced: Array
 
 
-def left_times(factor: jax.Array, blocks: jax.Array) -> jax.Array:
+def left_times(factor: Array, blocks: Array) -> Array:
     """L A_j of every level, for L (k, q) and A (q, c, J)."""
-    return functools.reduce(jnp.add, (factor[:, k, None, None] * blocks[k] for k in range(len(blocks))))
+    return functools.reduce(xp.add, (factor[:, k, None, None] * blocks[k] for k in range(len(blocks))))
 
 
-def times(left: jax.Array, right: jax.Array) -> jax.Array:
+def times(left: Array, right: Array) -> Array:
     """A_j B_j of every level, for (a, q, J) and (q, b, J)."""
-    return functools.reduce(jnp.add, (left[:, k, None] * right[k] for k in range(len(right))))
+    return functools.reduce(xp.add, (left[:, k, None] * right[k] for k in range(len(right))))
 
 
-def turned(blocks: jax.Array) -> jax.Array:
+def turned(blocks: Array) -> Array:
     """A_j' of every level."""
-    return jnp.swapaxes(blocks, 0, 1)
+    return xp.swapaxes(blocks, 0, 1)
 
 
-def factorise(
-    factor: jax.Array, zz: jax.Array, right: jax.Array, count: jax.Array
-) -> tuple[EliminatedLevel, jax.Array]:
+def factorise(factor: Array, zz: Array, right: Array, count: Array) -> tuple[EliminatedLevel, Array]:
     """Eliminate the levels with products `zz` (q, q, J); also the sum of log|R_j'R_j|, each `count` (J,) times.
 
     `right` (q, c, J): L' times the other columns.
     """
     q = factor.shape[0]
     half = left_times(factor.T, zz)
-    inner = turned(left_times(factor.T, turned(half))) + jnp.eye(q)[:, :, None]
-    rest = jnp.concatenate([inner, right], axis=1)
-    upper, reduced, log_det = [], [], jnp.zeros(())
+    inner = turned(left_times(factor.T, turned(half))) + xp.eye(q)[:, :, None]
+    rest = xp.concatenate([inner, right], axis=1)
+    upper, reduced, log_det = [], [], xp.zeros(())
     for k in range(q):
-        pivot = jnp.sqrt(rest[0, 0])
+        pivot = xp.sqrt(rest[0, 0])
         row = rest[0] / pivot
-        log_det += 2.0 * jnp.sum(count * jnp.log(pivot))
-        upper.append(jnp.concatenate([jnp.zeros_like(rest[0, :1]).repeat(k, axis=0), row[: q - k]]))
+        log_det = log_det + 2.0 * xp.sum(count * xp.log(pivot))
+        upper.append(xp.concatenate([xp.zeros_like(rest[0, :1]).repeat(k, axis=0), row[: q - k]]))
         reduced.append(row[q - k :])
         rest = rest[1:, 1:] - row[1 : q - k, None] * row[None, 1:]
-    return EliminatedLevel(jnp.stack(upper), jnp.stack(reduced)), log_det
+    return EliminatedLevel(xp.stack(upper), xp.stack(reduced)), log_det
 
 
-def gains(
-    factor: jax.Array, zz: jax.Array, right: jax.Array, count: jax.Array
-) -> tuple[EliminatedLevel, jax.Array, jax.Array]:
+def gains(factor: Array, zz: Array, right: Array, count: Array) -> tuple[EliminatedLevel, Array, Array]:
     """As `factorise`, of columns `right` (q, c, J) that L' is not on yet, with H_j = R_j^-T L' (q, q, J) between its
     results: H_j'H_j = (Z_j'WZ_j + (L L')^-1)^-1 where L has an inverse.
     """
     q = factor.shape[0]
-    unit = jnp.broadcast_to(factor.T[:, :, None], zz.shape)
-    both = jnp.concatenate([unit, left_times(factor.T, right)], axis=1)
+    unit = xp.broadcast_to(factor.T[:, :, None], zz.shape)
+    both = xp.concatenate([unit, left_times(factor.T, right)], axis=1)
     found, log_det = factorise(factor, zz, both, count)
     return EliminatedLevel(found.upper, found.reduced[:, q:]), found.reduced[:, :q], log_det
 
 
-def back_substitute(upper: jax.Array, right: jax.Array) -> jax.Array:
+def back_substitute(upper: Array, right: Array) -> Array:
     """Solve R_j x_j = right_j for every level; (q, q, J) and (q, ..., J)."""
-    solved: list[jax.Array] = []
+    solved: list[Array] = []
     for k in reversed(range(upper.shape[0])):
         value = right[k]
         for offset, known in enumerate(solved):
             value = value - upper[k, k + 1 + offset] * known
         solved.insert(0, value / upper[k, k])
-    return jnp.stack(solved)
+    return xp.stack(solved)
 
 
-def forward_substitute(upper: jax.Array, right: jax.Array) -> jax.Array:
+def forward_substitute(upper: Array, right: Array) -> Array:
     """Solve R_j' x_j = right_j for every level; (q, q, J) and (q, ..., J)."""
-    solved: list[jax.Array] = []
+    solved: list[Array] = []
     for k in range(upper.shape[0]):
         value = right[k]
         for m, known in enumerate(solved):
             value = value - upper[m, k] * known
         solved.append(value / upper[k, k])
-    return jnp.stack(solved)
+    return xp.stack(solved)
 
 
-def summed_by_parent(values: jax.Array, parent: jax.Array, size: int) -> jax.Array:
+def summed_by_parent(values: Array, parent: Array, size: int) -> Array:
     """Sums of `values` (..., J) over the levels that belong to each of `size` levels of an outer factor."""
-    moved = jax.ops.segment_sum(jnp.moveaxis(values, -1, 0), parent, size)
-    return jnp.moveaxis(moved, 0, -1)
+    moved = segment_sums(xp.moveaxis(values, -1, 0), parent, size)
+    return xp.moveaxis(moved, 0, -1)
 
 
-def eliminate_chain(
-    factors: Sequence[jax.Array], levels: Sequence[Level]
-) -> tuple[list[EliminatedLevel], jax.Array, jax.Array]:
+def eliminate_chain(factors: Sequence[Array], levels: Sequence[Level]) -> tuple[list[EliminatedLevel], Array, Array]:
     """Eliminate factors that are nested each in the next, from the innermost on.
 
     Returns the eliminated levels, the sum of log|R_j'R_j|, and what is explained of [X y]'W[X y] (p + 1, p + 1).
@@ -118,11 +110,11 @@ def eliminate_chain(
     own = [level.zz for level in levels]
     right = [level.right for level in levels]
     found: list[EliminatedLevel] = []
-    log_det, explained = jnp.zeros(()), jnp.zeros(())
+    log_det, explained = xp.zeros(()), xp.zeros(())
     for k, (factor, level) in enumerate(zip(factors, levels, strict=True)):
         eliminated, part = factorise(factor, own[k], left_times(factor.T, right[k]), level.count)
         found.append(eliminated)
-        log_det += part
+        log_det = log_det + part
         at = 0
         for m, parent in enumerate(level.parents, start=k + 1):
             size = levels[m].count.shape[0]
@@ -130,5 +122,7 @@ def eliminate_chain(
             own[m] = own[m] - summed_by_parent(times(turned(mine), mine), parent, size)
             right[m] = right[m] - summed_by_parent(times(turned(mine), beyond), parent, size)
             at += q[m]
-        explained += jnp.tensordot(eliminated.reduced[:, at:], eliminated.reduced[:, at:], axes=((0, 2), (0, 2)))
+        explained = explained + xp.tensordot(
+            eliminated.reduced[:, at:], eliminated.reduced[:, at:], axes=((0, 2), (0, 2))
+        )
     return found, log_det, explained

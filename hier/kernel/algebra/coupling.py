@@ -11,19 +11,17 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.padding import padded_dense_size, padded_size
+from hier.kernel.arrays.library import Array, add_at, clipped, segment_sums, taken, xp
 from hier.kernel.programs.compiled import Program
-from hier.kernel.programs.precision import float64
+from hier.kernel.programs.precision import computed
 
 SECONDS_A_PAIR = 6e-9  # measured on one core: two gathers and a scatter
 SECONDS_AN_OPERATION = 2e-11  # of a dense product
 MOST_PAIRS = 40_000_000  # beyond it their list takes gigabytes
 MOST_COLUMNS = 46_340  # the positions in a larger matrix do not have 32 bits
-IN_BOUNDS = {"mode": "promise_in_bounds", "wrap_negative_indices": False}  # spares JAX two searches of the indices
 
 
 class Pairs(NamedTuple):
@@ -57,48 +55,50 @@ class Coupling(NamedTuple):
     def is_dense(self) -> bool:
         return self.pairs.group.shape[0] == 0
 
-    def _matrix(self) -> jax.Array:
+    def _matrix(self) -> Array:
         """C in full, (q, r, J)."""
-        shape = (self.value.shape[0], self.column_like.shape[0], self.group_like.shape[0])
-        return jnp.zeros(shape).at[:, self.column, self.group].add(self.value)
+        r, J = self.column_like.shape[0], self.group_like.shape[0]
+        # 64 bits: a matrix that is held densely may have more entries than 32 bits count
+        place = xp.asarray(self.column).astype(np.int64) * J + self.group
+        return add_at(r * J, place, self.value).reshape(self.value.shape[0], r, J)
 
-    def weighted(self, weights: jax.Array) -> jax.Array:
+    def weighted(self, weights: Array) -> Array:
         """sum over levels g of C_g' weights_g C_g, for symmetric `weights` (q, q, J): (r, r)."""
         r = self.column_like.shape[0]
         if self.is_dense:
             full = self._matrix()
-            half = jnp.sum(weights[:, :, None, :] * full[None], axis=1)
-            return jnp.einsum("arj,asj->rs", full, half, precision="highest")
+            half = xp.sum(weights[:, :, None, :] * full[None], axis=1)
+            return xp.einsum("arj,asj->rs", full, half, precision="highest")
         # what the weights are made of would otherwise be computed anew for every pair
-        weights = jax.lax.optimization_barrier(weights)
-        of_pairs = weights.at[:, :, self.pairs.group].get(**IN_BOUNDS)
-        products = jnp.sum(of_pairs * self.pairs.product, axis=(0, 1))
-        lower = jnp.zeros(r * r).at[self.pairs.position].add(products, **IN_BOUNDS).reshape(r, r)
+        weights = xp.barrier(weights)
+        of_pairs = taken(weights, self.pairs.group)
+        products = xp.sum(of_pairs * self.pairs.product, axis=(0, 1))
+        lower = add_at(r * r, self.pairs.position, products, in_bounds=True).reshape(r, r)
         return lower + lower.T
 
-    def sandwiched(self, matrix: jax.Array) -> jax.Array:
+    def sandwiched(self, matrix: Array) -> Array:
         """C_g matrix C_g' of every level, for a symmetric `matrix` (r, r): (q, q, J)."""
         J = self.group_like.shape[0]
         if self.is_dense:
             full = self._matrix()
-            half = jnp.einsum("rs,bsj->brj", matrix, full, precision="highest")
-            return jnp.sum(full[:, None] * half[None], axis=2)
-        values = jnp.ravel(matrix).at[self.pairs.position].get(**IN_BOUNDS) * self.pairs.product
-        sums = jnp.zeros((*values.shape[:2], J)).at[:, :, self.pairs.group].add(values, **IN_BOUNDS)
-        return sums + jnp.swapaxes(sums, 0, 1)
+            half = xp.einsum("rs,bsj->brj", matrix, full, precision="highest")
+            return xp.sum(full[:, None] * half[None], axis=2)
+        values = taken(xp.ravel(matrix), self.pairs.position) * self.pairs.product
+        sums = add_at(J, self.pairs.group, values, in_bounds=True)
+        return sums + xp.swapaxes(sums, 0, 1)
 
-    def times(self, vectors: jax.Array) -> jax.Array:
+    def times(self, vectors: Array) -> Array:
         """C vectors, for `vectors` (r, m): (q, m, J)."""
         J = self.group_like.shape[0]
-        products = self.value[:, :, None] * vectors[self.column][None]  # (q, E, m)
-        summed = jax.ops.segment_sum(jnp.moveaxis(products, 1, 0), self.group, J, indices_are_sorted=True)
-        return jnp.moveaxis(summed, 0, 2)
+        products = self.value[:, :, None] * clipped(vectors, self.column)[None]  # (q, E, m)
+        summed = segment_sums(xp.moveaxis(products, 1, 0), self.group, J, indices_are_sorted=True)
+        return xp.moveaxis(summed, 0, 2)
 
-    def transposed_times(self, vectors: jax.Array) -> jax.Array:
+    def transposed_times(self, vectors: Array) -> Array:
         """C' vectors, for `vectors` (q, m, J): (r, m)."""
         r = self.column_like.shape[0]
-        products = jnp.sum(self.value[:, None] * vectors[:, :, self.group], axis=0)  # (m, E)
-        return jax.ops.segment_sum(products.T, self.column, r)
+        products = xp.sum(self.value[:, None] * vectors[:, :, self.group], axis=0)  # (m, E)
+        return segment_sums(products.T, self.column, r)
 
 
 def couple(
@@ -170,19 +170,14 @@ def pairs_of_level(
     return np.repeat(by_row.astype(np.int32), partners), second
 
 
-def pairs_of(
-    value: jax.Array, group: jax.Array, column: jax.Array, first: jax.Array, second: jax.Array, r: int
-) -> Pairs:
+def pairs_of(value: Array, group: Array, column: Array, first: Array, second: Array, r: int) -> Pairs:
     """Pairs of the entries `first` and `second` (P,) of a coupling with `r` columns."""
     if not len(first):
         return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((len(value), len(value), 0)))
 
-    def at(values: jax.Array, places: jax.Array) -> jax.Array:
-        return values.at[..., places].get(**IN_BOUNDS)
-
-    share = jnp.where(first == second, 0.5, 1.0)
-    position = jnp.minimum(at(column, first) * r + at(column, second), r * r - 1)
-    return Pairs(at(group, first), position, share * at(value, first)[:, None] * at(value, second)[None])
+    share = xp.where(first == second, 0.5, 1.0)
+    position = xp.minimum(taken(column, first) * r + taken(column, second), r * r - 1)
+    return Pairs(taken(group, first), position, share * taken(value, first)[:, None] * taken(value, second)[None])
 
 
 @functools.cache
@@ -190,7 +185,7 @@ def _pairs_program(r: int) -> Program:
     return Program("pairs", (r,), functools.partial(pairs_of, r=r))
 
 
-@float64
+@computed
 def _padded_pairs(
     value: np.ndarray, group: np.ndarray, column: np.ndarray, first: np.ndarray, second: np.ndarray, r: int
 ) -> Pairs:
@@ -200,6 +195,8 @@ def _padded_pairs(
     if not len(first):
         return pairs_of(value, group, column, first, second, r)
     places = (_padded(places, padded_dense_size(len(first)), len(group) - 1) for places in (first, second))
+    import jax
+
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         return Pairs(*map(np.asarray, _pairs_program(r)(value, group, column, *places)))
 

@@ -11,8 +11,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
+from hier.kernel.arrays.library import Array, xp
 
 BLOCK = 200  # rows that LAPACK factorises at a time, on one core
 MOST_BLOCKS = 24  # more would take long to compile
@@ -23,11 +22,11 @@ class BlockFactor(NamedTuple):
     `below` it.
     """
 
-    inverse: tuple[jax.Array, ...]
-    below: tuple[jax.Array, ...]
+    inverse: tuple[Array, ...]
+    below: tuple[Array, ...]
 
 
-def block_cholesky(matrix: jax.Array) -> tuple[BlockFactor, jax.Array]:
+def block_cholesky(matrix: Array) -> tuple[BlockFactor, Array]:
     """L of a positive definite L L' (r, r), and log of its determinant.
 
     Source: Golub and Van Loan (2013), Matrix Computations, section 4.2 (block Cholesky; this one looks left, so that of
@@ -36,46 +35,46 @@ def block_cholesky(matrix: jax.Array) -> tuple[BlockFactor, jax.Array]:
     size = matrix.shape[0]
     count = min(MOST_BLOCKS, max(1, -(-size // BLOCK)))
     edges = [round(k * size / count) for k in range(count + 1)]
-    inverses, panels, log_det = [], [], jnp.zeros(())
+    inverses, panels, log_det = [], [], xp.zeros(())
     left = matrix[:, :0]  # of what remains, the rows of L that are known
     for start, end in itertools.pairwise(edges):
         width = end - start
         column = matrix[start:, start:end] - left @ left[:width].T
-        lower = jax.lax.linalg.cholesky(column[:width], symmetrize_input=False)
-        inverses.append(jax.scipy.linalg.solve_triangular(lower, jnp.eye(width), lower=True))
-        log_det += 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
+        lower = xp.cholesky(column[:width])
+        inverses.append(xp.solve_triangular(lower, xp.eye(width), lower=True))
+        log_det = log_det + 2.0 * xp.sum(xp.log(xp.diag(lower)))
         panels.append(column[width:] @ inverses[-1].T)
-        left = jnp.concatenate([left[width:], panels[-1]], axis=1)
+        left = xp.concatenate([left[width:], panels[-1]], axis=1)
     return BlockFactor(tuple(inverses), tuple(panels)), log_det
 
 
-def solve_lower(factor: BlockFactor, right: jax.Array) -> jax.Array:
+def solve_lower(factor: BlockFactor, right: Array) -> Array:
     """L^-1 right, for (r, m)."""
     solved = []
     for inverse, below in zip(*factor, strict=True):
         width = inverse.shape[0]
         solved.append(inverse @ right[:width])
         right = right[width:] - below @ solved[-1]
-    return jnp.concatenate(solved)
+    return xp.concatenate(solved)
 
 
-def solve_upper(factor: BlockFactor, right: jax.Array) -> jax.Array:
+def solve_upper(factor: BlockFactor, right: Array) -> Array:
     """L'^-1 right, for (r, m)."""
     end, solved = right.shape[0], right[:0]
     for inverse, below in reversed(list(zip(*factor, strict=True))):
         start = end - inverse.shape[0]
-        solved = jnp.concatenate([inverse.T @ (right[start:end] - below.T @ solved), solved])
+        solved = xp.concatenate([inverse.T @ (right[start:end] - below.T @ solved), solved])
         end = start
     return solved
 
 
-def inverse(factor: BlockFactor) -> jax.Array:
+def inverse(factor: BlockFactor) -> Array:
     """(L L')^-1 (r, r), grown from its last block.
 
     With X the inverse of the next block on the diagonal and W what is below it times X, an inverse G of what follows
     grows to [[X'X + W'G W, -W'G], [-G W, G]].
     """
-    grown: jax.Array | None = None
+    grown: Array | None = None
     for block, below in reversed(list(zip(*factor, strict=True))):
         own = block.T @ block
         if grown is None:
@@ -83,13 +82,13 @@ def inverse(factor: BlockFactor) -> jax.Array:
             continue
         left = below @ block
         corner = -(grown @ left)
-        top = jnp.concatenate([own - left.T @ corner, corner.T], axis=1)
-        grown = jnp.concatenate([top, jnp.concatenate([corner, grown], axis=1)])
+        top = xp.concatenate([own - left.T @ corner, corner.T], axis=1)
+        grown = xp.concatenate([top, xp.concatenate([corner, grown], axis=1)])
     assert grown is not None
     return grown
 
 
-def from_left(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Array) -> jax.Array:
+def from_left(factors: Sequence[Array], sizes: Sequence[int], matrix: Array) -> Array:
     """The block-diagonal matrix of every factor (q, q) times `matrix` (r, m); a factor's levels change fastest.
 
     `sizes`: the number of levels of each factor.
@@ -99,27 +98,25 @@ def from_left(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Ar
         q = factor.shape[0]
         rows = [matrix[at + b * size : at + (b + 1) * size] for b in range(q)]
         # written out, for a product with so small a matrix would not fuse with what is before and after it
-        parts += [functools.reduce(jnp.add, (factor[a, b] * rows[b] for b in range(q))) for a in range(q)]
+        parts += [functools.reduce(xp.add, (factor[a, b] * rows[b] for b in range(q))) for a in range(q)]
         at += q * size
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+    return parts[0] if len(parts) == 1 else xp.concatenate(parts)
 
 
-def on_both_sides(factors: Sequence[jax.Array], sizes: Sequence[int], matrix: jax.Array) -> jax.Array:
+def on_both_sides(factors: Sequence[Array], sizes: Sequence[int], matrix: Array) -> Array:
     """F matrix F' with F the block-diagonal matrix of the factors, for a symmetric `matrix` (r, r)."""
     if all(factor.shape[0] == 1 for factor in factors):
-        scale = jnp.concatenate([jnp.full(size, factor[0, 0]) for factor, size in zip(factors, sizes, strict=True)])
+        scale = xp.concatenate([xp.full(size, factor[0, 0]) for factor, size in zip(factors, sizes, strict=True)])
         return matrix * scale[:, None] * scale
     return from_left(factors, sizes, from_left(factors, sizes, matrix).T)
 
 
-def own_products(
-    left: jax.Array, right: jax.Array, factors: Sequence[jax.Array], sizes: Sequence[int]
-) -> list[jax.Array]:
+def own_products(left: Array, right: Array, factors: Sequence[Array], sizes: Sequence[int]) -> list[Array]:
     """For each factor, the sum over its levels of the own blocks of left' right: (q, q)."""
     found, at = [], 0
     for factor, size in zip(factors, sizes, strict=True):
         q = factor.shape[0]
         a, b = (matrix[:, at : at + q * size].reshape(-1, q, size) for matrix in (left, right))
-        found.append(jnp.einsum("raj,rbj->ab", a, b))
+        found.append(xp.einsum("raj,rbj->ab", a, b))
         at += q * size
     return found

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from hier.kernel.algebra.by_level import (
     EliminatedLevel,
     back_substitute,
@@ -19,6 +16,7 @@ from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.algebra.dense import from_left, solve_upper
 from hier.kernel.algebra.integrate import Crossed, Factors, eliminate_crossed, sizes_of
 from hier.kernel.algebra.marginal import Marginal
+from hier.kernel.arrays.library import Array, xp
 
 
 class Eliminated(NamedTuple):
@@ -43,17 +41,17 @@ def eliminate(factors: Factors, cross: CrossProducts) -> Eliminated:
 class Deviations(NamedTuple):
     """The deviations of every factor (q, J): `spherical` u, and `b` = L u."""
 
-    spherical: tuple[jax.Array, ...]
-    b: tuple[jax.Array, ...]
+    spherical: tuple[Array, ...]
+    b: tuple[Array, ...]
 
 
 def group_deviations(
     factors: Factors,
     eliminated: Eliminated,
     cross: CrossProducts,
-    beta: jax.Array,
-    noise: Sequence[jax.Array] | None = None,
-) -> tuple[jax.Array, ...]:
+    beta: Array,
+    noise: Sequence[Array] | None = None,
+) -> tuple[Array, ...]:
     """Deviations b (q, J) of every factor given beta; as `deviations`."""
     return deviations(factors, eliminated, cross, beta, noise).b
 
@@ -62,8 +60,8 @@ def deviations(
     factors: Factors,
     eliminated: Eliminated,
     cross: CrossProducts,
-    beta: jax.Array,
-    noise: Sequence[jax.Array] | None = None,
+    beta: Array,
+    noise: Sequence[Array] | None = None,
 ) -> Deviations:
     """Deviations of every factor given beta: their conditional modes, or an exact draw where `noise` (q, J) of every
     factor is s times N(0, 1).
@@ -71,28 +69,28 @@ def deviations(
     With u the stacked spherical deviations, u given y and beta is Normal with covariance s^2 M^-1 and the mode that
     back-substitution gives, the last eliminated first. Source: Bates et al. (2015), equations 20 and 58.
     """
-    weights = jnp.append(-beta, 1.0)
+    weights = xp.append(-beta, 1.0)
     n_levels = len(cross.levels)
-    dense: list[jax.Array] = []
-    explained: jax.Array | float = 0.0
+    dense: list[Array] = []
+    explained: Array | float = 0.0
     if cross.dense:
         crossed, size = eliminated.crossed[0], sizes_of(cross.dense[0])
         right = crossed.reduced @ weights
         if noise is not None:
-            right = right + jnp.concatenate([jnp.ravel(part) for part in noise[n_levels:]])
+            right = right + xp.concatenate([xp.ravel(part) for part in noise[n_levels:]])
         u = solve_upper(crossed.lower, right[:, None])
         dense = _by_factor(u[:, 0], factors[n_levels:], size)
         coupled = left_times(factors[0].T, cross.dense[0].coupling.times(from_left(factors[n_levels:], size, u)))
         explained = forward_substitute(eliminated.levels[0].upper, coupled)[:, 0]
     p1 = len(weights)
-    found: list[jax.Array] = []
-    outer: list[jax.Array] = []
+    found: list[Array] = []
+    outer: list[Array] = []
     for k in reversed(range(n_levels)):
         upper, reduced = eliminated.levels[k]
-        right = jnp.sum(reduced[:, -p1:] * weights[None, :, None], axis=1) - explained
+        right = xp.sum(reduced[:, -p1:] * weights[None, :, None], axis=1) - explained
         at = 0
         for parent, b in zip(cross.levels[k].parents, outer, strict=True):
-            right = right - jnp.sum(reduced[:, at : at + len(b)] * b[None, :, parent], axis=1)
+            right = right - xp.sum(reduced[:, at : at + len(b)] * b[None, :, parent], axis=1)
             at += len(b)
         if noise is not None:
             right = right + noise[k]
@@ -104,12 +102,12 @@ def deviations(
     )
 
 
-def scaled(factor: jax.Array, u: jax.Array) -> jax.Array:
+def scaled(factor: Array, u: Array) -> Array:
     """L u_j of every level, (q, J)."""
-    return jnp.sum(factor[:, :, None] * u[None], axis=1)
+    return xp.sum(factor[:, :, None] * u[None], axis=1)
 
 
-def _by_factor(stacked: jax.Array, factors: Sequence[jax.Array], sizes: Sequence[int]) -> list[jax.Array]:
+def _by_factor(stacked: Array, factors: Sequence[Array], sizes: Sequence[int]) -> list[Array]:
     """The deviations of the dense part (r,) as (q, J), one per factor."""
     found, at = [], 0
     for factor, levels in zip(factors, sizes, strict=True):

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from hier.kernel.algebra.by_level import (
     EliminatedLevel,
     back_substitute,
@@ -33,8 +30,10 @@ from hier.kernel.algebra.dense import (
     solve_upper,
 )
 from hier.kernel.algebra.marginal import Marginal
+from hier.kernel.arrays.derivatives import CustomDerivative
+from hier.kernel.arrays.library import Array, xp
 
-Factors = tuple[jax.Array, ...]
+Factors = tuple[Array, ...]
 
 
 def integrate_groups(factors: Factors, cross: CrossProducts) -> Marginal:
@@ -49,8 +48,8 @@ def integrate_groups(factors: Factors, cross: CrossProducts) -> Marginal:
     return Marginal(log_det, cross.xx - explained)
 
 
-@jax.custom_jvp
-def _integrate_level(factor: jax.Array, level: Level, xx: jax.Array) -> Marginal:
+@CustomDerivative
+def _integrate_level(factor: Array, level: Level, xx: Array) -> Marginal:
     _, log_det, explained = eliminate_chain((factor,), (level,))
     return Marginal(log_det, xx - explained)
 
@@ -65,16 +64,16 @@ def _derivative_of_integrate_level(primals: tuple[Any, ...], tangents: tuple[Any
     """
     factor, level, xx = primals
     change, q = tangents[0], primals[0].shape[0]
-    both = jnp.concatenate([level.zz, level.right], axis=1)
+    both = xp.concatenate([level.zz, level.right], axis=1)
     eliminated, log_det = factorise(factor, level.zz, left_times(factor.T, both), level.count)
     solved = back_substitute(eliminated.upper, eliminated.reduced)
     u, reduced = solved[:, q:], eliminated.reduced[:, q:]
     fitted = times(turned(left_times(factor.T, level.zz)), u)
-    products = jnp.tensordot(level.right - fitted, u, axes=((2,), (2,)))  # (q, p + 1, q, p + 1)
-    slope = jnp.einsum("ambn,ab->mn", products, change)
+    products = xp.tensordot(level.right - fitted, u, axes=((2,), (2,)))  # (q, p + 1, q, p + 1)
+    slope = xp.einsum("ambn,ab->mn", products, change)
     return (
-        Marginal(log_det, xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2)))),
-        Marginal(2.0 * jnp.sum(jnp.sum(level.count * solved[:, :q], axis=2).T * change), -(slope + slope.T)),
+        Marginal(log_det, xx - xp.tensordot(reduced, reduced, axes=((0, 2), (0, 2)))),
+        Marginal(2.0 * xp.sum(xp.sum(level.count * solved[:, :q], axis=2).T * change), -(slope + slope.T)),
     )
 
 
@@ -88,11 +87,11 @@ class Crossed(NamedTuple):
     """
 
     first: EliminatedLevel
-    gain: jax.Array
-    kept: jax.Array
-    kept_x: jax.Array
+    gain: Array
+    kept: Array
+    kept_x: Array
     lower: BlockFactor
-    reduced: jax.Array
+    reduced: Array
     marginal: Marginal
 
 
@@ -101,7 +100,7 @@ def sizes_of(dense: Dense) -> tuple[int, ...]:
     return tuple(block.shape[2] for block in dense.own)
 
 
-def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array) -> Crossed:
+def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: Array) -> Crossed:
     """Eliminate the first factor level by level and the others together.
 
     Source: Bates et al. (2015), section 5.4, with the first factor's part of the sparse Cholesky factor written out.
@@ -113,10 +112,10 @@ def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arra
     kept = dense.rr - dense.coupling.weighted(gain)
     kept_x = dense.rx - dense.coupling.transposed_times(times(turned(half), reduced))
     turned_factors = tuple(other.T for other in others)
-    inner = on_both_sides(turned_factors, size, kept) + jnp.eye(kept.shape[0])
+    inner = on_both_sides(turned_factors, size, kept) + xp.eye(kept.shape[0])
     lower, log_det_dense = block_cholesky(inner)
     reduced_x = solve_lower(lower, from_left(turned_factors, size, kept_x))
-    schur = xx - jnp.tensordot(reduced, reduced, axes=((0, 2), (0, 2))) - reduced_x.T @ reduced_x
+    schur = xx - xp.tensordot(reduced, reduced, axes=((0, 2), (0, 2))) - reduced_x.T @ reduced_x
     return Crossed(
         eliminated,
         gain,
@@ -128,8 +127,8 @@ def eliminate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Arra
     )
 
 
-@jax.custom_jvp
-def _integrate_crossed(factors: Factors, level: Level, dense: Dense, xx: jax.Array) -> Marginal:
+@CustomDerivative
+def _integrate_crossed(factors: Factors, level: Level, dense: Dense, xx: Array) -> Marginal:
     return eliminate_crossed(factors, level, dense, xx).marginal
 
 
@@ -149,38 +148,38 @@ def _derivative_of_integrate_crossed(primals: tuple[Any, ...], tangents: tuple[A
     spread = on_both_sides(others, size, G)
     first = first_slopes(factors[0], level, found.gain, dense, spread)
     spread_changes = [factor @ change.T + change @ factor.T for factor, change in zip(factors, changes, strict=True)]
-    log_det = jnp.sum(first * spread_changes[0])
+    log_det = xp.sum(first * spread_changes[0])
     right = from_left(tuple(other.T for other in others), size, found.kept)
     for own, change in zip(own_products(right, G, others, size), changes[1:], strict=True):
-        log_det += 2.0 * jnp.sum(own * change)
+        log_det = log_det + 2.0 * xp.sum(own * change)
     scores = crossed_scores(factors, level, dense, found)
-    schur = jnp.zeros_like(xx)
+    schur = xp.zeros_like(xx)
     for score, change in zip(scores, spread_changes, strict=True):
-        schur -= jnp.einsum("amj,ab,bnj->mn", score, change, score)
+        schur = schur - xp.einsum("amj,ab,bnj->mn", score, change, score)
     return found.marginal, Marginal(log_det, schur)
 
 
-def first_slopes(factor: jax.Array, level: Level, gain: jax.Array, dense: Dense, spread: jax.Array) -> jax.Array:
+def first_slopes(factor: Array, level: Level, gain: Array, dense: Dense, spread: Array) -> Array:
     """The sum over levels of Z_j' V^-1 Z_j of the first factor (q, q), `spread` (r, r) being F S^-1 F'.
 
     It is the slope of log|V| in that factor's covariance: H_j - E_j' C_j N C_j' E_j with H_j = Z_j'WZ_j - Z_j'WZ_j W_j
     Z_j'WZ_j and E_j = I - W_j Z_j'WZ_j.
     """
-    left = jnp.eye(factor.shape[0])[:, :, None] - times(gain, level.zz)
+    left = xp.eye(factor.shape[0])[:, :, None] - times(gain, level.zz)
     own = times(level.zz, left) - times(turned(left), times(dense.coupling.sandwiched(spread), left))
-    return jnp.sum(own, axis=2)
+    return xp.sum(own, axis=2)
 
 
-def crossed_scores(factors: Factors, level: Level, dense: Dense, found: Crossed) -> list[jax.Array]:
+def crossed_scores(factors: Factors, level: Level, dense: Dense, found: Crossed) -> list[Array]:
     """Z' V^-1 [X y] of every factor: (q, p + 1, J)."""
     size, others = sizes_of(dense), factors[1:]
     deviations = from_left(others, size, solve_upper(found.lower, found.reduced))  # of the dense part: F S^-1 F' K_x
     rest = level.right - dense.coupling.times(deviations)
-    scores = [jnp.subtract(rest, times(level.zz, times(found.gain, rest)))]
+    scores = [xp.subtract(rest, times(level.zz, times(found.gain, rest)))]
     dense_scores = found.kept_x - found.kept @ deviations
     at = 0
     for factor, levels in zip(others, size, strict=True):
         q = factor.shape[0]
-        scores.append(jnp.moveaxis(dense_scores[at : at + q * levels].reshape(q, levels, -1), 1, 2))
+        scores.append(xp.moveaxis(dense_scores[at : at + q * levels].reshape(q, levels, -1), 1, 2))
         at += q * levels
     return scores

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.arrays.library import Array, xp
 
 LOG_2PI = 1.8378770664093453
 UNROLL = 6  # largest matrix whose factorisation is unrolled; beyond it LAPACK costs less than compiling
@@ -24,8 +22,8 @@ class Marginal(NamedTuple):
     `log_det` (): log|V| + sum log w. `schur` (p + 1, p + 1): [X y]' V^-1 [X y].
     """
 
-    log_det: jax.Array
-    schur: jax.Array
+    log_det: Array
+    schur: Array
 
 
 class FixedPrior(NamedTuple):
@@ -35,18 +33,16 @@ class FixedPrior(NamedTuple):
     `constant` (): the part of -2 log density that does not depend on beta.
     """
 
-    quadratic: jax.Array
-    constant: jax.Array
+    quadratic: Array
+    constant: Array
 
 
 def flat_prior(p: int) -> FixedPrior:
     """The flat prior of `p` fixed effects, under which the marginal likelihood is the REML likelihood."""
-    return FixedPrior(jnp.zeros((p + 1, p + 1)), jnp.zeros(()))
+    return FixedPrior(xp.zeros((p + 1, p + 1)), xp.zeros(()))
 
 
-def fixed_effects_form(
-    marginal: Marginal, sigma: jax.Array, prior: FixedPrior, known: jax.Array | None = None
-) -> jax.Array:
+def fixed_effects_form(marginal: Marginal, sigma: Array, prior: FixedPrior, known: Array | None = None) -> Array:
     """The quadratic form of -2 log p(y, beta) in [-beta; 1]: the likelihood's part plus the prior's.
 
     `known` (h,): values of the last h fixed effects, where these are not to be integrated; the form that is returned,
@@ -56,26 +52,26 @@ def fixed_effects_form(
     if known is None or known.shape[0] == 0:
         return form
     free = form.shape[0] - 1 - known.shape[0]
-    keep = jnp.concatenate([jnp.eye(free), jnp.zeros((known.shape[0] + 1, free))])
-    fold = jnp.concatenate([jnp.zeros(free), -known, jnp.ones(1)])[:, None]
-    into = jnp.concatenate([keep, fold], axis=1)
+    keep = xp.concatenate([xp.eye(free), xp.zeros((known.shape[0] + 1, free))])
+    fold = xp.concatenate([xp.zeros(free), -known, xp.ones(1)])[:, None]
+    into = xp.concatenate([keep, fold], axis=1)
     return into.T @ form @ into
 
 
-def cholesky(matrix: jax.Array) -> jax.Array:
+def cholesky(matrix: Array) -> Array:
     """The lower Cholesky factor of one matrix; unrolled where it is small, so that it and its derivatives fuse."""
     size = matrix.shape[0]
     if size > UNROLL:
-        return jnp.linalg.cholesky(matrix)
+        return xp.cholesky(matrix)
     columns, rest = [], matrix
     for k in range(size):
-        column = rest[:, 0] / jnp.sqrt(rest[0, 0])
-        columns.append(jnp.pad(column, (k, 0)))
+        column = rest[:, 0] / xp.sqrt(rest[0, 0])
+        columns.append(xp.pad(column, (k, 0)))
         rest = rest[1:, 1:] - column[1:, None] * column[None, 1:]
-    return jnp.stack(columns, axis=1)
+    return xp.stack(columns, axis=1)
 
 
-def split_form(form: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def split_form(form: Array) -> tuple[Array, Array, Array]:
     """Cholesky factor of the precision of beta, the factor's solve of its linear part, and the minimum of the form."""
     lower = cholesky(form)
     p = form.shape[0] - 1
@@ -84,50 +80,50 @@ def split_form(form: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 def neg2_log_marginal(
     marginal: Marginal,
-    sigma: jax.Array,
+    sigma: Array,
     cross: CrossProducts,
     prior: FixedPrior,
-    known: jax.Array | None = None,
+    known: Array | None = None,
     *,
     integrate: bool = True,
-) -> jax.Array:
+) -> Array:
     """-2 log density of the response at `sigma`, the fixed effects integrated out (REML, Bayes) or at their best (ML).
 
     Source: Bates et al. (2015), equations 34 and 41; with a Normal prior, the same integral with its precision added.
     """
     form = fixed_effects_form(marginal, sigma, prior, known)
     precision, _, minimum = split_form(form)
-    value = (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + minimum
+    value = (LOG_2PI + 2.0 * xp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + minimum
     if integrate:
-        value += 2.0 * jnp.sum(jnp.log(jnp.diag(precision))) - precision.shape[0] * LOG_2PI + prior.constant
+        value = value + 2.0 * xp.sum(xp.log(xp.diag(precision))) - precision.shape[0] * LOG_2PI + prior.constant
     return value
 
 
-def neg2_log_likelihood(marginal: Marginal, sigma: jax.Array, cross: CrossProducts, beta: jax.Array) -> jax.Array:
+def neg2_log_likelihood(marginal: Marginal, sigma: Array, cross: CrossProducts, beta: Array) -> Array:
     """-2 log density of the response given all parameters, the group deviations integrated out."""
-    weights = jnp.append(-beta, 1.0)
+    weights = xp.append(-beta, 1.0)
     squares = weights @ marginal.schur @ weights / sigma**2
-    return (LOG_2PI + 2.0 * jnp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + squares
+    return (LOG_2PI + 2.0 * xp.log(sigma)) * cross.nobs - cross.log_weights + marginal.log_det + squares
 
 
-def fixed_effects(form: jax.Array) -> tuple[jax.Array, jax.Array]:
+def fixed_effects(form: Array) -> tuple[Array, Array]:
     """Mean (p,) and covariance (p, p) of the fixed effects given the variance parameters."""
     precision, linear, _ = split_form(form)
-    half = jax.scipy.linalg.solve_triangular(precision, jnp.eye(precision.shape[0]), lower=True)
+    half = xp.solve_triangular(precision, xp.eye(precision.shape[0]), lower=True)
     return half.T @ linear, half.T @ half
 
 
-def add_normal_term(
-    prior: FixedPrior, row: jax.Array, at: jax.Array, slope: jax.Array, precision: jax.Array
-) -> FixedPrior:
+def add_normal_term(prior: FixedPrior, row: Array, at: Array, slope: Array, precision: Array) -> FixedPrior:
     """Add to a prior a log density of `row @ beta` that has the given slope and precision at the value `at`."""
     shift = at * precision + slope
-    quadratic = prior.quadratic.at[:-1, :-1].add(precision * jnp.outer(row, row))
-    quadratic = quadratic.at[:-1, -1].add(shift * row).at[-1, :-1].add(shift * row)
+    beside = (shift * row)[:, None]
     # completes the form, so that it stays positive definite; the value of the objective does not use it
-    return prior._replace(quadratic=quadratic.at[-1, -1].add(shift**2 / jnp.maximum(jnp.abs(precision), 1e-12)))
+    corner = (shift**2 / xp.maximum(xp.abs(precision), 1e-12)).reshape(1, 1)
+    top = xp.concatenate([precision * xp.outer(row, row), beside], axis=1)
+    added = xp.concatenate([top, xp.concatenate([beside.T, corner], axis=1)])
+    return prior._replace(quadratic=prior.quadratic + added)
 
 
-def solve_upper(matrix: jax.Array, right: jax.Array) -> jax.Array:
+def solve_upper(matrix: Array, right: Array) -> Array:
     """Solve an upper-triangular system."""
-    return jax.scipy.linalg.solve_triangular(jnp.asarray(matrix), right, lower=False)
+    return xp.solve_triangular(xp.asarray(matrix), right, lower=False)

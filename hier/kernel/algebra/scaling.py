@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from hier.design.rank import qr_triangle
-from hier.kernel.programs.library import library_of
+from hier.kernel.arrays.library import library_of, xp
 
 LARGEST_EXPONENT = 200  # of two: fourth powers of numbers up to it are numbers
 UNROLL = 6  # columns up to which products are written out, so that they fuse with what they stand beside
@@ -111,7 +110,7 @@ def product(left: Any, right: Any) -> Any:
     q = len(left)
     if library_of(right) is np or q > UNROLL:
         return left @ right
-    return functools.reduce(jnp.add, (left[:, k, None] * right[k] for k in range(q)))
+    return functools.reduce(xp.add, (left[:, k, None] * right[k] for k in range(q)))
 
 
 @functools.cache
@@ -128,6 +127,5 @@ def lower_triangular(factor: Any) -> Any:
     """The lower-triangular factor (q, q) of the same covariance, with a non-negative diagonal."""
     if len(factor) == 1:
         return abs(factor)
-    xp = library_of(factor)
-    lower = (qr_triangle(factor.T) if xp is np else jnp.linalg.qr(factor.T, mode="r")).T
+    lower = (qr_triangle(factor.T) if library_of(factor) is np else xp.qr(factor.T, mode="r")).T
     return lower * xp.where(xp.diag(lower) < 0, -1.0, 1.0)

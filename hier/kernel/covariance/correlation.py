@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.programs.library import library_of
+from hier.kernel.arrays.library import Array, library_of, put, xp
 
 
 class Place(NamedTuple):
@@ -22,33 +20,33 @@ class Place(NamedTuple):
     Either root may be negative: that only changes signs of the factor's columns.
     """
 
-    r: jax.Array
-    to_low: jax.Array
-    to_one: jax.Array
+    r: Array
+    to_low: Array
+    to_one: Array
 
 
-def place_of(r: jax.Array, low: float) -> Place:
+def place_of(r: Array, low: float) -> Place:
     """The place of a correlation inside its limits."""
-    r = jnp.asarray(r)
-    return Place(r, jnp.sqrt(r - low), jnp.sqrt(1.0 - r))
+    r = xp.asarray(r)
+    return Place(r, xp.sqrt(r - low), xp.sqrt(1.0 - r))
 
 
-def place_at(angle: jax.Array, low: float) -> Place:
+def place_at(angle: Array, low: float) -> Place:
     """The place of an angle: (1 + sin a) / 2 = sin^2(pi/4 + a/2) is the share of the way from low to 1."""
-    to_low, to_one = (np.sqrt(1.0 - low) * jnp.sin(np.pi / 4 + side * angle / 2) for side in (1.0, -1.0))
+    to_low, to_one = (np.sqrt(1.0 - low) * xp.sin(np.pi / 4 + side * angle / 2) for side in (1.0, -1.0))
     return Place(1.0 - to_one**2, to_low, to_one)
 
 
-def angle_of(r: jax.Array, low: float) -> Any:
+def angle_of(r: Array, low: float) -> Any:
     """The angle of a correlation, by NumPy or JAX as the correlation is."""
     xp = library_of(r)
     return xp.arcsin(xp.clip((2.0 * r - 1.0 - low) / (1.0 - low), -1.0, 1.0))
 
 
-def folded(angle: jax.Array) -> jax.Array:
+def folded(angle: Array) -> Array:
     """The angle of the same correlation from -pi/2 to pi/2."""
-    turned = angle - 2.0 * np.pi * jnp.round(angle / (2.0 * np.pi))
-    return jnp.where(turned > np.pi / 2, np.pi - turned, jnp.where(turned < -np.pi / 2, -np.pi - turned, turned))
+    turned = angle - 2.0 * np.pi * xp.round(angle / (2.0 * np.pi))
+    return xp.where(turned > np.pi / 2, np.pi - turned, xp.where(turned < -np.pi / 2, -np.pi - turned, turned))
 
 
 def lowest_equal(size: int) -> float:
@@ -56,26 +54,26 @@ def lowest_equal(size: int) -> float:
     return -1.0 / (size - 1)
 
 
-def equal_factor(place: Place, size: int) -> jax.Array:
+def equal_factor(place: Place, size: int) -> Array:
     """The lower-triangular factor (k, k) of the matrix in which all correlations are r.
 
     Column j from 0 has the diagonal entry sqrt((1 - r)(1 + jr) / (1 + (j - 1)r)), and below it
     r sqrt((1 - r) / ((1 + (j - 1)r)(1 + jr))); the first column has 1 and r. In the last, 1 + jr is j(r - low).
     """
     r = place.r
-    columns = [jnp.full(size, r).at[0].set(1.0)]
+    columns = [put(xp.full(size, r), 0, 1.0)]
     for j in range(1, size):
-        before = jnp.sqrt(1.0 + (j - 1) * r)
+        before = xp.sqrt(1.0 + (j - 1) * r)
         last = j == size - 1
-        at = np.sqrt(j) * place.to_low if last else jnp.sqrt(1.0 + j * r)
-        entries = [jnp.zeros(j), (place.to_one * at / before)[None]]
+        at = np.sqrt(j) * place.to_low if last else xp.sqrt(1.0 + j * r)
+        entries = [xp.zeros(j), (place.to_one * at / before)[None]]
         if not last:
-            entries.append(jnp.full(size - j - 1, r * place.to_one / (before * at)))
-        columns.append(jnp.concatenate(entries))
-    return jnp.stack(columns, axis=1)
+            entries.append(xp.full(size - j - 1, r * place.to_one / (before * at)))
+        columns.append(xp.concatenate(entries))
+    return xp.stack(columns, axis=1)
 
 
-def fading_factor(place: Place, times: Sequence[int]) -> jax.Array:
+def fading_factor(place: Place, times: Sequence[int]) -> Array:
     """The lower-triangular factor (k, k) of the matrix of correlations r^|t_i - t_j|, a first-order autoregression at
     the ascending whole `times` t (k,).
 
@@ -83,23 +81,23 @@ def fading_factor(place: Place, times: Sequence[int]) -> jax.Array:
     being the time since the one before: sqrt(1 - r^2) times the root of 1 + r^2 + ... + r^(2g - 2).
     """
     t, gaps = np.asarray(times), np.diff(times)
-    powers = [jnp.ones_like(place.r)]
+    powers = [xp.ones_like(place.r)]
     for _ in range(t[-1] - t[0]):
         powers.append(powers[-1] * place.r)
     lag = np.subtract.outer(t, t)
-    falling = jnp.where(lag >= 0, jnp.stack(powers)[np.maximum(lag, 0)], 0.0)
-    new = jnp.full(len(gaps), place.to_low * place.to_one)
+    falling = xp.where(lag >= 0, xp.stack(powers)[np.maximum(lag, 0)], 0.0)
+    new = xp.full(len(gaps), place.to_low * place.to_one)
     if (gaps > 1).any():
-        squares = jnp.cumsum(jnp.stack(powers[: gaps.max()]) ** 2)
-        new = new * jnp.sqrt(squares[gaps - 1])
-    return falling * jnp.ones(len(t)).at[1:].set(new)
+        squares = xp.cumsum(xp.stack(powers[: gaps.max()]) ** 2)
+        new = new * xp.sqrt(squares[gaps - 1])
+    return falling * put(np.ones(len(t)), slice(1, None), new)
 
 
-def log_volume(factor: jax.Array) -> jax.Array:
+def log_volume(factor: Array) -> Array:
     """Log Jacobian determinant of the map from a correlation matrix's Cholesky factor to the matrix.
 
     Source: Lewandowski, Kurowicka and Joe (2009), section 2.4: row k (from 0) of a K x K factor enters with power K -
     k - 1.
     """
     size = factor.shape[-1]
-    return jnp.sum((size - 1 - jnp.arange(size)) * jnp.log(jnp.diag(factor)))
+    return xp.sum((size - 1 - xp.arange(size)) * xp.log(xp.diag(factor)))

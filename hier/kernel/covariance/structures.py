@@ -11,11 +11,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.design import Block
+from hier.kernel.arrays.derivatives import jacobian
+from hier.kernel.arrays.library import Array, library_of, put, xp
 from hier.kernel.covariance.correlation import (
     Place,
     angle_of,
@@ -27,7 +27,6 @@ from hier.kernel.covariance.correlation import (
     place_at,
     place_of,
 )
-from hier.kernel.programs.library import library_of
 
 INSIDE = 0.01  # of its range: a correlation at which a search begins is as far from either limit
 NEAR = 1.2  # the angle of a correlation near either limit, where a further search begins
@@ -49,8 +48,8 @@ class Correlation(NamedTuple):
     limits: Callable[[int], tuple[float, float]] | None
     count: Callable[[int], int]
     none: Callable[[int], np.ndarray]
-    factor: Callable[[Any, Block], jax.Array]
-    log_volume: Callable[[jax.Array], Any]
+    factor: Callable[[Any, Block], Array]
+    log_volume: Callable[[Array], Any]
 
 
 class CovarianceStructure(NamedTuple):
@@ -71,9 +70,9 @@ class CovarianceStructure(NamedTuple):
     words: str
     correlation: Correlation | None
     count: Callable[[Block], int]
-    factor: Callable[[Any, Block], jax.Array]
-    canonical: Callable[[Any, Block], jax.Array]
-    settled: Callable[[Any, Block, float], jax.Array]
+    factor: Callable[[Any, Block], Array]
+    canonical: Callable[[Any, Block], Array]
+    settled: Callable[[Any, Block, float], Array]
     nearest: Callable[[Any, Block, float], Any]
     others: Callable[[np.ndarray, float], np.ndarray] | None
     changes: Callable[[Any, Block], Sequence[Any]]
@@ -91,19 +90,20 @@ def _lower(size: int) -> tuple[np.ndarray, np.ndarray]:
 def _unstructured() -> CovarianceStructure:
     """Parameters: the entries of the factor, whose columns' signs the likelihood does not depend on."""
 
-    def factor(theta: jax.Array, block: Block) -> jax.Array:
-        return jnp.zeros((block.size, block.size), theta.dtype).at[_lower(block.size)].set(theta)
+    def factor(theta: Array, block: Block) -> Array:
+        return put(np.zeros((block.size, block.size)), _lower(block.size), theta)
 
-    def canonical(theta: jax.Array, block: Block) -> jax.Array:
-        diagonal = jnp.diag(factor(theta, block))
-        return theta * jnp.where(diagonal < 0, -1.0, 1.0)[_lower(block.size)[1]]
+    def canonical(theta: Array, block: Block) -> Array:
+        diagonal = xp.diag(factor(theta, block))
+        return theta * xp.where(diagonal < 0, -1.0, 1.0)[_lower(block.size)[1]]
 
-    def settled(theta: jax.Array, block: Block, least: float) -> jax.Array:
+    def settled(theta: Array, block: Block, least: float) -> Array:
         columns = _lower(block.size)[1]
-        largest = jnp.zeros(block.size).at[columns].max(jnp.abs(theta))
-        return jnp.where(largest[columns] < least, 0.0, theta)
+        alike = columns[:, None] == columns
+        largest = xp.where(alike, xp.abs(theta), 0.0).max(axis=1)  # of each entry's own column
+        return xp.where(largest < least, 0.0, theta)
 
-    def nearest(covariance: jax.Array, block: Block, least: float) -> Any:
+    def nearest(covariance: Array, block: Block, least: float) -> Any:
         xp = library_of(covariance)
         values, vectors = xp.linalg.eigh(covariance)
         root = vectors * xp.sqrt(xp.maximum(values, least**2))
@@ -148,7 +148,7 @@ class _Single(NamedTuple):
     """
 
     lowest: Callable[[int], float]
-    factor: Callable[[Place, Block], jax.Array]
+    factor: Callable[[Place, Block], Array]
     pairs: Callable[[Block], tuple[np.ndarray, np.ndarray, int]]
     is_linear: bool
 
@@ -165,29 +165,29 @@ def _by_sds(words: str, single: _Single | None) -> CovarianceStructure:
     def n_sds(block: Block) -> int:
         return 1 if block.homogeneous else block.size
 
-    def sds(roots: jax.Array, block: Block) -> Any:
+    def sds(roots: Array, block: Block) -> Any:
         return roots if block.homogeneous else roots**2
 
-    def factor(theta: jax.Array, block: Block) -> jax.Array:
+    def factor(theta: Array, block: Block) -> Array:
         k = block.size
-        shape = jnp.eye(k) if single is None else single.factor(place_at(theta[-1], single.lowest(k)), block)
+        shape = xp.eye(k) if single is None else single.factor(place_at(theta[-1], single.lowest(k)), block)
         return sds(theta[: n_sds(block)], block)[:, None] * shape
 
-    def canonical(theta: jax.Array, block: Block) -> jax.Array:
+    def canonical(theta: Array, block: Block) -> Array:
         roots, angles = theta[: n_sds(block)], theta[n_sds(block) :]
-        return jnp.concatenate([jnp.where(roots < 0, -roots, roots), folded(angles)])
+        return xp.concatenate([xp.where(roots < 0, -roots, roots), folded(angles)])
 
-    def settled(theta: jax.Array, block: Block, least: float) -> jax.Array:
+    def settled(theta: Array, block: Block, least: float) -> Array:
         roots, angles = theta[: n_sds(block)], theta[n_sds(block) :]
-        limit = jnp.sign(angles) * np.pi / 2
-        return jnp.concatenate(
+        limit = xp.sign(angles) * np.pi / 2
+        return xp.concatenate(
             [
-                jnp.where(jnp.abs(sds(roots, block)) < least, 0.0, roots),
-                jnp.where(jnp.abs(limit - angles) < least, limit, angles),
+                xp.where(xp.abs(sds(roots, block)) < least, 0.0, roots),
+                xp.where(xp.abs(limit - angles) < least, limit, angles),
             ]
         )
 
-    def nearest(covariance: jax.Array, block: Block, least: float) -> Any:
+    def nearest(covariance: Array, block: Block, least: float) -> Any:
         xp = library_of(covariance)
         variances = xp.maximum(xp.diag(covariance), least**2)
         sd = xp.sqrt(variances.mean(keepdims=True) if block.homogeneous else variances)
@@ -203,16 +203,16 @@ def _by_sds(words: str, single: _Single | None) -> CovarianceStructure:
         # a variance that reaches zero where the correlation has the wrong sign stays there
         return np.append(theta[:-1], side * NEAR)
 
-    def changes(theta: jax.Array, block: Block) -> Sequence[Any]:
+    def changes(theta: Array, block: Block) -> Sequence[Any]:
         if block.homogeneous and (single is None or single.is_linear):
             unit = np.eye(block.size)
             return [unit, 1.0 - unit][: 1 + n_angles]
 
-        def covariance(at: jax.Array) -> Any:
+        def covariance(at: Array) -> Any:
             lower = factor(at, block)
             return lower @ lower.T
 
-        return list(jnp.moveaxis(jax.jacfwd(covariance)(theta), -1, 0))
+        return list(xp.moveaxis(jacobian(covariance, theta), -1, 0))
 
     def moved(block: Block) -> Sequence[Pairs]:
         each = [((a, a),) for a in range(block.size)]
@@ -243,7 +243,7 @@ def _one_correlation(single: _Single) -> Correlation:
     )
 
 
-def _mean_correlation(covariance: jax.Array, rows: np.ndarray, columns: np.ndarray, power: int) -> Any:
+def _mean_correlation(covariance: Array, rows: np.ndarray, columns: np.ndarray, power: int) -> Any:
     """The root of the mean correlation of these pairs of columns, of those that have a variance; 0 where none have."""
     xp = library_of(covariance)
     sd = xp.sqrt(xp.maximum(xp.diag(covariance), 0.0))
@@ -265,11 +265,11 @@ def _nearest_pairs(block: Block) -> tuple[np.ndarray, np.ndarray, int]:
     return rows[near], columns[near], int(steps.min())
 
 
-def _equal(place: Place, block: Block) -> jax.Array:
+def _equal(place: Place, block: Block) -> Array:
     return equal_factor(place, block.size)
 
 
-def _fading(place: Place, block: Block) -> jax.Array:
+def _fading(place: Place, block: Block) -> Array:
     return fading_factor(place, block.times)
 
 

@@ -10,14 +10,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.design import Block
+from hier.kernel.arrays.library import Array, library_of, put, xp
 from hier.kernel.covariance.structures import STRUCTURES, Correlation, CovarianceStructure, Pairs
-from hier.kernel.programs.library import library_of
-from hier.kernel.programs.precision import float64
+from hier.kernel.programs.precision import computed
 
 Blocks = tuple[Block, ...]
 Terms = tuple[Blocks, ...]  # of each grouping factor, in the kernel's order
@@ -85,13 +83,13 @@ def n_variance_parameters(terms: Terms) -> int:
 def _split(theta: Any, terms: Terms) -> list[list[Any]]:
     """Theta of each block of each factor."""
     counts = [_count(block) for blocks in terms for block in blocks]
-    parts = iter(jnp.split(theta, np.cumsum(counts)[:-1]))
+    parts = iter(xp.split(theta, np.cumsum(counts)[:-1]))
     return [[next(parts) for _ in blocks] for blocks in terms]
 
 
-def _by_block(theta: Any, terms: Terms, change: Callable[[CovarianceStructure, Any, Block], jax.Array]) -> jax.Array:
+def _by_block(theta: Any, terms: Terms, change: Callable[[CovarianceStructure, Any, Block], Array]) -> Array:
     """Theta with the part of each block changed."""
-    return jnp.concatenate(
+    return xp.concatenate(
         [
             change(STRUCTURES[block.structure], part, block)
             for blocks, parts in zip(terms, _split(theta, terms), strict=True)
@@ -100,14 +98,15 @@ def _by_block(theta: Any, terms: Terms, change: Callable[[CovarianceStructure, A
     )
 
 
-def relative_factors(theta: jax.Array, terms: Terms) -> tuple[jax.Array, ...]:
+def relative_factors(theta: Array, terms: Terms) -> tuple[Array, ...]:
     """The lower-triangular factor L (q, q) of each grouping factor, its covariance being s^2 L L', from theta."""
     factors = []
     for blocks, parts in zip(terms, _split(theta, terms), strict=True):
         q = n_columns(blocks)
-        factor = jnp.zeros((q, q), theta.dtype)
+        factor = np.zeros((q, q))
         for block, part, (start, stop) in zip(blocks, parts, columns_of(blocks), strict=True):
-            factor = factor.at[start:stop, start:stop].set(STRUCTURES[block.structure].factor(part, block))
+            own = slice(start, stop)
+            factor = put(factor, (own, own), STRUCTURES[block.structure].factor(part, block))
         factors.append(factor)
     return tuple(factors)
 
@@ -122,7 +121,7 @@ class Change(NamedTuple):
 
 
 @functools.cache
-@float64
+@computed
 def changes_at_large(blocks: Blocks) -> tuple[Change, ...]:
     """The directions in which a covariance of this structure can go, one per parameter, at one that is like any other:
     with different standard deviations and a correlation inside its range.
@@ -132,7 +131,7 @@ def changes_at_large(blocks: Blocks) -> tuple[Change, ...]:
         sd = 1.0 + 0.3 * np.arange(block.size)
         covariance = sd[:, None] * sd * np.where(np.eye(block.size) > 0, 1.0, 0.4)
         structure = STRUCTURES[block.structure]
-        changes = jax.jit(structure.changes, static_argnums=1)(structure.nearest(covariance, block, 0.0), block)
+        changes = structure.changes(structure.nearest(covariance, block, 0.0), block)
         for change, pairs in zip(changes, structure.moved(block), strict=True):
             matrix = np.zeros((q, q))
             matrix[start:stop, start:stop] = change
@@ -184,12 +183,12 @@ def starts(x: np.ndarray, terms: Terms) -> np.ndarray:
     return np.array(found)
 
 
-def canonical(theta: jax.Array, terms: Terms) -> jax.Array:
+def canonical(theta: Array, terms: Terms) -> Array:
     """The same covariances with non-negative diagonal entries of their factors."""
     return _by_block(theta, terms, lambda structure, part, block: structure.canonical(part, block))
 
 
-def settled(theta: jax.Array, terms: Terms, least: float) -> jax.Array:
+def settled(theta: Array, terms: Terms, least: float) -> Array:
     """Canonical theta with standard deviations, columns of factors and correlations that are nearer than `least` to
     their limits put there.
     """

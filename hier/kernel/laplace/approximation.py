@@ -13,19 +13,21 @@ Stat. 4, 12, section 2.4 (quadrature); Kristensen et al. (2016), J. Stat. Softw.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.by_level import back_substitute, forward_substitute
+from hier.kernel.arrays.control import tree_map
+from hier.kernel.arrays.derivatives import differentiated
+from hier.kernel.arrays.library import Array, is_jax, xp
 from hier.kernel.laplace.conditional import Conditional, Inner, Outer, no_deviations
 from hier.kernel.laplace.log_densities import LOG_2PI
 from hier.kernel.laplace.row_products import RowArrays, in_rows, sums_by_level
-from hier.kernel.search.optimise import differentiated, minimise
+from hier.kernel.search.optimise import minimise
 
 GOOD_START = 0.01  # of -2 log density: what a first fit without deviations may leave
 
@@ -51,7 +53,7 @@ class Approximation:
             return height + self._log_det(outer, eta, rows) - inner.beta.shape[0] * LOG_2PI
         return self._quadrature(outer, inner, rows)
 
-    def _log_det(self, outer: Outer, eta: jax.Array, rows: RowArrays) -> Any:
+    def _log_det(self, outer: Outer, eta: Array, rows: RowArrays) -> Any:
         _, weights = self.conditional.slopes(eta, outer, rows)
         return self.conditional.log_det(outer, weights, rows)
 
@@ -65,38 +67,40 @@ class Approximation:
         q, (like,) = u.shape[0], rows.pattern.like
         eta = model.mean_predictor(outer, inner, rows)
         _, weights = model.slopes(eta, outer, rows)
-        found, _ = model.eliminated(outer, weights, jnp.zeros(rows.y.shape[0]), rows)
+        found, _ = model.eliminated(outer, weights, xp.zeros(rows.y.shape[0]), rows)
         upper = found.levels[0].upper
         t, log_w = product_rule(self.n_points, q)  # (N, q), (N,)
-        away = jnp.broadcast_to(np.sqrt(2.0) * t.T[:, :, None], (q, len(t), u.shape[1]))
+        away = xp.broadcast_to(np.sqrt(2.0) * t.T[:, :, None], (q, len(t), u.shape[1]))
         moved = back_substitute(upper, away)  # (q, N, J): what each point adds to u
-        b = jnp.einsum("ab,bkj->akj", outer.factors[0], moved)
+        b = xp.einsum("ab,bkj->akj", outer.factors[0], moved)
         etas = eta[None] + in_rows(z, b, codes)  # (N, n)
-        per_row = jax.vmap(lambda at: model.log_densities(at, outer, rows))(etas)
-        log_f = sums_by_level(per_row, codes, like) - 0.5 * jnp.sum((u[:, None] + moved) ** 2, axis=0)  # (N, J)
-        inside = jax.scipy.special.logsumexp(log_f + (log_w + jnp.sum(t**2, axis=1))[:, None], axis=0)
-        log_root = jnp.sum(jnp.log(jnp.diagonal(upper).T), axis=0)
-        return -2.0 * jnp.sum(inside - log_root - 0.5 * q * np.log(np.pi))
+        per_row = model.log_densities(etas, outer, rows)
+        log_f = sums_by_level(per_row, codes, like) - 0.5 * xp.sum((u[:, None] + moved) ** 2, axis=0)  # (N, J)
+        inside = xp.logsumexp(log_f + (log_w + xp.sum(t**2, axis=1))[:, None], axis=0)
+        log_root = xp.sum(xp.log(xp.diagonal(upper).T), axis=0)
+        return -2.0 * xp.sum(inside - log_root - 0.5 * q * np.log(np.pi))
 
-    def gradient_at(self, x: jax.Array, mode: Inner, problem: Any) -> tuple[Any, Any]:
+    def gradient_at(self, x: Array, mode: Inner, problem: Any) -> tuple[Any, Any]:
         """Gradient (m,) and value at x, `mode` being the mode there but for the last digits; the gradient can be
         differentiated once more.
         """
         model, rows, outer_at = self.conditional, problem.rows, self.parameters.outer
         outer = outer_at(x, problem)
-        inner, _ = model.newton(outer, jax.lax.stop_gradient(mode), rows)
+        inner, _ = model.newton(outer, tree_map(xp.stop_gradient, mode), rows)
+        import jax
+
         response = self._adjoint(outer, inner, rows)
 
-        def rest(point: jax.Array) -> Any:
+        def rest(point: Array) -> Any:
             """-lambda' g, whose part without x is left out."""
             outer = outer_at(point, problem)
             score, _ = model.slopes(model.mean_predictor(outer, inner, rows), outer, rows)
             along = model.random_part(outer.factors, response.u, rows)
             if model.with_fixed:
                 along = along + rows.X @ response.beta
-            return jnp.sum(along * score)
+            return xp.sum(along * score)
 
-        def value(point: jax.Array) -> Any:
+        def value(point: Array) -> Any:
             prior = self.parameters.neg2_log_prior(point, problem)
             return self.value_at(outer_at(point, problem), inner, rows) + prior
 
@@ -108,16 +112,18 @@ class Approximation:
         model = self.conditional
         eta = model.mean_predictor(outer, inner, rows)
         _, weights = model.slopes(eta, outer, rows)
+        import jax
+
         if self.n_points == 1:
             # at the mode F depends on u only through the weights of the rows, so F_u is L'Z' times a slope in eta
             slope = jax.grad(lambda at: self._log_det(outer, at, rows))(eta)
             return model.solve(outer, weights, slope, rows)
         slope = jax.grad(lambda u: self._quadrature(outer, Inner((u,), inner.beta), rows))(inner.u[0])
-        found, _ = model.eliminated(outer, weights, jnp.zeros_like(eta), rows)
+        found, _ = model.eliminated(outer, weights, xp.zeros_like(eta), rows)
         upper = found.levels[0].upper
         return Inner((back_substitute(upper, forward_substitute(upper, slope)),), inner.beta)
 
-    def started(self, x: jax.Array, problem: Any, units: jax.Array | float = 1.0) -> tuple[Any, Any]:
+    def started(self, x: Array, problem: Any, units: Array | float = 1.0) -> tuple[Any, Any]:
         """x with the parameters that do not concern the deviations at their best, were there none: where a search
         should begin. The first `n_grouped` of x are left as they are. And the objective without deviations there,
         infinite where fixed effects that stand among what is integrated out leave it unknown. `units` (m,) of x.
@@ -126,25 +132,36 @@ class Approximation:
         count = self.parameters.n_grouped
         grouped, nothing = x[:count], no_deviations(rows, with_fixed=model.with_fixed)
 
-        def objective(rest: jax.Array) -> Any:
-            point = jnp.concatenate([grouped, rest])
+        def objective(rest: Array) -> Any:
+            point = xp.concatenate([grouped, rest])
             outer = self.parameters.outer(point, problem)
             eta = model.mean_predictor(outer, nothing, rows)
             return model.neg2_log_joint(eta, outer, nothing, rows) + self.parameters.neg2_log_prior(point, problem)
 
         if x.shape[0] == count:
-            return x, jnp.inf if model.with_fixed else objective(x[count:])
-        units = jnp.broadcast_to(units, x.shape)[count:]
+            return x, xp.inf if model.with_fixed else objective(x[count:])
+        units = xp.broadcast_to(units, x.shape)[count:]
         found = minimise(differentiated(objective), x[count:], GOOD_START, units=units)
-        return jnp.concatenate([grouped, found.x]), jnp.where(model.with_fixed, jnp.inf, found.value)
+        return xp.concatenate([grouped, found.x]), xp.where(model.with_fixed, xp.inf, found.value)
+
+    def _near(self, x: Array, mode: Inner, problem: Any) -> Any:
+        """The objective as a function of x, right to second order where the deviations' mode is `mode`."""
+        model, outer = self.conditional, self.parameters.outer(x, problem)
+        for _ in range(2):  # the first gives the mode to first order in x, and the second to third
+            mode, _ = model.newton(outer, mode, problem.rows)
+        return self.value_at(outer, mode, problem.rows) + self.parameters.neg2_log_prior(x, problem)
 
     def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""
 
-        def evaluate(x: jax.Array, start: Inner) -> tuple[Any, Any, Any, Inner]:
-            mode = self.conditional.mode(self.parameters.outer(x, problem), start, problem.rows)
+        def evaluate(x: Array, start: Inner) -> tuple[Any, Any, Any, Inner]:
+            model, outer_at = self.conditional, self.parameters.outer
+            mode = model.mode(outer_at(x, problem), start, problem.rows)
+            if not is_jax(x):
+                return *differentiated(functools.partial(self._near, mode=mode, problem=problem))(x), mode
+            import jax
 
-            def gradient(point: jax.Array) -> tuple[Any, tuple[Any, Any]]:
+            def gradient(point: Array) -> tuple[Any, tuple[Any, Any]]:
                 slope, value = self.gradient_at(point, mode, problem)
                 return slope, (slope, value)
 

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.algebra.deviations import Eliminated, deviations, eliminate, scaled
 from hier.kernel.algebra.marginal import cholesky
+from hier.kernel.arrays.control import either, tree_map, while_loop
+from hier.kernel.arrays.derivatives import row_derivatives
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms, n_theta, relative_factors
 from hier.kernel.laplace.likelihood import Likelihood
 from hier.kernel.laplace.log_densities import Observed
@@ -72,12 +73,12 @@ class Theta:
         p = 0 if self.with_fixed else rows.X.shape[1]
         return [n_theta(self.terms), *(columns.shape[1] for columns in rows.others), self.n_cutpoints, p]
 
-    def outer(self, x: jax.Array, problem: Any) -> Outer:
+    def outer(self, x: Array, problem: Any) -> Outer:
         """The parameters at x (m,)."""
-        theta, *others, cut, beta = jnp.split(x, np.cumsum(self.sizes(problem.rows))[:-1])
+        theta, *others, cut, beta = xp.split(x, np.cumsum(self.sizes(problem.rows))[:-1])
         return Outer(relative_factors(theta, self.terms), tuple(others), ascending(cut), beta)
 
-    def neg2_log_prior(self, x: jax.Array, problem: Any) -> Any:
+    def neg2_log_prior(self, x: Array, problem: Any) -> Any:
         """A likelihood has none."""
         return 0.0
 
@@ -95,7 +96,7 @@ class Conditional:
 
     def random_part(self, factors: Sequence[Any], u: Sequence[Any], rows: RowArrays) -> Any:
         """Z L u in every row (n,)."""
-        total = jnp.zeros(rows.y.shape[0])
+        total = xp.zeros(rows.y.shape[0])
         for b, z, codes in zip(self.deviations_of(factors, u), rows.z, rows.pattern.codes, strict=True):
             total = total + in_rows(z, b, codes)
         return total
@@ -105,27 +106,30 @@ class Conditional:
         beta = inner.beta if self.with_fixed else outer.beta
         return rows.offsets[0] + rows.X @ beta + self.random_part(outer.factors, inner.u, rows)
 
-    def log_densities(self, eta: jax.Array, outer: Outer, rows: RowArrays) -> Any:
-        """Log density of every row (n,), as often as the row counts."""
+    def _by_row(self, eta: Array, outer: Outer, rows: RowArrays, order: int) -> list[Any]:
+        """Log density of every row (n,), as often as the row counts, and its derivatives in the predictor `eta`."""
         others = [
             offset + columns @ coefficients
             for offset, columns, coefficients in zip(rows.offsets[1:], rows.others, outer.others, strict=True)
         ]
-        observed = Observed(rows.y, rows.trials, outer.cutpoints)
-        return rows.counts * self.likelihood.log_density(observed, [eta, *others])
+        observed, count = Observed(rows.y, rows.trials, outer.cutpoints), 1 + len(others)
 
-    def slopes(self, eta: jax.Array, outer: Outer, rows: RowArrays) -> tuple[Any, Any]:
+        def density(*own: Any) -> Any:
+            there = observed._replace(ends=own[count:])
+            return rows.counts * self.likelihood.log_density(there, own[:count])
+
+        return row_derivatives(density, [eta, *others, *observed.around()], order)
+
+    def log_densities(self, eta: Array, outer: Outer, rows: RowArrays) -> Any:
+        """Log density of every row (n,), as often as the row counts."""
+        return self._by_row(eta, outer, rows, 0)[0]
+
+    def slopes(self, eta: Array, outer: Outer, rows: RowArrays) -> tuple[Any, Any]:
         """First derivative of every row's log density in its linear predictor, and minus the second: (n,) each."""
+        _, first, second = self._by_row(eta, outer, rows, 2)
+        return first, -second
 
-        def score(at: jax.Array) -> Any:
-            return jax.grad(lambda point: jnp.sum(self.log_densities(point, outer, rows)))(at)
-
-        value, change = jax.jvp(score, (eta,), (jnp.ones_like(eta),))
-        return value, -change
-
-    def working(
-        self, eta: jax.Array, given: jax.Array, outer: Outer, rows: RowArrays, taken: Curvatures
-    ) -> tuple[Any, Any]:
+    def working(self, eta: Array, given: Array, outer: Outer, rows: RowArrays, taken: Curvatures) -> tuple[Any, Any]:
         """The weights (n,) of the Normal model that the log density is near `eta` (n,), its curvatures as they are
         `taken`, and its response less what is `given` of the predictor (n,), times the weights.
 
@@ -135,50 +139,50 @@ class Conditional:
         weights = taken(weights)
         return weights, score + weights * (eta - given)
 
-    def neg2_log_joint(self, eta: jax.Array, outer: Outer, inner: Inner, rows: RowArrays) -> Any:
+    def neg2_log_joint(self, eta: Array, outer: Outer, inner: Inner, rows: RowArrays) -> Any:
         """-2 log density of the response and the spherical deviations, less the constant of the latter."""
-        squares = sum(jnp.sum(u**2) for u in inner.u)
-        return -2.0 * jnp.sum(self.log_densities(eta, outer, rows)) + squares
+        squares = sum(xp.sum(u**2) for u in inner.u)
+        return -2.0 * xp.sum(self.log_densities(eta, outer, rows)) + squares
 
     def eliminated(
-        self, outer: Outer, weights: jax.Array, column: jax.Array, rows: RowArrays
+        self, outer: Outer, weights: Array, column: Array, rows: RowArrays
     ) -> tuple[Eliminated, CrossProducts]:
         """The elimination at row weights (n,), with one right side: `column` (n,), already weighted."""
         if not self.with_fixed:
             cross = weighted_products(rows, weights, column[None])
             return eliminate(outer.factors, cross), cross
         weighted = weights * rows.X.T
-        cross = weighted_products(rows, weights, jnp.concatenate([weighted, column[None]]))
-        right = jnp.append(rows.X.T @ column, 0.0)
-        top = jnp.concatenate([weighted @ rows.X, right[:-1, None]], axis=1)
-        cross = cross._replace(xx=jnp.concatenate([top, right[None]]))
+        cross = weighted_products(rows, weights, xp.concatenate([weighted, column[None]]))
+        right = xp.append(rows.X.T @ column, 0.0)
+        top = xp.concatenate([weighted @ rows.X, right[:-1, None]], axis=1)
+        cross = cross._replace(xx=xp.concatenate([top, right[None]]))
         return eliminate(outer.factors, cross), cross
 
-    def expanded(self, eta: jax.Array, outer: Outer, rows: RowArrays, least: float = -np.inf) -> CrossProducts:
+    def expanded(self, eta: Array, outer: Outer, rows: RowArrays, least: float = -np.inf) -> CrossProducts:
         """The cross-products of the weighted Normal model that the log density is near a linear predictor `eta` (n,) of
         the mean: with the fixed effects' columns, and last with what they and the deviations take the place of.
         """
-        weights, working = self.working(eta, rows.offsets[0], outer, rows, lambda own: jnp.maximum(own, least))
-        return weighted_products(rows, weights, jnp.concatenate([weights * rows.X.T, working[None]]))
+        weights, working = self.working(eta, rows.offsets[0], outer, rows, lambda own: xp.maximum(own, least))
+        return weighted_products(rows, weights, xp.concatenate([weights * rows.X.T, working[None]]))
 
-    def solve(self, outer: Outer, weights: jax.Array, column: jax.Array, rows: RowArrays) -> Inner:
+    def solve(self, outer: Outer, weights: Array, column: Array, rows: RowArrays) -> Inner:
         """The (u, beta) that Z L and X take nearest to `column`: M v = [L'Z'; X'] column, M the joint curvature."""
         found, cross = self.eliminated(outer, weights, column, rows)
-        beta = jnp.zeros(0)
+        beta = xp.zeros(0)
         if self.with_fixed:
             schur = found.marginal.schur
             lower = cholesky(schur[:-1, :-1])
-            half = jax.scipy.linalg.solve_triangular(lower, schur[:-1, -1], lower=True)
-            beta = jax.scipy.linalg.solve_triangular(lower.T, half, lower=False)
+            half = xp.solve_triangular(lower, schur[:-1, -1], lower=True)
+            beta = xp.solve_triangular(lower.T, half, lower=False)
         return Inner(deviations(outer.factors, found, cross, beta).spherical, beta)
 
-    def log_det(self, outer: Outer, weights: jax.Array, rows: RowArrays) -> Any:
+    def log_det(self, outer: Outer, weights: Array, rows: RowArrays) -> Any:
         """log|M|, the joint curvature of what is integrated out."""
-        found, _ = self.eliminated(outer, weights, jnp.zeros(rows.y.shape[0]), rows)
+        found, _ = self.eliminated(outer, weights, xp.zeros(rows.y.shape[0]), rows)
         if not self.with_fixed:
             return found.marginal.log_det
         lower = cholesky(found.marginal.schur[:-1, :-1])
-        return found.marginal.log_det + 2.0 * jnp.sum(jnp.log(jnp.diag(lower)))
+        return found.marginal.log_det + 2.0 * xp.sum(xp.log(xp.diag(lower)))
 
     def newton(
         self, outer: Outer, inner: Inner, rows: RowArrays, taken: Curvatures = lambda own: own
@@ -190,8 +194,8 @@ class Conditional:
         weights, working = self.working(eta, self._given(outer, rows), outer, rows, taken)
         there = self.solve(outer, weights, working, rows)
         change = self.mean_predictor(outer, there, rows) - eta
-        moved = sum(jnp.sum((new - old) ** 2) for new, old in zip(there.u, inner.u, strict=True))
-        return there, jnp.sum(weights * change**2) + moved
+        moved = sum(xp.sum((new - old) ** 2) for new, old in zip(there.u, inner.u, strict=True))
+        return there, xp.sum(weights * change**2) + moved
 
     def _given(self, outer: Outer, rows: RowArrays) -> Any:
         """The part of the linear predictor that is not searched (n,)."""
@@ -208,30 +212,30 @@ class Conditional:
 
         def target(inner: Inner) -> tuple[Inner, Any]:
             # where a density is not log-concave, by the size of its curvature a step leads downhill, and not too far
-            there, length = self.newton(outer, inner, rows, lambda own: jnp.maximum(jnp.abs(own), LEAST_CURVATURE))
-            return jax.tree.map(jnp.subtract, there, inner), length
+            there, length = self.newton(outer, inner, rows, lambda own: xp.maximum(xp.abs(own), LEAST_CURVATURE))
+            return tree_map(xp.subtract, there, inner), length
 
         def advance(state: _Search) -> _Search:
-            there = jax.tree.map(lambda at, by: at + state.share * by, state.inner, state.step)
+            there = tree_map(lambda at, by: at + state.share * by, state.inner, state.step)
             value = height(there)
-            lower = value <= state.value + 1e-10 * (1.0 + jnp.abs(state.value))  # False where it is not a number
+            lower = value <= state.value + 1e-10 * (1.0 + xp.abs(state.value))  # False where it is not a number
             small = state.length < SMALL_STEP
 
             def accepted() -> _Search:
-                step, length = jax.lax.cond(small, lambda: (state.step, state.length), lambda: target(there))
-                return _Search(there, value, step, length, jnp.ones(()), state.n + 1, small)
+                step, length = either(small, lambda: (state.step, state.length), lambda: target(there))
+                return _Search(there, value, step, length, xp.ones(()), state.n + 1, small)
 
             def refused() -> _Search:
                 share = 0.5 * state.share
                 return state._replace(share=share, n=state.n + 1, done=share < LEAST_SHARE)
 
-            return jax.lax.cond(lower, accepted, refused)
+            return either(lower, accepted, refused)
 
-        fresh = jax.tree.map(jnp.zeros_like, start)
-        begin = jax.lax.cond(jnp.isfinite(height(start)), lambda: start, lambda: fresh)
+        fresh = tree_map(xp.zeros_like, start)
+        begin = either(xp.isfinite(height(start)), lambda: start, lambda: fresh)
         step, length = target(begin)
-        state = _Search(begin, height(begin), step, length, jnp.ones(()), jnp.zeros((), int), jnp.zeros((), bool))
-        return jax.lax.while_loop(lambda s: ~s.done & (s.n < MAX_STEPS), advance, state).inner
+        state = _Search(begin, height(begin), step, length, np.ones(()), np.zeros((), int), np.zeros((), bool))
+        return while_loop(lambda s: ~s.done & (s.n < MAX_STEPS), advance, state).inner
 
 
 class _Search(NamedTuple):
@@ -246,12 +250,12 @@ class _Search(NamedTuple):
 
 def no_deviations(rows: RowArrays, *, with_fixed: bool) -> Inner:
     """All deviations zero, and the fixed effects too where they stand among them."""
-    u = tuple(jnp.zeros((z.shape[0], like.shape[0])) for z, like in zip(rows.z, rows.pattern.like, strict=True))
-    return Inner(u, jnp.zeros(rows.X.shape[1] if with_fixed else 0))
+    u = tuple(xp.zeros((z.shape[0], like.shape[0])) for z, like in zip(rows.z, rows.pattern.like, strict=True))
+    return Inner(u, xp.zeros(rows.X.shape[1] if with_fixed else 0))
 
 
-def ascending(free: jax.Array) -> Any:
+def ascending(free: Array) -> Any:
     """Cutpoints from numbers without bounds: the first, and the logarithms of the gaps to the next."""
     if free.shape[0] < 2:
         return free
-    return jnp.cumsum(jnp.concatenate([free[:1], jnp.exp(free[1:])]))
+    return xp.cumsum(xp.concatenate([free[:1], xp.exp(free[1:])]))

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
+
+from hier.kernel.arrays.derivatives import CustomDerivative
+from hier.kernel.arrays.library import Array, xp
 
 LARGE = 10.0  # from here on six terms of Stirling's series are exact to 1e-15
 RANGE = 140.0  # of logarithms on both sides: beyond it derivatives stay as they are there; fourth powers stay numbers
@@ -22,7 +22,7 @@ _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 HALF_LOG_2PI = 0.5 * float(np.log(2.0 * np.pi))
 
 
-def stirling_rest(a: jax.Array) -> Any:
+def stirling_rest(a: Array) -> Any:
     """log Gamma(a) less (a - 1/2) log a - a + log(2 pi) / 2, for a from 10 up."""
     inverse = 1.0 / a
     total = 0.0
@@ -31,7 +31,7 @@ def stirling_rest(a: jax.Array) -> Any:
     return total * inverse
 
 
-def _digamma_rest(a: jax.Array) -> Any:
+def _digamma_rest(a: Array) -> Any:
     """digamma(a) less log a, for a from 10 up. Source: Abramowitz and Stegun (1964), equation 6.3.18."""
     inverse = 1.0 / a
     square, total = inverse * inverse, 0.0
@@ -40,93 +40,85 @@ def _digamma_rest(a: jax.Array) -> Any:
     return -0.5 * inverse - total
 
 
-def _steps_up(a: jax.Array) -> Any:
+def _steps_up(a: Array) -> Any:
     """1, 2, ..., 9 along a new first axis: gamma functions of a by those of a + 10, which is large."""
-    return jnp.arange(1.0, LARGE).reshape(-1, *[1] * jnp.ndim(a))
+    return xp.arange(1.0, LARGE).reshape(-1, *[1] * xp.ndim(a))
 
 
-def _argument(log_a: jax.Array) -> Any:
-    return jnp.exp(jnp.clip(log_a, -RANGE, RANGE))
+def _argument(log_a: Array) -> Any:
+    return xp.exp(xp.clip(log_a, -RANGE, RANGE))
 
 
-def _rising_slope(log_a: jax.Array, y: jax.Array) -> Any:
+def _rising_slope(log_a: Array, y: Array) -> Any:
     """The derivative of `log_rising` in log a: a (digamma(a + y) - digamma(a)).
 
     Source: Abramowitz and Stegun (1964), equation 6.3.6, summed over both.
     """
     a = _argument(log_a)
     j, above = _steps_up(a + y), a + LARGE
-    far = a * (jnp.log1p(y / above) + _digamma_rest(above + y) - _digamma_rest(above))
-    return far + y / (a + y) + jnp.sum((y + j) / (a + y + j) - j / (a + j), axis=0)
+    far = a * (xp.log1p(y / above) + _digamma_rest(above + y) - _digamma_rest(above))
+    return far + y / (a + y) + xp.sum((y + j) / (a + y + j) - j / (a + j), axis=0)
 
 
-def _power_slope(log_a: jax.Array) -> Any:
+def _power_slope(log_a: Array) -> Any:
     """The derivative of `log_gamma_power` in log a: a (log a - digamma(a))."""
     a = _argument(log_a)
-    far = -a * (jnp.log1p(LARGE / a) + _digamma_rest(a + LARGE))
-    return far + 1.0 + jnp.sum(a / (a + _steps_up(a)), axis=0)
+    far = -a * (xp.log1p(LARGE / a) + _digamma_rest(a + LARGE))
+    return far + 1.0 + xp.sum(a / (a + _steps_up(a)), axis=0)
 
 
-def _on_both_sides(a: jax.Array) -> tuple[Any, Any]:
+def _on_both_sides(a: Array) -> tuple[Any, Any]:
     """The number, as it enters the formula for small ones and that for large ones."""
-    return jnp.where(a < LARGE, a, LARGE), jnp.where(a < LARGE, LARGE, a)
+    return xp.where(a < LARGE, a, LARGE), xp.where(a < LARGE, LARGE, a)
 
 
-@jax.custom_jvp
-def log_rising(log_a: jax.Array, y: jax.Array) -> Any:
+@CustomDerivative
+def log_rising(log_a: Array, y: Array) -> Any:
     """log(Gamma(a + y) / Gamma(a)) for y >= 0, by the logarithm of a; zero with all its derivatives where y is zero.
 
     y is an observation: nothing is differentiated in it.
     """
-    a = jnp.exp(log_a)
-    some = jnp.where(y > 0, y, 1.0)
+    a = xp.exp(log_a)
+    some = xp.where(y > 0, y, 1.0)
     low, high = _on_both_sides(a)
-    small = log_a + gammaln(low + some) - gammaln(low + 1.0)
+    small = log_a + xp.gammaln(low + some) - xp.gammaln(low + 1.0)
     rest = stirling_rest(high + some) - stirling_rest(high)
-    large = (high - 0.5) * jnp.log1p(some / high) + some * jnp.log(high + some) - some + rest
-    return jnp.where(y > 0, jnp.where(a < LARGE, small, large), 0.0)
+    large = (high - 0.5) * xp.log1p(some / high) + some * xp.log(high + some) - some + rest
+    return xp.where(y > 0, xp.where(a < LARGE, small, large), 0.0)
 
 
-@log_rising.defjvp
-def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
-    log_a, y = primals
-    return log_rising(log_a, y), _rising_slope(log_a, y) * tangents[0]
+log_rising.defslopes(lambda log_a, y: (_rising_slope(log_a, y),))
 
 
-@jax.custom_jvp
-def log_beta(log_a: jax.Array, log_b: jax.Array) -> Any:
+@CustomDerivative
+def log_beta(log_a: Array, log_b: Array) -> Any:
     """log(Gamma(a) Gamma(b) / Gamma(a + b)), by the logarithms of a and b.
 
     Source: for two large arguments the form of R's `lbeta`.
     """
     a_is_small = log_a < log_b
-    log_small, log_large = jnp.where(a_is_small, log_a, log_b), jnp.where(a_is_small, log_b, log_a)
-    small = jnp.exp(log_small)
+    log_small, log_large = xp.where(a_is_small, log_a, log_b), xp.where(a_is_small, log_b, log_a)
+    small = xp.exp(log_small)
     low, p = _on_both_sides(small)
-    _, q = _on_both_sides(jnp.exp(log_large))
-    one_small = gammaln(low + 1.0) - log_small - log_rising(log_large, low)
+    _, q = _on_both_sides(xp.exp(log_large))
+    one_small = xp.gammaln(low + 1.0) - log_small - log_rising(log_large, low)
     rest = stirling_rest(p) + stirling_rest(q) - stirling_rest(p + q)
-    both_large = HALF_LOG_2PI - 0.5 * jnp.log(q) + rest - (p - 0.5) * jnp.log1p(q / p) - q * jnp.log1p(p / q)
-    return jnp.where(small < LARGE, one_small, both_large)
+    both_large = HALF_LOG_2PI - 0.5 * xp.log(q) + rest - (p - 0.5) * xp.log1p(q / p) - q * xp.log1p(p / q)
+    return xp.where(small < LARGE, one_small, both_large)
 
 
-@log_beta.defjvp
-def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
-    log_a, log_b = primals
-    in_a, in_b = _rising_slope(log_a, _argument(log_b)), _rising_slope(log_b, _argument(log_a))
-    return log_beta(log_a, log_b), -in_a * tangents[0] - in_b * tangents[1]
+@log_beta.defslopes
+def _(log_a: Array, log_b: Array) -> tuple[Any, Any]:
+    return -_rising_slope(log_a, _argument(log_b)), -_rising_slope(log_b, _argument(log_a))
 
 
-@jax.custom_jvp
-def log_gamma_power(log_a: jax.Array) -> Any:
+@CustomDerivative
+def log_gamma_power(log_a: Array) -> Any:
     """a log(a) - a - log Gamma(a), by the logarithm of a."""
-    a = jnp.exp(log_a)
+    a = xp.exp(log_a)
     low, high = _on_both_sides(a)
-    small = low * log_a - low - (gammaln(low + 1.0) - log_a)
-    return jnp.where(a < LARGE, small, 0.5 * log_a - HALF_LOG_2PI - stirling_rest(high))
+    small = low * log_a - low - (xp.gammaln(low + 1.0) - log_a)
+    return xp.where(a < LARGE, small, 0.5 * log_a - HALF_LOG_2PI - stirling_rest(high))
 
 
-@log_gamma_power.defjvp
-def _(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
-    (log_a,) = primals
-    return log_gamma_power(log_a), _power_slope(log_a) * tangents[0]
+log_gamma_power.defslopes(lambda log_a: (_power_slope(log_a),))

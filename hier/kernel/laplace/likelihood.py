@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.arrays.derivatives import with_slope
+from hier.kernel.arrays.library import Array
 from hier.kernel.laplace.links import Link, Linked
 from hier.kernel.laplace.log_densities import Observed
 from hier.kernel.laplace.responses import category_probabilities
@@ -47,37 +47,47 @@ class Likelihood:
         return [Linked(link, eta) for link, eta in zip(self.links, predictors, strict=True)]
 
 
-@kept_programs
-@float64
 def of_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a function of `Observed` and of a family's parameters, such as its mean, is in every row (n,), and its
     derivative in the linear predictor of the first parameter (n,).
     """
-    known = Observed(*map(jnp.asarray, observed))
-    first, *others = map(jnp.asarray, predictors)
+    first, *others = predictors
 
-    def value(eta: jax.Array) -> Any:
-        return function(known, *likelihood.parameters([eta, *others]))
+    def value(eta: Array) -> Any:
+        return function(observed, *likelihood.parameters([eta, *others]))
 
-    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
-    return np.asarray(found), np.asarray(slope)
+    return _with_slope(value, first, likelihood)
 
 
-@kept_programs
-@float64
 def probabilities_of_rows(
     likelihood: Likelihood, observed: Observed, predictors: Sequence[Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The probability of each category of an ordered response in every row (n, K), and its derivative in the linear
     predictor of the first parameter (n, K).
     """
-    known = Observed(*map(jnp.asarray, observed))
-    first, *others = map(jnp.asarray, predictors)
-    value = lambda eta: likelihood.probabilities(known, [eta, *others])  # noqa: E731
-    found, slope = jax.jvp(value, (first,), (jnp.ones_like(first),))
-    return np.asarray(found), np.asarray(slope)
+    first, *others = predictors
+    return _with_slope(lambda eta: likelihood.probabilities(observed, [eta, *others]), first, likelihood)
+
+
+def _with_slope(
+    function: Callable[[Any], Any], at: np.ndarray, likelihood: Likelihood
+) -> tuple[np.ndarray, np.ndarray]:
+    """A function of each row's own number, and its derivative, by JAX where the family is the user's own."""
+    if likelihood.is_kept:
+        with np.errstate(all="ignore"):
+            return with_slope(function, np.asarray(at, float))
+    return _with_slope_by_jax(function, at)
+
+
+@kept_programs
+@float64
+def _with_slope_by_jax(function: Callable[[Any], Any], at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import jax
+
+    value, slope = with_slope(function, jax.numpy.asarray(at))
+    return np.asarray(value), np.asarray(slope)
 
 
 @kept_programs
@@ -88,9 +98,12 @@ def of_draws(
     """What a function of `Observed` and of a family's parameters is in every row of one trial, for S draws: (S, n), or
     (S, n, K) of one with K values per row; cutpoints (S, K - 1) and predictors (S, n) by draw.
     """
+    import jax
+    import jax.numpy as jnp
+
     ones = jnp.ones(predictors[0].shape[1])
 
-    def of_one(cut: jax.Array, *own: Any) -> Any:
+    def of_one(cut: Array, *own: Any) -> Any:
         return function(Observed(ones, ones, cut), *likelihood.parameters(own))
 
     return np.asarray(jax.vmap(of_one)(jnp.asarray(cutpoints), *map(jnp.asarray, predictors)))
@@ -101,22 +114,21 @@ def draw_rows(
     function: Callable[..., Any], likelihood: Likelihood, observed: Observed, predictors: Sequence[Any], bits: int
 ) -> np.ndarray:
     """Random responses by a family's `draw`, from a random key of these bits."""
-    known = Observed(*map(jnp.asarray, observed))
+    import jax
+    import jax.numpy as jnp
+
+    known = Observed(*map(jnp.asarray, observed[:3]))
     parameters = likelihood.parameters([jnp.asarray(eta) for eta in predictors])
     return np.asarray(function(jax.random.key(bits), known, *parameters))
 
 
-@kept_programs
-@float64
 def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
     """The linear predictor of values."""
-    return np.asarray(link.apply(jnp.asarray(value)))
+    with np.errstate(all="ignore"):
+        return np.asarray(link.apply(np.asarray(value, float)))
 
 
-@kept_programs
-@float64
 def natural(link: Link, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of linear predictors, and their derivatives."""
-    at = jnp.asarray(eta)
-    value, slope = jax.jvp(link.inverse, (at,), (jnp.ones_like(at),))
-    return np.asarray(value), np.asarray(slope)
+    with np.errstate(all="ignore"):
+        return with_slope(link.inverse, np.asarray(eta, float))

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+
+from hier.kernel.arrays.library import Array, xp
 
 
 class Link(NamedTuple):
@@ -63,46 +62,46 @@ def _named(name: str) -> Link:
     return LINKS[name]
 
 
-def _none(eta: jax.Array) -> Any:
-    return jnp.full_like(eta, jnp.nan)
+def _none(eta: Array) -> Any:
+    return xp.full_like(eta, xp.nan)
 
 
-def _log_failure(eta: jax.Array) -> Any:
+def _log_failure(eta: Array) -> Any:
     """log(1 - exp(-exp(eta))); for very small exp(eta) that is eta."""
-    return jnp.where(eta < -30.0, eta, jnp.log(-jnp.expm1(-jnp.exp(jnp.maximum(eta, -30.0)))))
+    return xp.where(eta < -30.0, eta, xp.log(-xp.expm1(-xp.exp(xp.maximum(eta, -30.0)))))
 
 
 LINKS: dict[str, Link] = {
     link.name: link
     for link in (
-        Link("identity", "real", lambda v: v, lambda e: e, jnp.log, lambda e: jnp.log1p(-e)),
-        Link("log", "positive", jnp.log, jnp.exp, lambda e: e, _none),
-        Link("inverse", "real", lambda v: 1.0 / v, lambda e: 1.0 / e, lambda e: -jnp.log(e), _none, True),
-        Link("sqrt", "positive", jnp.sqrt, jnp.square, lambda e: jnp.log(jnp.square(e)), _none, True),
+        Link("identity", "real", lambda v: v, lambda e: e, xp.log, lambda e: xp.log1p(-e)),
+        Link("log", "positive", xp.log, xp.exp, lambda e: e, _none),
+        Link("inverse", "real", lambda v: 1.0 / v, lambda e: 1.0 / e, lambda e: -xp.log(e), _none, True),
+        Link("sqrt", "positive", xp.sqrt, xp.square, lambda e: xp.log(xp.square(e)), _none, True),
         Link(
             "logit",
             "unit",
-            lambda v: jnp.log(v) - jnp.log1p(-v),
-            jax.nn.sigmoid,
-            lambda e: -jax.nn.softplus(-e),
-            lambda e: -jax.nn.softplus(e),
+            lambda v: xp.log(v) - xp.log1p(-v),
+            xp.sigmoid,
+            lambda e: -xp.softplus(-e),
+            lambda e: -xp.softplus(e),
         ),
-        Link("probit", "unit", ndtri, ndtr, log_ndtr, lambda e: log_ndtr(-e)),
+        Link("probit", "unit", xp.ndtri, xp.ndtr, xp.log_ndtr, lambda e: xp.log_ndtr(-e)),
         Link(
             "cloglog",
             "unit",
-            lambda v: jnp.log(-jnp.log1p(-v)),
-            lambda e: -jnp.expm1(-jnp.exp(e)),
+            lambda v: xp.log(-xp.log1p(-v)),
+            lambda e: -xp.expm1(-xp.exp(e)),
             _log_failure,
-            lambda e: -jnp.exp(e),
+            lambda e: -xp.exp(e),
         ),
         Link(
             "cauchit",
             "unit",
-            lambda v: jnp.tan(np.pi * (v - 0.5)),
-            lambda e: jnp.arctan2(1.0, -e) / np.pi,
-            lambda e: jnp.log(jnp.arctan2(1.0, -e) / np.pi),
-            lambda e: jnp.log(jnp.arctan2(1.0, e) / np.pi),
+            lambda v: xp.tan(np.pi * (v - 0.5)),
+            lambda e: xp.arctan2(1.0, -e) / np.pi,
+            lambda e: xp.log(xp.arctan2(1.0, -e) / np.pi),
+            lambda e: xp.log(xp.arctan2(1.0, e) / np.pi),
         ),
     )
 }

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.laplace.gamma_functions import log_beta, log_gamma_power, log_rising
 from hier.kernel.laplace.links import Linked
 
@@ -22,12 +20,21 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 class Observed(NamedTuple):
     """What is known of each row: the response `y` (n,), the number of `trials` (n,) (1 where there are none), and
-    `cutpoints` (k,), ascending, of an ordered response; empty otherwise.
+    `cutpoints` (k,), ascending, of an ordered response; empty otherwise. `ends` (n,): the cutpoints below and above the
+    category of each row, where these are known already.
     """
 
     y: Any
     trials: Any
     cutpoints: Any
+    ends: tuple[Any, ...] = ()
+
+    def around(self) -> tuple[Any, ...]:
+        """The cutpoints below and above each row's category (n,); of the outermost categories one of them is any."""
+        if self.ends or not self.cutpoints.shape[0]:
+            return self.ends
+        category, last = self.y.astype(int), self.cutpoints.shape[0]
+        return self.cutpoints[xp.maximum(category - 1, 0)], self.cutpoints[xp.minimum(category, last - 1)]
 
 
 def gaussian(rows: Observed, mu: Linked, sigma: Linked) -> Any:
@@ -39,42 +46,42 @@ def gaussian(rows: Observed, mu: Linked, sigma: Linked) -> Any:
 def student(rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
     """Student's t with nu degrees of freedom, location mu and scale sigma."""
     df, z = nu.value, (rows.y - mu.value) / sigma.value
-    constant = log_rising(nu.log - np.log(2.0), jnp.full_like(df, 0.5)) - 0.5 * (np.log(np.pi) + nu.log)
-    return constant - sigma.log - 0.5 * (df + 1.0) * jnp.log1p(z**2 / df)
+    constant = log_rising(nu.log - np.log(2.0), xp.full_like(df, 0.5)) - 0.5 * (np.log(np.pi) + nu.log)
+    return constant - sigma.log - 0.5 * (df + 1.0) * xp.log1p(z**2 / df)
 
 
 def lognormal(rows: Observed, mu: Linked, sigma: Linked) -> Any:
     """log y is Normal with mean mu and standard deviation sigma."""
-    log_y = jnp.log(rows.y)
+    log_y = xp.log(rows.y)
     return gaussian(rows._replace(y=log_y), mu, sigma) - log_y
 
 
 def gamma(rows: Observed, mu: Linked, shape: Linked) -> Any:
     """Gamma with mean mu and variance mu^2 / shape."""
     beyond = (rows.y - mu.value) / mu.value
-    near = jnp.abs(beyond) < 0.5
-    log_ratio = jnp.where(near, jnp.log1p(jnp.where(near, beyond, 0.0)), jnp.log(rows.y) - mu.log)
-    return shape.value * (log_ratio - beyond) + log_gamma_power(shape.log) - jnp.log(rows.y)
+    near = xp.abs(beyond) < 0.5
+    log_ratio = xp.where(near, xp.log1p(xp.where(near, beyond, 0.0)), xp.log(rows.y) - mu.log)
+    return shape.value * (log_ratio - beyond) + log_gamma_power(shape.log) - xp.log(rows.y)
 
 
 def inverse_gaussian(rows: Observed, mu: Linked, shape: Linked) -> Any:
     """Inverse Gaussian with mean mu and variance mu^3 / shape."""
     mean, y = mu.value, rows.y
-    return 0.5 * (shape.log - LOG_2PI - 3.0 * jnp.log(y) - shape.value * (y - mean) ** 2 / (mean**2 * y))
+    return 0.5 * (shape.log - LOG_2PI - 3.0 * xp.log(y) - shape.value * (y - mean) ** 2 / (mean**2 * y))
 
 
 def bernoulli(rows: Observed, mu: Linked) -> Any:
     """y is 1 with probability mu, otherwise 0."""
-    return jnp.where(rows.y > 0.5, mu.log, mu.log_complement)
+    return xp.where(rows.y > 0.5, mu.log, mu.log_complement)
 
 
-def log_binomial_coefficient(n: jax.Array, k: jax.Array) -> Any:
-    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+def log_binomial_coefficient(n: Array, k: Array) -> Any:
+    return xp.gammaln(n + 1.0) - xp.gammaln(k + 1.0) - xp.gammaln(n - k + 1.0)
 
 
-def _times(count: jax.Array, log: jax.Array) -> Any:
+def _times(count: Array, log: Array) -> Any:
     """count * log, and zero with all its derivatives where the count is zero."""
-    return jnp.where(count > 0, count, 0.0) * jnp.where(count > 0, log, 0.0)
+    return xp.where(count > 0, count, 0.0) * xp.where(count > 0, log, 0.0)
 
 
 def binomial(rows: Observed, mu: Linked) -> Any:
@@ -92,14 +99,14 @@ def beta_binomial(rows: Observed, mu: Linked, phi: Linked) -> Any:
 
 def poisson(rows: Observed, mu: Linked) -> Any:
     """Counts with mean mu."""
-    return _times(rows.y, mu.log) - mu.value - gammaln(rows.y + 1.0)
+    return _times(rows.y, mu.log) - mu.value - xp.gammaln(rows.y + 1.0)
 
 
-def _negative_binomial(y: jax.Array, log_mu: jax.Array, log_shape: jax.Array) -> Any:
+def _negative_binomial(y: Array, log_mu: Array, log_shape: Array) -> Any:
     """Negative binomial by the logarithms of its mean and its shape (size): variance mu + mu^2 / shape."""
-    constant = log_rising(log_shape, y) - gammaln(y + 1.0)
-    no_event = -jnp.exp(log_shape) * jnp.logaddexp(0.0, log_mu - log_shape)
-    return constant + no_event + _times(y, log_mu - jnp.logaddexp(log_mu, log_shape))
+    constant = log_rising(log_shape, y) - xp.gammaln(y + 1.0)
+    no_event = -xp.exp(log_shape) * xp.logaddexp(0.0, log_mu - log_shape)
+    return constant + no_event + _times(y, log_mu - xp.logaddexp(log_mu, log_shape))
 
 
 def negbinomial(rows: Observed, mu: Linked, shape: Linked) -> Any:
@@ -115,15 +122,15 @@ def nbinom1(rows: Observed, mu: Linked, phi: Linked) -> Any:
 def beta(rows: Observed, mu: Linked, phi: Linked) -> Any:
     """Beta with mean mu and precision phi: variance mu (1 - mu) / (1 + phi)."""
     log_a, log_b = mu.log + phi.log, mu.log_complement + phi.log
-    shapes = (jnp.exp(log_a) - 1.0) * jnp.log(rows.y) + (jnp.exp(log_b) - 1.0) * jnp.log1p(-rows.y)
+    shapes = (xp.exp(log_a) - 1.0) * xp.log(rows.y) + (xp.exp(log_b) - 1.0) * xp.log1p(-rows.y)
     return shapes - log_beta(log_a, log_b)
 
 
-def log_difference(larger: jax.Array, smaller: jax.Array) -> Any:
+def log_difference(larger: Array, smaller: Array) -> Any:
     """log(exp(larger) - exp(smaller))."""
-    gap = jnp.maximum(larger - smaller, 1e-300)
-    near = jnp.log(-jnp.expm1(-jnp.minimum(gap, 1.0)))
-    return larger + jnp.where(gap < 0.7, near, jnp.log1p(-jnp.exp(-jnp.maximum(gap, 0.5))))
+    gap = xp.maximum(larger - smaller, 1e-300)
+    near = xp.log(-xp.expm1(-xp.minimum(gap, 1.0)))
+    return larger + xp.where(gap < 0.7, near, xp.log1p(-xp.exp(-xp.maximum(gap, 0.5))))
 
 
 def cumulative(rows: Observed, mu: Linked) -> Any:
@@ -131,17 +138,15 @@ def cumulative(rows: Observed, mu: Linked) -> Any:
 
     Source: McCullagh (1980), J. R. Stat. Soc. B 42, 109, equation 2.4.
     """
-    cut, category = rows.cutpoints, rows.y.astype(int)
-    last = cut.shape[0]
-    upper = Linked(mu.link, cut[jnp.minimum(category, last - 1)] - mu.eta)
-    lower = Linked(mu.link, cut[jnp.maximum(category - 1, 0)] - mu.eta)
+    category, last = rows.y.astype(int), rows.cutpoints.shape[0]
+    lower, upper = (Linked(mu.link, end - mu.eta) for end in rows.around())
     # where both ends are inside, the difference is taken in the tail in which it keeps its digits
     inside = (category > 0) & (category < last)
     low_tail = upper.log < lower.log_complement
-    larger = jnp.where(inside, jnp.where(low_tail, upper.log, lower.log_complement), 0.0)
-    smaller = jnp.where(inside, jnp.where(low_tail, lower.log, upper.log_complement), -1.0)
+    larger = xp.where(inside, xp.where(low_tail, upper.log, lower.log_complement), 0.0)
+    smaller = xp.where(inside, xp.where(low_tail, lower.log, upper.log_complement), -1.0)
     between = log_difference(larger, smaller)
-    return jnp.where(category == 0, upper.log, jnp.where(category == last, lower.log_complement, between))
+    return xp.where(category == 0, upper.log, xp.where(category == last, lower.log_complement, between))
 
 
 def zero_inflated_poisson(rows: Observed, mu: Linked, zi: Linked) -> Any:
@@ -154,8 +159,8 @@ def zero_inflated_negbinomial(rows: Observed, mu: Linked, shape: Linked, zi: Lin
     return _inflated(rows, negbinomial(rows, mu, shape), zi)
 
 
-def _inflated(rows: Observed, counted: jax.Array, zi: Linked) -> Any:
-    return jnp.where(rows.y > 0, zi.log_complement + counted, jnp.logaddexp(zi.log, zi.log_complement + counted))
+def _inflated(rows: Observed, counted: Array, zi: Linked) -> Any:
+    return xp.where(rows.y > 0, zi.log_complement + counted, xp.logaddexp(zi.log, zi.log_complement + counted))
 
 
 def hurdle_poisson(rows: Observed, mu: Linked, hu: Linked) -> Any:
@@ -165,11 +170,11 @@ def hurdle_poisson(rows: Observed, mu: Linked, hu: Linked) -> Any:
 
 def hurdle_negbinomial(rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
     """Zero with probability hu, otherwise negative binomial before zeros were cut off."""
-    none = shape.value * (shape.log - jnp.logaddexp(mu.log, shape.log))
+    none = shape.value * (shape.log - xp.logaddexp(mu.log, shape.log))
     return _hurdle(rows, negbinomial(rows, mu, shape), none, hu)
 
 
-def _hurdle(rows: Observed, counted: jax.Array, log_none: jax.Array, hu: Linked) -> Any:
+def _hurdle(rows: Observed, counted: Array, log_none: Array, hu: Linked) -> Any:
     """`log_none`: the log probability of a zero before the cut."""
-    positive = counted - log_difference(jnp.zeros_like(log_none), log_none)
-    return jnp.where(rows.y > 0, hu.log_complement + positive, hu.log)
+    positive = counted - log_difference(xp.zeros_like(log_none), log_none)
+    return xp.where(rows.y > 0, hu.log_complement + positive, hu.log)

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.arrays.control import either, filled, leaves, tree_map
+from hier.kernel.arrays.derivatives import jacobian
+from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, has_several_maxima, has_unit, n_theta, relative_factors, theta_of
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import Inner, Outer, no_deviations
-from hier.kernel.laplace.row_products import products_tree, weighted_products
+from hier.kernel.laplace.row_products import empty_products, weighted_products
 from hier.kernel.normal.point_fit import canonical_search
 from hier.kernel.normal.profile import Profiled, stacked, values_of
 from hier.kernel.programs.compiled import Program
@@ -94,31 +95,31 @@ def _fit(
     def brought_near() -> tuple[Any, Any]:
         x, alone = approximation.started(start, problem, at.units)
         spread = x if terms is None else _spread(x, at.units[0], problem, approximation, terms)
-        return spread, jnp.asarray(alone, float)
+        return spread, xp.asarray(alone, float)
 
-    begin, alone = jax.lax.cond(kind.begins_there, lambda: (start, jnp.full((), jnp.inf)), brought_near)
+    begin, alone = either(kind.begins_there, lambda: (start, xp.asarray(np.inf)), brought_near)
     n_spreads = 0 if terms is None else n_theta(terms)
     evaluate = approximation.evaluator(problem)
-    is_free = ~(kind.keeps_theta & (jnp.arange(start.shape[0]) < n_spreads))
+    is_free = ~(kind.keeps_theta & (xp.arange(start.shape[0]) < n_spreads))
 
-    def evaluate_free(x: jax.Array, memory: Inner) -> tuple[Any, Any, Any, Inner]:
+    def evaluate_free(x: Array, memory: Inner) -> tuple[Any, Any, Any, Inner]:
         value, gradient, hessian, memory = evaluate(x, memory)
-        kept = jnp.where(is_free[:, None] & is_free, hessian, jnp.where(jnp.eye(len(x)) > 0, 1.0, 0.0))
-        return value, jnp.where(is_free, gradient, 0.0), kept, memory
+        kept = xp.where(is_free[:, None] & is_free, hessian, xp.where(xp.eye(len(x)) > 0, 1.0, 0.0))
+        return value, xp.where(is_free, gradient, 0.0), kept, memory
 
     search = minimise_with_memory(evaluate_free, begin, memory, n_spreads=n_spreads, units=at.units)
 
-    def mode_at(x: jax.Array) -> tuple[Outer, Inner]:
+    def mode_at(x: Array) -> tuple[Outer, Inner]:
         outer = parameters.outer(x, problem)
         return outer, model.newton(outer, model.mode(outer, search.memory, rows), rows)[0]
 
     if terms is not None:
         search = canonical_search(lambda x: approximation.value_at(*mode_at(x), rows), search, terms)
     fit = _at_optimum(search.x, search, problem, approximation, mode_at)
-    return tuple(jax.tree.leaves(fit._replace(begin=begin, alone=alone)))
+    return tuple(leaves(fit._replace(begin=begin, alone=alone)))
 
 
-def _spread(x: jax.Array, unit: jax.Array, problem: Any, approximation: Approximation, terms: Terms) -> Any:
+def _spread(x: Array, unit: Array, problem: Any, approximation: Approximation, terms: Terms) -> Any:
     """x (m,) with theta from moments of the scores, at all other parameters' best without deviations; `unit` of the
     predictor.
 
@@ -137,32 +138,32 @@ def _spread(x: jax.Array, unit: jax.Array, problem: Any, approximation: Approxim
         covariance = moments_of_scores(factor / unit, unit**2 * level.zz, unit * level.right[:, 0])
         theta = theta_of([unit**2 * covariance], terms)
         (factor,) = relative_factors(theta, terms)
-    return x.at[: n_theta(terms)].set(theta)
+    return put(x, slice(n_theta(terms)), theta)
 
 
 def _at_optimum(
-    x: jax.Array, search: Optimum, problem: Any, approximation: Approximation, mode_at: Callable[[jax.Array], Any]
+    x: Array, search: Optimum, problem: Any, approximation: Approximation, mode_at: Callable[[Array], Any]
 ) -> RowFit:
     """Everything that is reported of a fit at x."""
     model, parameters, rows = approximation.conditional, approximation.parameters, problem.rows
     outer, inner = mode_at(x)
-    inner = jax.lax.stop_gradient(inner)
+    inner = tree_map(xp.stop_gradient, inner)
 
-    def coefficients(point: jax.Array) -> Any:
+    def coefficients(point: Array) -> Any:
         there = parameters.outer(point, problem)
         beta = model.newton(there, inner, rows)[0].beta if model.with_fixed else there.beta
-        return jnp.concatenate([*there.others, there.cutpoints, beta])
+        return xp.concatenate([*there.others, there.cutpoints, beta])
 
     eta = model.mean_predictor(outer, inner, rows)
     _, weights = model.slopes(eta, outer, rows)
-    found, _ = model.eliminated(outer, weights, jnp.zeros_like(eta), rows)
+    found, _ = model.eliminated(outer, weights, xp.zeros_like(eta), rows)
     loglik = approximation.value_at(outer, inner, rows)
     p = inner.beta.shape[0]
     return RowFit(
         factors=outer.factors,
         coefficients=coefficients(x),
-        slopes=jax.jacfwd(coefficients)(x),
-        conditional_cov=jnp.linalg.inv(found.marginal.schur[:p, :p]) if p else jnp.zeros((0, 0)),
+        slopes=jacobian(coefficients, x),
+        conditional_cov=xp.inv(found.marginal.schur[:p, :p]) if p else xp.zeros((0, 0)),
         value=loglik + parameters.neg2_log_prior(x, problem),
         neg2_loglik=loglik,
         deviations=model.deviations_of(outer.factors, inner.u),
@@ -174,7 +175,7 @@ def _at_optimum(
         steps=search.steps,
         converged=search.converged,
         begin=search.x,
-        alone=jnp.inf,
+        alone=xp.inf,
     )
 
 
@@ -186,7 +187,7 @@ def _program(approximation: Approximation, terms: Terms | None) -> Program:
 
 @float64
 def fit_rows(
-    start: jax.Array,
+    start: Array,
     problem: Any,
     approximation: Approximation,
     terms: Terms | None,
@@ -202,7 +203,6 @@ def fit_rows(
     program, rows = _program(approximation, terms), problem.rows
     k = len(rows.z)
     like = RowFit(*[tuple([0] * k) if name in _BY_FACTOR else 0 for name in RowFit._fields])
-    tree = jax.tree.structure(like)
     starts = [np.asarray(x, np.float64) for x in np.atleast_2d(start)]
     units = np.ones(len(starts[0]))
     if terms is not None:
@@ -211,7 +211,7 @@ def fit_rows(
     if u is None:
         u = tuple(np.zeros((z.shape[0], own.shape[0])) for z, own in zip(rows.z, rows.pattern.like, strict=True))
     ends = [program(Begin(x, units, u), np.array(kind), problem) for x in starts]
-    return best_minimum([jax.tree.unflatten(tree, map(np.asarray, end)) for end in ends])
+    return best_minimum([filled(like, map(np.asarray, end)) for end in ends])
 
 
 def fit_best_rows(start: Begin, problem: Any, approximation: Approximation, terms: Terms, unit: float) -> RowFit:
@@ -237,9 +237,9 @@ _BY_FACTOR = ("factors", "deviations", "u")
 
 @functools.cache
 def _expansion_program(approximation: Approximation) -> Program:
-    def expand(x: jax.Array, eta: jax.Array, problem: Any) -> tuple[Any, ...]:
+    def expand(x: Array, eta: Array, problem: Any) -> tuple[Any, ...]:
         outer = approximation.parameters.outer(x, problem)
-        return tuple(jax.tree.leaves(approximation.conditional.expanded(eta, outer, problem.rows)))
+        return tuple(leaves(approximation.conditional.expanded(eta, outer, problem.rows)))
 
     return Program("expand_rows", (approximation,), expand)
 
@@ -247,13 +247,13 @@ def _expansion_program(approximation: Approximation) -> Program:
 @float64
 def expansion_at(x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Approximation) -> CrossProducts:
     """The cross-products of the weighted Normal model that a fit is near its optimum x (m,), `eta` (n,)."""
-    leaves = map(np.asarray, _expansion_program(approximation)(x, eta, problem))
-    return jax.tree.unflatten(products_tree(problem.rows), leaves)
+    found = map(np.asarray, _expansion_program(approximation)(x, eta, problem))
+    return filled(empty_products(problem.rows, problem.rows.X.shape[1] + 1), found)
 
 
 @functools.cache
 def _slopes_program(approximation: Approximation) -> Program:
-    def slopes(x: jax.Array, eta: jax.Array, problem: Any) -> tuple[Any, ...]:
+    def slopes(x: Array, eta: Array, problem: Any) -> tuple[Any, ...]:
         return approximation.conditional.slopes(eta, approximation.parameters.outer(x, problem), problem.rows)
 
     return Program("row_slopes", (approximation,), slopes)
@@ -270,8 +270,8 @@ def slopes_at(
 
 @functools.cache
 def _spreads_program(approximation: Approximation) -> Program:
-    def covariance(x: jax.Array, problem: Any) -> tuple[Any, Any]:
-        return approximation.parameters.outer(x, problem).factors, jnp.ones(())
+    def covariance(x: Array, problem: Any) -> tuple[Any, Any]:
+        return approximation.parameters.outer(x, problem).factors, xp.ones(())
 
     return Program("row_spreads", (approximation,), functools.partial(values_of, covariance=covariance))
 

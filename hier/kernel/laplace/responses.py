@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jax import random
+import numpy as np
 
+from hier.kernel.arrays.control import mapped
+from hier.kernel.arrays.library import Array, random, xp
 from hier.kernel.laplace.links import Linked
 from hier.kernel.laplace.log_densities import Observed, cumulative, log_difference
 
@@ -25,7 +25,7 @@ def mean_mu(rows: Observed, mu: Linked, *others: Linked) -> Any:
 
 
 def mean_lognormal(rows: Observed, mu: Linked, sigma: Linked) -> Any:
-    return jnp.exp(mu.value + 0.5 * sigma.value**2)
+    return xp.exp(mu.value + 0.5 * sigma.value**2)
 
 
 def mean_successes(rows: Observed, mu: Linked, *others: Linked) -> Any:
@@ -36,118 +36,119 @@ def mean_successes(rows: Observed, mu: Linked, *others: Linked) -> Any:
 def mean_category(rows: Observed, mu: Linked) -> Any:
     """The expected category, the categories counted 0, 1, ..."""
     probabilities = category_probabilities(rows, mu)
-    return probabilities @ jnp.arange(probabilities.shape[1], dtype=probabilities.dtype)
+    return probabilities @ xp.arange(probabilities.shape[1], dtype=probabilities.dtype)
 
 
 def mean_zero_inflated(rows: Observed, mu: Linked, *others: Linked) -> Any:
     """The expected count, the additional zeros among it; their share is the last parameter."""
-    return jnp.exp(others[-1].log_complement) * mu.value
+    return xp.exp(others[-1].log_complement) * mu.value
 
 
 def mean_hurdle_poisson(rows: Observed, mu: Linked, hu: Linked) -> Any:
     """The expected count, zeros among it."""
-    return jnp.exp(hu.log_complement) * mu.value / -jnp.expm1(-mu.value)
+    return xp.exp(hu.log_complement) * mu.value / -xp.expm1(-mu.value)
 
 
 def mean_hurdle_negbinomial(rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
     """The expected count, zeros among it."""
-    log_none = -shape.value * jnp.log1p(mu.value / shape.value)
-    return jnp.exp(hu.log_complement) * mu.value / -jnp.expm1(log_none)
+    log_none = -shape.value * xp.log1p(mu.value / shape.value)
+    return xp.exp(hu.log_complement) * mu.value / -xp.expm1(log_none)
 
 
 def category_probabilities(rows: Observed, *parameters: Linked, density: Callable[..., Any] = cumulative) -> Any:
     """The probability (n, K) of each category of an ordered response."""
 
-    rows = rows._replace(cutpoints=jnp.asarray(rows.cutpoints))
+    rows = rows._replace(cutpoints=xp.asarray(rows.cutpoints))
 
-    def of(category: jax.Array) -> Any:
-        return density(rows._replace(y=jnp.full_like(parameters[0].eta, category)), *parameters)
+    def of(category: Array) -> Any:
+        return density(rows._replace(y=xp.full_like(parameters[0].eta, category), ends=()), *parameters)
 
-    return jnp.exp(jax.vmap(of)(jnp.arange(rows.cutpoints.shape[0] + 1.0))).T
+    categories = np.arange(rows.cutpoints.shape[0] + 1.0)
+    return xp.exp(mapped(of, categories, like=parameters[0].eta)).T
 
 
-def draw_gaussian(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
+def draw_gaussian(key: Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
     return mu.value + sigma.value * random.normal(key, mu.eta.shape, mu.eta.dtype)
 
 
-def draw_student(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
+def draw_student(key: Array, rows: Observed, mu: Linked, sigma: Linked, nu: Linked) -> Any:
     return mu.value + sigma.value * random.t(key, nu.value, mu.eta.shape, mu.eta.dtype)
 
 
-def draw_lognormal(key: jax.Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
-    return jnp.exp(draw_gaussian(key, rows, mu, sigma))
+def draw_lognormal(key: Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
+    return xp.exp(draw_gaussian(key, rows, mu, sigma))
 
 
-def draw_gamma(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_gamma(key: Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     return _positive(_gamma(key, shape.value, mu) * mu.value / shape.value)
 
 
-def draw_inverse_gaussian(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_inverse_gaussian(key: Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     """Source: Michael, Schucany and Haas (1976), Am. Stat. 30, 88."""
     mean, (first, second) = mu.value, random.split(key)
     half = 0.5 * mean * random.normal(first, mu.eta.shape, mu.eta.dtype) ** 2 / shape.value
     # the smaller root of the quadratic, 1 + half - sqrt(half (2 + half)), as one over the larger: their product is 1
-    smaller = mean / (1.0 + half + jnp.sqrt(half * (2.0 + half)))
+    smaller = mean / (1.0 + half + xp.sqrt(half * (2.0 + half)))
     is_smaller = random.uniform(second, mu.eta.shape, mu.eta.dtype) * (mean + smaller) <= mean
-    return _positive(jnp.where(is_smaller, smaller, mean**2 / smaller))
+    return _positive(xp.where(is_smaller, smaller, mean**2 / smaller))
 
 
-def draw_bernoulli(key: jax.Array, rows: Observed, mu: Linked) -> Any:
+def draw_bernoulli(key: Array, rows: Observed, mu: Linked) -> Any:
     return (random.uniform(key, mu.eta.shape, mu.eta.dtype) < mu.value).astype(mu.eta.dtype)
 
 
-def draw_binomial(key: jax.Array, rows: Observed, mu: Linked) -> Any:
+def draw_binomial(key: Array, rows: Observed, mu: Linked) -> Any:
     return _binomial(key, rows.trials, mu.value, mu)
 
 
-def draw_beta_binomial(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_beta_binomial(key: Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     first, second = random.split(key)
     return _binomial(second, rows.trials, draw_beta(first, rows, mu, phi), mu)
 
 
-def draw_beta(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_beta(key: Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     """Inside the open interval, so that a simulated response can be modelled again."""
     dtype = mu.eta.dtype
     drawn = random.beta(key, mu.value * phi.value, (1.0 - mu.value) * phi.value, mu.eta.shape, dtype)
-    return jnp.clip(drawn, jnp.finfo(dtype).tiny, 1.0 - jnp.finfo(dtype).epsneg)
+    return xp.clip(drawn, xp.finfo(dtype).tiny, 1.0 - xp.finfo(dtype).epsneg)
 
 
-def draw_poisson(key: jax.Array, rows: Observed, mu: Linked) -> Any:
+def draw_poisson(key: Array, rows: Observed, mu: Linked) -> Any:
     return _poisson(key, mu.value)
 
 
-def draw_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
+def draw_negbinomial(key: Array, rows: Observed, mu: Linked, shape: Linked) -> Any:
     return _negative_binomial(key, mu.value, shape.value)
 
 
-def draw_nbinom1(key: jax.Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
+def draw_nbinom1(key: Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
     return _negative_binomial(key, mu.value, mu.value / phi.value)
 
 
-def draw_cumulative(key: jax.Array, rows: Observed, mu: Linked) -> Any:
+def draw_cumulative(key: Array, rows: Observed, mu: Linked) -> Any:
     below = mu.link.inverse(rows.cutpoints[None, :] - mu.eta[:, None])
     at = random.uniform(key, mu.eta.shape, mu.eta.dtype)
-    return jnp.sum(at[:, None] > below, axis=1).astype(mu.eta.dtype)
+    return xp.sum(at[:, None] > below, axis=1).astype(mu.eta.dtype)
 
 
-def draw_zero_inflated_poisson(key: jax.Array, rows: Observed, mu: Linked, zi: Linked) -> Any:
+def draw_zero_inflated_poisson(key: Array, rows: Observed, mu: Linked, zi: Linked) -> Any:
     first, second = random.split(key)
-    return jnp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_poisson(second, rows, mu))
+    return xp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_poisson(second, rows, mu))
 
 
-def draw_zero_inflated_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked, zi: Linked) -> Any:
+def draw_zero_inflated_negbinomial(key: Array, rows: Observed, mu: Linked, shape: Linked, zi: Linked) -> Any:
     first, second = random.split(key)
-    return jnp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_negbinomial(second, rows, mu, shape))
+    return xp.where(draw_bernoulli(first, rows, zi) > 0, 0.0, draw_negbinomial(second, rows, mu, shape))
 
 
-def draw_hurdle_poisson(key: jax.Array, rows: Observed, mu: Linked, hu: Linked) -> Any:
+def draw_hurdle_poisson(key: Array, rows: Observed, mu: Linked, hu: Linked) -> Any:
     """A positive count is the first event of a Poisson process, at a time before 1, and those after it."""
     zero, first, rest = random.split(key, 3)
     left = mu.value * (1.0 - _first_event(first, mu.value))
-    return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, 1.0 + _poisson(rest, left))
+    return xp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, 1.0 + _poisson(rest, left))
 
 
-def draw_hurdle_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
+def draw_hurdle_negbinomial(key: Array, rows: Observed, mu: Linked, shape: Linked, hu: Linked) -> Any:
     """A negative binomial count is the events of a Poisson number of clusters, whose sizes are logarithmic; a positive
     one has a first cluster.
 
@@ -156,45 +157,45 @@ def draw_hurdle_negbinomial(key: jax.Array, rows: Observed, mu: Linked, shape: L
     """
     zero, first, one, two, rest = random.split(key, 5)
     size = shape.value
-    log_odds = jnp.log1p(mu.value / size)
+    log_odds = xp.log1p(mu.value / size)
     left = size * (1.0 - _first_event(first, size * log_odds))
     u, v = (random.uniform(k, mu.eta.shape, mu.eta.dtype) for k in (one, two))
-    spread = -jnp.minimum((1.0 - u) * log_odds, 700.0)
-    cluster = 1.0 + jnp.floor(jnp.log1p(-v) / log_difference(jnp.zeros_like(spread), spread))
+    spread = -xp.minimum((1.0 - u) * log_odds, 700.0)
+    cluster = 1.0 + xp.floor(xp.log1p(-v) / log_difference(xp.zeros_like(spread), spread))
     others = _negative_binomial(rest, mu.value * left / size, left)
-    return jnp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, cluster + others)
+    return xp.where(draw_bernoulli(zero, rows, hu) > 0, 0.0, cluster + others)
 
 
-def _first_event(key: jax.Array, rate: jax.Array) -> Any:
+def _first_event(key: Array, rate: Array) -> Any:
     """The time of a Poisson process' first event, given that it is before 1; `rate`: its events in unit time."""
     u = random.uniform(key, rate.shape, rate.dtype)
-    some = jnp.maximum(rate, 1e-8)  # a smaller rate has its one event at any time alike
-    return jnp.clip(-jnp.log1p(u * jnp.expm1(-some)) / some, 0.0, 1.0)
+    some = xp.maximum(rate, 1e-8)  # a smaller rate has its one event at any time alike
+    return xp.clip(-xp.log1p(u * xp.expm1(-some)) / some, 0.0, 1.0)
 
 
-def _gamma(key: jax.Array, shape: jax.Array, like: Linked) -> Any:
+def _gamma(key: Array, shape: Array, like: Linked) -> Any:
     """Gamma variables of scale 1; by their logarithms, as those of a small shape can be too small for a number."""
-    return jnp.exp(random.loggamma(key, shape, like.eta.shape, like.eta.dtype))
+    return xp.exp(random.loggamma(key, shape, like.eta.shape, like.eta.dtype))
 
 
-def _positive(drawn: jax.Array) -> Any:
+def _positive(drawn: Array) -> Any:
     """Above zero, so that a simulated response can be modelled again."""
-    return jnp.maximum(drawn, jnp.finfo(drawn.dtype).tiny)
+    return xp.maximum(drawn, xp.finfo(drawn.dtype).tiny)
 
 
-def _poisson(key: jax.Array, rate: jax.Array) -> Any:
-    exact = random.poisson(key, jnp.clip(rate, 0.0, LARGEST_POISSON), rate.shape).astype(rate.dtype)
-    large = jnp.round(rate + jnp.sqrt(rate) * random.normal(key, rate.shape, rate.dtype))
-    return jnp.where(rate > LARGEST_POISSON, large, exact)
+def _poisson(key: Array, rate: Array) -> Any:
+    exact = random.poisson(key, xp.clip(rate, 0.0, LARGEST_POISSON), rate.shape).astype(rate.dtype)
+    large = xp.round(rate + xp.sqrt(rate) * random.normal(key, rate.shape, rate.dtype))
+    return xp.where(rate > LARGEST_POISSON, large, exact)
 
 
-def _negative_binomial(key: jax.Array, mean: jax.Array, shape: jax.Array) -> Any:
+def _negative_binomial(key: Array, mean: Array, shape: Array) -> Any:
     first, second = random.split(key)
-    safe = jnp.maximum(shape, jnp.finfo(mean.dtype).tiny)
-    rate = jnp.exp(random.loggamma(first, safe, mean.shape, mean.dtype) + jnp.log(mean) - jnp.log(safe))
-    return _poisson(second, jnp.where(shape > 0, rate, 0.0))
+    safe = xp.maximum(shape, xp.finfo(mean.dtype).tiny)
+    rate = xp.exp(random.loggamma(first, safe, mean.shape, mean.dtype) + xp.log(mean) - xp.log(safe))
+    return _poisson(second, xp.where(shape > 0, rate, 0.0))
 
 
-def _binomial(key: jax.Array, trials: jax.Array, probability: jax.Array, like: Linked) -> Any:
-    trials = jnp.broadcast_to(jnp.asarray(trials, like.eta.dtype), like.eta.shape)
-    return jax.random.binomial(key, trials, probability, like.eta.shape, like.eta.dtype)
+def _binomial(key: Array, trials: Array, probability: Array, like: Linked) -> Any:
+    trials = xp.broadcast_to(xp.asarray(trials, like.eta.dtype), like.eta.shape)
+    return random.binomial(key, trials, probability, like.eta.shape, like.eta.dtype)

@@ -11,8 +11,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.design.rank import triangular_factor
@@ -21,6 +19,8 @@ from hier.kernel.algebra.crossproducts import CrossProducts, Dense, FactorColumn
 from hier.kernel.algebra.elimination import Elimination
 from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.algebra.scaling import ColumnUnits
+from hier.kernel.arrays.control import tree_map
+from hier.kernel.arrays.library import Array, add_at, segment_sums, xp
 
 
 class Cells(NamedTuple):
@@ -112,69 +112,64 @@ def _cells(first: FactorColumns, others: Sequence[FactorColumns], sizes: Sequenc
     )
 
 
-def in_rows(z: jax.Array, b: jax.Array, codes: jax.Array) -> jax.Array:
+def in_rows(z: Array, b: Array, codes: Array) -> Array:
     """z'b in every row (..., n), of columns z (q, n) and deviations b (q, ..., J).
 
     Term by term: XLA fuses a sum of two or three with what follows, and a reduction it does not.
     """
-    return functools.reduce(jnp.add, (column * own[..., codes] for column, own in zip(z, b, strict=True)))
+    return functools.reduce(xp.add, (column * own[..., codes] for column, own in zip(z, b, strict=True)))
 
 
-def sums_by_level(values: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
+def sums_by_level(values: Array, codes: Array, like: Array) -> Array:
     """Sums of `values` (m, n) over the rows of each level: (m, J)."""
-    return jax.ops.segment_sum(values.T, codes, like.shape[0]).T
+    return segment_sums(values.T, codes, like.shape[0]).T
 
 
-def _own(z: jax.Array, weights: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
+def _own(z: Array, weights: Array, codes: Array, like: Array) -> Array:
     """Z_j'WZ_j of every level (q, q, J), each product of two columns summed once."""
     q = z.shape[0]
     pairs = [(a, b) for a in range(q) for b in range(a + 1)]
     place = np.zeros((q, q), int)
     for k, (a, b) in enumerate(pairs):
         place[a, b] = place[b, a] = k
-    products = jnp.stack([weights * z[a] * z[b] for a, b in pairs])
+    products = xp.stack([weights * z[a] * z[b] for a, b in pairs])
     return sums_by_level(products, codes, like)[place]
 
 
-def _with(z: jax.Array, columns: jax.Array, codes: jax.Array, like: jax.Array) -> jax.Array:
+def _with(z: Array, columns: Array, codes: Array, like: Array) -> Array:
     """Z_j' columns of every level (q, c, J), for `columns` (c, n)."""
     q, c = z.shape[0], columns.shape[0]
     products = (z[:, None] * columns[None]).reshape(q * c, -1)
     return sums_by_level(products, codes, like).reshape(q, c, like.shape[0])
 
 
-def weighted_products(rows: RowArrays, weights: jax.Array, columns: jax.Array) -> CrossProducts:
+def weighted_products(rows: RowArrays, weights: Array, columns: Array) -> CrossProducts:
     """The cross-products of the random effects at row weights (n,), and with `columns` (c, n), already weighted.
 
     `xx` is left empty: what the columns make with each other is the caller's.
     """
     # what they are made of would otherwise be computed anew for every product of columns
-    weights, columns = jax.lax.optimization_barrier((weights, columns))
+    weights, columns = xp.barrier((weights, columns))
     pattern, n_chain = rows.pattern, len(rows.pattern.parents)
     levels = []
     for k in range(n_chain):
         codes, like = pattern.codes[k], pattern.like[k]
         outer = [weights * z for z in rows.z[k + 1 : n_chain]]
-        right = jnp.concatenate([*outer, columns])
+        right = xp.concatenate([*outer, columns])
         zz = _own(rows.z[k], weights, codes, like)
-        levels.append(Level(zz, _with(rows.z[k], right, codes, like), jnp.ones(like.shape[0]), pattern.parents[k]))
+        levels.append(Level(zz, _with(rows.z[k], right, codes, like), xp.ones(like.shape[0]), pattern.parents[k]))
     dense = (_dense(rows, weights, columns),) if pattern.cells else ()
     c = columns.shape[0]
-    return CrossProducts(tuple(levels), (), dense, jnp.zeros((c, c)), jnp.zeros(()), jnp.zeros(()))
+    return CrossProducts(tuple(levels), (), dense, xp.zeros((c, c)), xp.zeros(()), xp.zeros(()))
 
 
 def empty_products(rows: RowArrays, n_columns: int) -> CrossProducts:
     """Zeros in the shapes that `weighted_products` gives with so many columns."""
-    shapes = jax.eval_shape(weighted_products, rows, rows.y, np.zeros((n_columns, len(rows.y))))
-    return jax.tree.map(lambda like: np.zeros(like.shape, like.dtype), shapes)
+    n = len(rows.y)
+    return tree_map(np.zeros_like, weighted_products(rows, np.zeros(n), np.zeros((n_columns, n))))
 
 
-def products_tree(rows: RowArrays) -> Any:
-    """The structure of the tree that `weighted_products` gives."""
-    return jax.tree.structure(empty_products(rows, 1))
-
-
-def _dense(rows: RowArrays, weights: jax.Array, columns: jax.Array) -> Dense:
+def _dense(rows: RowArrays, weights: Array, columns: Array) -> Dense:
     """The sums of the factors that are eliminated together, at row weights (n,)."""
     pattern = rows.pattern
     n_chain = len(pattern.parents)
@@ -191,28 +186,28 @@ def _dense(rows: RowArrays, weights: jax.Array, columns: jax.Array) -> Dense:
                     column = starts[m] + j * likes[m].shape[0] + codes[m]
                     positions.append(row * r + column)
                     values.append(weights * a[i] * z[m][j])
-    half = jnp.zeros(r * r).at[jnp.concatenate(positions)].add(jnp.concatenate(values)).reshape(r, r)
+    half = add_at(r * r, xp.concatenate(positions), xp.concatenate(values)).reshape(r, r)
     edges = np.repeat(np.arange(len(z)), np.diff(starts))
-    lower = jnp.where(edges[:, None] > edges[None], half, 0.0)  # within a factor both halves are summed already
+    lower = xp.where(edges[:, None] > edges[None], half, 0.0)  # within a factor both halves are summed already
     rr = half + lower.T
-    rx = jnp.concatenate(
+    rx = xp.concatenate(
         [
-            jnp.moveaxis(_with(a, columns, at, like), 1, 2).reshape(-1, columns.shape[0])
+            xp.moveaxis(_with(a, columns, at, like), 1, 2).reshape(-1, columns.shape[0])
             for a, at, like in zip(z, codes, likes, strict=True)
         ]
     )
     return Dense(own, rr, rx, _coupling(rows, weights, r))
 
 
-def _coupling(rows: RowArrays, weights: jax.Array, r: int) -> Coupling:
+def _coupling(rows: RowArrays, weights: Array, r: int) -> Coupling:
     """Their products with the first factor, and these with each other, for `r` deviations of the dense part."""
     cells, n_chain = rows.pattern.cells[0], len(rows.pattern.parents)
-    value = jnp.zeros((rows.z[0].shape[0], cells.group.shape[0]))
+    value, size = 0.0, cells.group.shape[0]
     for place, z in zip(cells.place, rows.z[n_chain:], strict=True):
         for own, column in zip(place, z, strict=True):
-            value = value.at[:, own].add(weights * column * rows.z[0])
+            value = value + add_at(size, own, weights * column * rows.z[0])
     pairs = pairs_of(value, cells.group, cells.column, cells.first, cells.second, r)
-    group_like, column_like = rows.pattern.like[0], jnp.zeros(r, jnp.int8)
+    group_like, column_like = rows.pattern.like[0], xp.zeros(r, xp.int8)
     return Coupling(value, cells.group, cells.column, pairs, group_like, column_like)
 
 

@@ -10,14 +10,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, merge_responses
 from hier.kernel.algebra.integrate import integrate_groups
 from hier.kernel.algebra.marginal import fixed_effects, fixed_effects_form, flat_prior, neg2_log_marginal
 from hier.kernel.algebra.scaling import ColumnUnits, Units
+from hier.kernel.arrays.control import leaves
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms, relative_factors
 from hier.kernel.normal.point_fit import search_likelihood
 from hier.kernel.programs.compiled import Program, cores, workers
@@ -77,9 +77,9 @@ class Responses(NamedTuple):
 
 
 def _fit_response(
-    start: jax.Array,
-    zy: tuple[jax.Array, ...],
-    merged: tuple[jax.Array, ...],
+    start: Array,
+    zy: tuple[Array, ...],
+    merged: tuple[Array, ...],
     cross: CrossProducts,
     *,
     terms: Terms,
@@ -88,10 +88,10 @@ def _fit_response(
     return fit_one(start, _with_response(cross, zy, merged), terms=terms, reml=reml)
 
 
-def fit_one(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
+def fit_one(start: Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Any, ...]:
     """One fit of a batch: the fields of `ManyFits` that a search gives, in their order."""
     search = search_likelihood(start, cross, terms, reml=reml)
-    factors, sigma = relative_factors(search.x[:-1], terms), jnp.exp(search.x[-1])
+    factors, sigma = relative_factors(search.x[:-1], terms), xp.exp(search.x[-1])
     marginal = integrate_groups(factors, cross)
     flat = flat_prior(cross.xx.shape[0] - 1)
     beta, vcov = fixed_effects(fixed_effects_form(marginal, sigma, flat))
@@ -99,28 +99,30 @@ def fit_one(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool)
     return (search.x, sigma, beta, vcov, *factors, value, search.converged)
 
 
-def _with_response(cross: CrossProducts, zy: tuple[jax.Array, ...], merged: tuple[jax.Array, ...]) -> CrossProducts:
+def _with_response(cross: CrossProducts, zy: tuple[Array, ...], merged: tuple[Array, ...]) -> CrossProducts:
     """The cross-products with another response in the place of the last column."""
     if merged:
         level = cross.merged[0]._replace(right=merged[0])
         return cross._replace(merged=(level,))
     n_levels = len(cross.levels)
     levels = tuple(
-        level._replace(right=jnp.concatenate([level.right[:, :-1], own[:, None]], axis=1))
+        level._replace(right=xp.concatenate([level.right[:, :-1], own[:, None]], axis=1))
         for level, own in zip(cross.levels, zy, strict=False)
     )
     dense = cross.dense
     if dense:
-        column = jnp.concatenate([jnp.ravel(own) for own in zy[n_levels:]])
-        rx = jnp.concatenate([dense[0].rx[:, :-1], column[:, None]], axis=1)
+        column = xp.concatenate([xp.ravel(own) for own in zy[n_levels:]])
+        rx = xp.concatenate([dense[0].rx[:, :-1], column[:, None]], axis=1)
         dense = (dense[0]._replace(rx=rx),)
     return cross._replace(levels=levels, merged=(), dense=dense)
 
 
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
-    def batch(start: jax.Array, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
+    def batch(start: Array, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
         one = functools.partial(_fit_response, terms=terms, reml=reml)
+        import jax
+
         return jax.vmap(one, in_axes=(None, 0, 0, None))(start, responses.zy, responses.merged, cross)
 
     return Program("fit_many", (terms, reml), batch)
@@ -139,7 +141,7 @@ def fit_many(Y: np.ndarray, rows: Rows, cross: CrossProducts, units: Units, sear
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:
         responses, y, centre = _responses(Y[:, chosen], basis, sorted_rows, weights, cross)
-        found = program.bind(start, responses, cross)(*jax.tree.leaves((start, responses, cross)))
+        found = program.bind(start, responses, cross)(*leaves((start, responses, cross)))
         return (*map(np.asarray, found), y, centre)
 
     program.bind(start, *_like(cross, at_once), cross)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.algebra.crossproducts import CrossProducts, Dense
 from hier.kernel.algebra.deviations import eliminate, group_deviations
 from hier.kernel.algebra.integrate import Factors, integrate_groups
 from hier.kernel.algebra.marginal import (
@@ -22,11 +21,14 @@ from hier.kernel.algebra.marginal import (
     neg2_log_likelihood,
     neg2_log_marginal,
 )
+from hier.kernel.arrays.control import either, leaves, tree_map
+from hier.kernel.arrays.derivatives import Evaluate, gradient, jacobian
+from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.normal.expansion import Objective, evaluator, local_schur
 from hier.kernel.programs.compiled import Program, fetched
-from hier.kernel.programs.precision import float64
-from hier.kernel.search.optimise import Evaluate, Optimum, minimise
+from hier.kernel.programs.precision import computed, float64
+from hier.kernel.search.optimise import Optimum, minimise
 from hier.kernel.search.restarts import (
     BOUNDARY,
     SAME,
@@ -37,6 +39,10 @@ from hier.kernel.search.restarts import (
     neg2_without_deviations,
 )
 
+OF_A_SEARCH = 10  # evaluations
+PER_CALL = 2e-3  # seconds of an evaluation's calls of NumPy, whatever the sizes
+A_PRODUCT = 2e-8  # seconds of all that is done with one number of a level's products
+AN_OPERATION = 1e-10  # seconds, of a product of matrices on one core
 DEAR = 128  # deviations of crossed factors: a step with fewer takes no time that matters
 
 
@@ -50,71 +56,70 @@ class PointFit(NamedTuple):
     `gradient` (m,), `hessian` (m, m), `steps`, `converged` of the search.
     """
 
-    factors: tuple[jax.Array, ...]
-    sigma: jax.Array
-    value: jax.Array
-    neg2_loglik: jax.Array
-    beta: jax.Array
-    vcov: jax.Array
-    deviations: tuple[jax.Array, ...]
-    x: jax.Array
-    vcov_jacobian: jax.Array
-    gradient: jax.Array
-    hessian: jax.Array
-    steps: jax.Array
-    converged: jax.Array
+    factors: tuple[Array, ...]
+    sigma: Array
+    value: Array
+    neg2_loglik: Array
+    beta: Array
+    vcov: Array
+    deviations: tuple[Array, ...]
+    x: Array
+    vcov_jacobian: Array
+    gradient: Array
+    hessian: Array
+    steps: Array
+    converged: Array
 
 
-def _pack(fit: PointFit) -> jax.Array:
+def _pack(fit: PointFit) -> Array:
     """All fields as one vector: one transfer from the device instead of a dozen."""
-    return jnp.concatenate([jnp.ravel(field).astype(float) for field in jax.tree.leaves(fit)])
+    return xp.concatenate([xp.asarray(xp.ravel(field), dtype=float) for field in leaves(fit)])
 
 
 @functools.cache
-def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[Any, list[tuple[slice, tuple[int, ...]]]]:
+def _layout(p: int, own: tuple[tuple[int, int, int], ...], m: int) -> tuple[PointFit, list[slice]]:
     """How a packed fit with `p` fixed effects, the factors' products `own` (q, q, J) and `m` parameters is laid out:
-    the tree of its fields, and of each field its place and its shape.
+    a fit of zeros in the shapes of its fields, and the place of each field.
     """
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.broadcast_to(0.0, shape)
+
     like = PointFit(
-        factors=tuple((q, q) for q, _, _ in own),
-        sigma=(),
-        value=(),
-        neg2_loglik=(),
-        beta=(p,),
-        vcov=(p, p),
-        deviations=tuple((q, J) for q, _, J in own),
-        x=(m,),
-        vcov_jacobian=(p, p, m),
-        gradient=(m,),
-        hessian=(m, m),
-        steps=(),
-        converged=(),
+        factors=tuple(zeros(q, q) for q, _, _ in own),
+        sigma=zeros(),
+        value=zeros(),
+        neg2_loglik=zeros(),
+        beta=zeros(p),
+        vcov=zeros(p, p),
+        deviations=tuple(zeros(q, J) for q, _, J in own),
+        x=zeros(m),
+        vcov_jacobian=zeros(p, p, m),
+        gradient=zeros(m),
+        hessian=zeros(m, m),
+        steps=zeros(),
+        converged=zeros(),
     )
-    shapes, tree = jax.tree.flatten(like, is_leaf=lambda node: type(node) is tuple and _is_shape(node))
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
-    return tree, [(slice(start, end), shape) for start, end, shape in zip([0, *ends], ends, shapes, strict=False)]
+    ends = np.cumsum([0, *(field.size for field in leaves(like))]).tolist()
+    return like, [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
-def _unpack(flat: jax.Array, cross: CrossProducts, m: int) -> PointFit:
+def _unpack(flat: Array, cross: CrossProducts, m: int) -> PointFit:
     """The fields of a packed fit (n,)."""
     own = [level.zz.shape for level in cross.levels] + [block.shape for dense in cross.dense for block in dense.own]
-    tree, places = _layout(cross.xx.shape[-1] - 1, tuple(own), m)
-    values = fetched(flat)
-    return jax.tree.unflatten(tree, [values[place].reshape(shape) for place, shape in places])
-
-
-def _is_shape(node: tuple[Any, ...]) -> bool:
-    return all(isinstance(size, int) for size in node)
+    like, places = _layout(cross.xx.shape[-1] - 1, tuple(own), m)
+    values, rest = fetched(flat), iter(places)
+    return tree_map(lambda field: values[next(rest)].reshape(field.shape), like)
 
 
 def _at_optimum(
     objective: Objective,
-    covariance: Callable[[jax.Array], tuple[Factors, jax.Array]],
-    x: jax.Array,
+    covariance: Callable[[Array], tuple[Factors, Array]],
+    x: Array,
     cross: CrossProducts,
     prior: FixedPrior,
     search: Optimum,
-    searched: tuple[FixedPrior, jax.Array] | None = None,
+    searched: tuple[FixedPrior, Array] | None = None,
 ) -> PointFit:
     """Everything that is reported of a fit, at variance parameters `x`; `covariance(x)` is (factors, sigma).
 
@@ -125,7 +130,7 @@ def _at_optimum(
     eliminated = eliminate(factors, cross)
     schur = local_schur(factors, cross, eliminated)
 
-    def vcov_at(x: jax.Array) -> jax.Array:
+    def vcov_at(x: Array) -> Array:
         factors, sigma = covariance(x)
         near = eliminated.marginal._replace(schur=schur(factors))
         return fixed_effects(fixed_effects_form(near, sigma, prior))[1]
@@ -133,7 +138,7 @@ def _at_optimum(
     beta, vcov = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, prior))
     if searched is not None and searched[1].shape[0]:
         loose, _ = fixed_effects(fixed_effects_form(eliminated.marginal, sigma, *searched))
-        beta = jnp.concatenate([loose, searched[1]])
+        beta = xp.concatenate([loose, searched[1]])
     return PointFit(
         factors=factors,
         sigma=sigma,
@@ -143,7 +148,7 @@ def _at_optimum(
         vcov=vcov,
         deviations=group_deviations(factors, eliminated, cross, beta),
         x=x,
-        vcov_jacobian=jax.jacfwd(vcov_at)(x),
+        vcov_jacobian=jacobian(vcov_at, x),
         gradient=search.gradient,
         hessian=search.hessian,
         steps=search.steps,
@@ -158,13 +163,13 @@ def left_behind(cross: CrossProducts) -> float:
     return 3e-10 if any(dense.rr.shape[0] > DEAR for dense in cross.dense) else 0.0
 
 
-def _covariance(x: jax.Array, terms: Terms) -> tuple[Factors, jax.Array]:
-    return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+def _covariance(x: Array, terms: Terms) -> tuple[Factors, Array]:
+    return relative_factors(x[:-1], terms), xp.exp(x[-1])
 
 
 def _likelihood(
-    x: jax.Array, integrate: Callable[[Factors], Marginal], cross: CrossProducts, terms: Terms, *, reml: bool
-) -> jax.Array:
+    x: Array, integrate: Callable[[Factors], Marginal], cross: CrossProducts, terms: Terms, *, reml: bool
+) -> Array:
     """The REML criterion or -2 log-likelihood at theta and log sigma."""
     factors, sigma = _covariance(x, terms)
     flat = flat_prior(cross.xx.shape[0] - 1)
@@ -174,16 +179,16 @@ def _likelihood(
 def likelihood_evaluator(cross: CrossProducts, terms: Terms, *, reml: bool) -> Evaluate:
     """The REML criterion or -2 log-likelihood of theta and log sigma (m,): its value, gradient and Hessian."""
 
-    def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
+    def objective(x: Array, integrate: Callable[[Factors], Marginal]) -> Array:
         return _likelihood(x, integrate, cross, terms, reml=reml)
 
     return evaluator(objective, lambda x: _covariance(x, terms)[0], cross)
 
 
-def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
+def search_likelihood(start: Array, cross: CrossProducts, terms: Terms, *, reml: bool) -> Optimum:
     """The search for REML or maximum-likelihood estimates; `x` is canonical, and on the boundary where it is near."""
 
-    def value(x: jax.Array) -> jax.Array:
+    def value(x: Array) -> Array:
         return _likelihood(x, lambda factors: integrate_groups(factors, cross), cross, terms, reml=reml)
 
     evaluate = likelihood_evaluator(cross, terms, reml=reml)
@@ -191,14 +196,14 @@ def search_likelihood(start: jax.Array, cross: CrossProducts, terms: Terms, *, r
     return canonical_search(value, search, terms)
 
 
-def canonical_search(objective: Callable[[jax.Array], jax.Array], search: Optimum, terms: Terms) -> Optimum:
+def canonical_search(objective: Callable[[Array], Array], search: Optimum, terms: Terms) -> Optimum:
     """The end of a search with theta, which stands first, in its canonical form, and on the boundary where it is near
     and `objective` does not mind.
     """
     count = n_theta(terms)
-    x = search.x.at[:count].set(canonical(search.x[:count], terms))
+    x = put(search.x, slice(count), canonical(search.x[:count], terms))
     # theta may have changed direction, and gradient and Hessian with it
-    sign = jnp.ones_like(x).at[:count].set(jax.grad(lambda theta: jnp.sum(canonical(theta, terms)))(search.x[:count]))
+    sign = put(xp.ones_like(x), slice(count), gradient(lambda theta: xp.sum(canonical(theta, terms)), search.x[:count]))
     return search._replace(
         x=_settle(objective, x, terms),
         gradient=search.gradient * sign,
@@ -206,7 +211,7 @@ def canonical_search(objective: Callable[[jax.Array], jax.Array], search: Optimu
     )
 
 
-def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[jax.Array]:
+def _fit_likelihood(start: Array, cross: CrossProducts, *, terms: Terms, reml: bool) -> tuple[Array]:
     search = search_likelihood(start, cross, terms, reml=reml)
     fit = _at_optimum(
         objective=lambda x, integrate: _likelihood(x, integrate, cross, terms, reml=reml),
@@ -219,23 +224,36 @@ def _fit_likelihood(start: jax.Array, cross: CrossProducts, *, terms: Terms, rem
     return (_pack(fit),)
 
 
-def _settle(objective: Callable[[jax.Array], jax.Array], x: jax.Array, terms: Terms) -> jax.Array:
+def _settle(objective: Callable[[Array], Array], x: Array, terms: Terms) -> Array:
     """Put what is at its limit but for the search's last digits there, where the objective does not mind."""
     count = n_theta(terms)
-    there = x.at[:count].set(settled(x[:count], terms, BOUNDARY))
+    there = put(x, slice(count), settled(x[:count], terms, BOUNDARY))
 
-    def decided() -> jax.Array:
-        return jnp.where(objective(there) <= objective(x) + 1e-9, there, x)
+    def decided() -> Array:
+        return xp.where(objective(there) <= objective(x) + 1e-9, there, x)
 
-    return jax.lax.cond(jnp.all(there == x), lambda: x, decided)
+    return either(xp.all(there == x), lambda: x, decided)
+
+
+def search_seconds(start: np.ndarray, cross: CrossProducts) -> float:
+    """About how long a search takes by NumPy: its numbers are series of so many coefficients."""
+    coefficients = (len(start) + 1) * (len(start) + 2) / 2
+    products = sum(level.right.size * (level.right.shape[0] + 2) for level in cross.levels)
+    return OF_A_SEARCH * (PER_CALL + coefficients * (products * A_PRODUCT + sum(map(_dense_seconds, cross.dense))))
+
+
+def _dense_seconds(dense: Dense) -> float:
+    """Of one coefficient of the dense part: some products of its matrix with others, and of its pairs of entries."""
+    return 8.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_PRODUCT
 
 
 @functools.cache
 def _likelihood_program(terms: Terms, reml: bool) -> Program:
-    return Program("fit_likelihood", (terms, reml), functools.partial(_fit_likelihood, terms=terms, reml=reml))
+    function = functools.partial(_fit_likelihood, terms=terms, reml=reml)
+    return Program("fit_likelihood", (terms, reml), function, search_seconds)
 
 
-@float64
+@computed
 def fit_likelihood(start: np.ndarray, cross: CrossProducts, terms: Terms, *, reml: bool) -> PointFit:
     """REML or maximum-likelihood estimates, searched from `start` (m,): theta, and log sigma last; of several starts
     (s, m), the best that a search finds.
@@ -262,7 +280,7 @@ def fit_best(start: np.ndarray, cross: CrossProducts, terms: Terms, *, reml: boo
     return found._replace(converged=np.bool_(is_at_minimum(found)))
 
 
-def _fit_density(problem: Any, *, density: Any) -> tuple[jax.Array]:
+def _fit_density(problem: Any, *, density: Any) -> tuple[Array]:
     search = minimise(density.evaluator(problem), density.start(problem), left_behind(problem.cross))
     x = search.x
     fit = _at_optimum(

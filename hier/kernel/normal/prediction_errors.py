@@ -11,8 +11,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sparse
 
@@ -20,8 +18,10 @@ from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.algebra.dense import inverse, on_both_sides
 from hier.kernel.algebra.deviations import eliminate, group_deviations
 from hier.kernel.algebra.integrate import Factors, sizes_of
+from hier.kernel.arrays.derivatives import jacobian
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.programs.compiled import Program
-from hier.kernel.programs.precision import float64
+from hier.kernel.programs.precision import computed
 
 NUMBERS_AT_A_TIME = 1 << 23  # of a dense block of rows
 
@@ -58,17 +58,19 @@ class Errors(NamedTuple):
     slopes: tuple[np.ndarray, ...]
 
 
-def _recover(factors: Factors, cross: CrossProducts) -> tuple[jax.Array, ...]:
+def _recover(factors: Factors, cross: CrossProducts) -> tuple[Array, ...]:
     eliminated = eliminate(factors, cross)
     p = cross.xx.shape[0] - 1
-    slopes = jax.jacfwd(lambda beta: group_deviations(factors, eliminated, cross, beta))(jnp.zeros(p))
+    slopes = jacobian(
+        lambda beta: group_deviations(factors, eliminated, cross, beta), xp.zeros_like(eliminated.marginal.schur[0, :p])
+    )
     spread = ()
     if cross.dense:
         spread = (on_both_sides(factors[1:], sizes_of(cross.dense[0]), inverse(eliminated.crossed[0].lower)),)
     return (
         *(level.upper for level in eliminated.levels),
         *(level.reduced for level in eliminated.levels),
-        *(-jnp.moveaxis(slope, 0, 1) for slope in slopes),
+        *(-xp.moveaxis(slope, 0, 1) for slope in slopes),
         *spread,
     )
 
@@ -78,7 +80,7 @@ def _recover_program() -> Program:
     return Program("prediction_errors", (), _recover)
 
 
-@float64
+@computed
 def prediction_errors(factors: Sequence[np.ndarray], cross: CrossProducts) -> Errors:
     """Eliminate the deviations at relative covariance factors (q, q), keeping what their errors are computed from."""
     factors = tuple(np.asarray(factor, np.float64) for factor in factors)

@@ -13,8 +13,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
@@ -26,10 +24,13 @@ from hier.kernel.algebra.marginal import (
     fixed_effects_form,
     neg2_log_marginal,
 )
+from hier.kernel.arrays.control import chosen, in_turn, while_loop
+from hier.kernel.arrays.derivatives import gradient
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms, relative_factors
 from hier.kernel.normal.expansion import evaluator
 from hier.kernel.programs.compiled import Program
-from hier.kernel.programs.precision import float64
+from hier.kernel.programs.precision import computed, float64
 from hier.kernel.search.optimise import minimise
 
 FIXED, LOG_SIGMA, LOG_SD, ATANH_COR = range(4)
@@ -72,42 +73,42 @@ def variance_parameter(
     return Profiled(np.int32(kind), both, np.zeros(p))
 
 
-def value_of(own: Profiled, factors: Factors, sigma: jax.Array) -> jax.Array:
+def value_of(own: Profiled, factors: Factors, sigma: Array) -> Array:
     """The value of a parameter that is no fixed effect; 0 for one that is."""
 
-    def halves() -> tuple[jax.Array, jax.Array]:
+    def halves() -> tuple[Array, Array]:
         """Two rows whose products are both variances and the covariance."""
         ends = np.cumsum([factor.shape[0] for factor in factors])[:-1]
-        parts = jnp.split(own.of, ends, axis=1)
-        first, second = jnp.concatenate([part @ factor for part, factor in zip(parts, factors, strict=True)], axis=1)
+        parts = xp.split(own.of, ends, axis=1)
+        first, second = xp.concatenate([part @ factor for part, factor in zip(parts, factors, strict=True)], axis=1)
         return first, second
 
-    def log_sd() -> jax.Array:
-        return 0.5 * jnp.log(jnp.sum(halves()[0] ** 2)) + jnp.log(sigma)
+    def log_sd() -> Array:
+        return 0.5 * xp.log(xp.sum(halves()[0] ** 2)) + xp.log(sigma)
 
-    def atanh_cor() -> jax.Array:
+    def atanh_cor() -> Array:
         # not from the correlation itself, which near its limits has lost the digits that its distance from them has
-        first, second = (half / jnp.sqrt(jnp.sum(half**2)) for half in halves())
-        return 0.5 * (jnp.log(jnp.sum((first + second) ** 2)) - jnp.log(jnp.sum((first - second) ** 2)))
+        first, second = (half / xp.sqrt(xp.sum(half**2)) for half in halves())
+        return 0.5 * (xp.log(xp.sum((first + second) ** 2)) - xp.log(xp.sum((first - second) ** 2)))
 
-    return jax.lax.switch(own.kind, [lambda: jnp.zeros(()), lambda: jnp.log(sigma), log_sd, atanh_cor])
+    return chosen(own.kind, [lambda: xp.zeros(()), lambda: xp.log(sigma), log_sd, atanh_cor])
 
 
 def values_of(
-    x: jax.Array, parameters: Profiled, given: Any, *, covariance: Callable[[jax.Array, Any], tuple[Factors, jax.Array]]
-) -> tuple[jax.Array, jax.Array]:
+    x: Array, parameters: Profiled, given: Any, *, covariance: Callable[[Array, Any], tuple[Factors, Array]]
+) -> tuple[Array, Array]:
     """Values (b,) of parameters that stand on the first axis, and their derivatives (b, m); `covariance(x, given)` is
     (factors, sigma).
     """
 
-    def value(own: Profiled) -> Callable[[jax.Array], jax.Array]:
+    def value(own: Profiled) -> Callable[[Array], Array]:
         return lambda at: value_of(own, *covariance(at, given))
 
-    return jax.lax.map(lambda own: (value(own)(x), jax.grad(value(own))(x)), parameters)
+    return in_turn(lambda own: (value(own)(x), gradient(value(own), x)), parameters, like=x)
 
 
-def _likelihood_covariance(x: jax.Array, given: Any, *, terms: Terms) -> tuple[Factors, jax.Array]:
-    return relative_factors(x[:-1], terms), jnp.exp(x[-1])
+def _likelihood_covariance(x: Array, given: Any, *, terms: Terms) -> tuple[Factors, Array]:
+    return relative_factors(x[:-1], terms), xp.exp(x[-1])
 
 
 @functools.cache
@@ -121,8 +122,8 @@ def _density_values_program(density: Any) -> Program:
     return Program("density_values", (density,), functools.partial(values_of, covariance=density.covariance))
 
 
-@float64
-def parameter_values(x: jax.Array, parameters: list[Profiled], terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+@computed
+def parameter_values(x: Array, parameters: list[Profiled], terms: Terms) -> tuple[np.ndarray, np.ndarray]:
     """Values (b,) of parameters of the covariances at the search's parameters x (m,), and their derivatives (b, m).
 
     Both are not finite for a standard deviation of zero and a correlation at its limit.
@@ -133,7 +134,7 @@ def parameter_values(x: jax.Array, parameters: list[Profiled], terms: Terms) -> 
 
 @float64
 def density_parameter_values(
-    x: jax.Array, parameters: list[Profiled], density: Any, problem: Any
+    x: Array, parameters: list[Profiled], density: Any, problem: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same where the search was over the parameters of a posterior density, as in `fit_density`."""
     values, slopes = _density_values_program(density)(x, stacked(parameters), problem)
@@ -145,10 +146,10 @@ def stacked(parameters: list[Profiled]) -> Profiled:
     return Profiled(*(np.stack(fields) for fields in zip(*parameters, strict=True)))
 
 
-def _beyond(own: Profiled, value: jax.Array, sigma: jax.Array) -> jax.Array:
+def _beyond(own: Profiled, value: Array, sigma: Array) -> Array:
     """How much nearer to its limit than FAR a parameter is; negative where it is not, or has no limit."""
-    distance = jnp.where(own.kind == LOG_SD, jnp.log(sigma) - value, jnp.abs(value))
-    return jnp.where((own.kind == LOG_SD) | (own.kind == ATANH_COR), distance - FAR, -FAR)
+    distance = xp.where(own.kind == LOG_SD, xp.log(sigma) - value, xp.abs(value))
+    return xp.where((own.kind == LOG_SD) | (own.kind == ATANH_COR), distance - FAR, -FAR)
 
 
 class Search(NamedTuple):
@@ -172,48 +173,46 @@ class Search(NamedTuple):
 class _Point(NamedTuple):
     """A point of the profile and the search around it; `out` is the value times the side."""
 
-    x: jax.Array
-    value: jax.Array
-    root: jax.Array
-    slope: jax.Array
-    target: jax.Array
-    low: jax.Array
-    high: jax.Array
-    flat: jax.Array
-    steps: jax.Array
+    x: Array
+    value: Array
+    root: Array
+    slope: Array
+    target: Array
+    low: Array
+    high: Array
+    flat: Array
+    steps: Array
 
 
-def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms) -> tuple[jax.Array, ...]:
+def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms) -> tuple[Array, ...]:
     is_fixed = own.kind == FIXED
     stiffness = 2.0 * STIFFNESS / search.se**2
 
-    def covariance(x: jax.Array) -> tuple[Factors, jax.Array]:
+    def covariance(x: Array) -> tuple[Factors, Array]:
         return _likelihood_covariance(x, (), terms=terms)
 
-    def minus_two(x: jax.Array, integrate: Callable[[Factors], Marginal], prior: FixedPrior) -> jax.Array:
+    def minus_two(x: Array, integrate: Callable[[Factors], Marginal], prior: FixedPrior) -> Array:
         factors, sigma = covariance(x)
         return neg2_log_marginal(integrate(factors), sigma, cross, prior, integrate=False)
 
-    def at(pull: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    def at(pull: Array, x: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Where the penalty pulls the parameter towards `pull`: x, the value, the deviance and its slope, and by how
         much the value is beyond what is as good as its limit.
         """
-        combination = jnp.append(own.row, pull)
-        prior = FixedPrior(
-            jnp.where(is_fixed, 0.5 * stiffness, 0.0) * jnp.outer(combination, combination), jnp.zeros(())
-        )
+        combination = xp.append(own.row, pull)
+        prior = FixedPrior(xp.where(is_fixed, 0.5 * stiffness, 0.0) * xp.outer(combination, combination), xp.zeros(()))
 
-        def objective(x: jax.Array, integrate: Callable[[Factors], Marginal]) -> jax.Array:
-            distance = jnp.where(is_fixed, 0.0, value_of(own, *covariance(x)) - pull)
+        def objective(x: Array, integrate: Callable[[Factors], Marginal]) -> Array:
+            distance = xp.where(is_fixed, 0.0, value_of(own, *covariance(x)) - pull)
             return minus_two(x, integrate, prior) + 0.5 * stiffness * distance**2
 
         found = minimise(evaluator(objective, lambda x: covariance(x)[0], cross), x)
         factors, sigma = covariance(found.x)
         marginal = integrate_groups(factors, cross)
         beta, _ = fixed_effects(fixed_effects_form(marginal, sigma, prior))
-        value = jnp.where(is_fixed, own.row @ beta, value_of(own, factors, sigma))
+        value = xp.where(is_fixed, own.row @ beta, value_of(own, factors, sigma))
         distance = value - pull
-        penalty = jnp.where(is_fixed, 0.5 * stiffness * distance**2, 0.0)
+        penalty = xp.where(is_fixed, 0.5 * stiffness * distance**2, 0.0)
         deviance = minus_two(found.x, lambda _: marginal, prior) - penalty - search.lowest
         return found.x, value, deviance, -stiffness * distance, _beyond(own, value, sigma)
 
@@ -221,15 +220,15 @@ def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms)
         slope_there = 2.0 * search.root * point.slope  # of the deviance, where the root is as large as it should be
         x, value, deviance, slope, beyond = at(search.side * (point.target + slope_there / stiffness), point.x)
         out, slope = search.side * value, search.side * slope
-        root = jnp.sqrt(jnp.maximum(deviance, 0.0))
+        root = xp.sqrt(xp.maximum(deviance, 0.0))
         inside = root < search.root
-        low = jnp.where(inside, jnp.maximum(point.low, out), point.low)
-        high = jnp.where(inside, point.high, jnp.minimum(point.high, out))
-        by_root = slope / (2.0 * jnp.maximum(root, 1e-12))
-        step = (search.root - root) / jnp.where(by_root > 0, by_root, 1e-300)
-        target = out + jnp.clip(step, -search.stride, search.stride)
-        middle = jnp.where(jnp.isfinite(low) & jnp.isfinite(high), 0.5 * (low + high), target)
-        target = jnp.where((target > low) & (target < high), target, middle)
+        low = xp.where(inside, xp.maximum(point.low, out), point.low)
+        high = xp.where(inside, point.high, xp.minimum(point.high, out))
+        by_root = slope / (2.0 * xp.maximum(root, 1e-12))
+        step = (search.root - root) / xp.where(by_root > 0, by_root, 1e-300)
+        target = out + xp.clip(step, -search.stride, search.stride)
+        middle = xp.where(xp.isfinite(low) & xp.isfinite(high), 0.5 * (low + high), target)
+        target = xp.where((target > low) & (target < high), target, middle)
         # towards a limit a profile falls off exponentially, so that no more is left of it than its slope; farther on
         # rounding takes over
         level = (beyond > 0.0) & (deviance + slope < search.root**2) | (beyond > 0.5 * FAR)
@@ -237,7 +236,7 @@ def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms)
             x=x,
             value=value,
             root=root,
-            slope=jnp.maximum(by_root, 0.0),
+            slope=xp.maximum(by_root, 0.0),
             target=target,
             low=low,
             high=high,
@@ -245,23 +244,23 @@ def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms)
             steps=point.steps + 1,
         )
 
-    def goes_on(point: _Point) -> jax.Array:
-        there = jnp.abs(point.root - search.root) < CLOSE + ROUNDING * jnp.abs(search.lowest)
-        closed = point.high - point.low < CLOSED * (search.se + jnp.abs(point.high))
-        return ~(there | closed | point.flat) & (point.steps < MAX_STEPS) & ~jnp.isnan(point.root)
+    def goes_on(point: _Point) -> Array:
+        there = xp.abs(point.root - search.root) < CLOSE + ROUNDING * xp.abs(search.lowest)
+        closed = point.high - point.low < CLOSED * (search.se + xp.abs(point.high))
+        return ~(there | closed | point.flat) & (point.steps < MAX_STEPS) & ~xp.isnan(point.root)
 
     begin = _Point(
         x=search.begin,
         value=search.start,
-        root=jnp.zeros(()),
+        root=xp.zeros(()),
         slope=1.0 / search.se,
         target=search.side * search.first,
-        low=jnp.full((), -jnp.inf),
-        high=jnp.full((), jnp.inf),
-        flat=jnp.zeros((), bool),
-        steps=jnp.zeros((), jnp.int32),
+        low=xp.full((), -xp.inf),
+        high=xp.full((), xp.inf),
+        flat=xp.zeros((), bool),
+        steps=xp.zeros((), xp.int32),
     )
-    end = jax.lax.while_loop(goes_on, advance, begin)
+    end = while_loop(goes_on, advance, begin)
     return end.value, end.root, end.flat, end.steps
 
 

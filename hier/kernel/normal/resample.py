@@ -12,16 +12,16 @@ import functools
 import itertools
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns
 from hier.kernel.algebra.scaling import Units
+from hier.kernel.arrays.control import leaves
+from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms
 from hier.kernel.normal.many_responses import ManyFits, Searches, fit_one, fits_at_once, in_batches
 from hier.kernel.programs.compiled import Program
-from hier.kernel.programs.precision import float64
+from hier.kernel.programs.precision import computed, float64
 
 RANK_LOST = 1e-10  # relative to the largest: less information than this in some direction is none
 
@@ -35,12 +35,12 @@ class OfLevels(NamedTuple):
     nobs: Any
     log_weights: Any
 
-    def total(self, counts: jax.Array) -> OfLevels:
+    def total(self, counts: Array) -> OfLevels:
         """The sums over levels that are drawn `counts` (..., J) times."""
-        return OfLevels(*(jnp.tensordot(counts, part, axes=1) for part in self))
+        return OfLevels(*(xp.tensordot(counts, part, axes=1) for part in self))
 
 
-@float64
+@computed
 def of_levels(
     y: np.ndarray, X: np.ndarray, outermost: FactorColumns, weights: np.ndarray | None, units: Units
 ) -> OfLevels:
@@ -54,15 +54,15 @@ def of_levels(
     return OfLevels(xx, np.diff(edges).astype(float), np.bincount(outermost.codes, 2.0 * np.log(root), J))
 
 
-def _drawn(cross: CrossProducts, counts: jax.Array, own: OfLevels) -> CrossProducts:
+def _drawn(cross: CrossProducts, counts: Array, own: OfLevels) -> CrossProducts:
     """The cross-products of levels that are drawn `counts` (J,) times."""
     p1, total = cross.xx.shape[0], own.total(counts)
     levels = []
     for level in cross.levels:
-        outermost = level.parents[-1] if level.parents else jnp.arange(level.count.shape[0])
-        times = jnp.pad(counts, (0, max(0, level.count.shape[0] - counts.shape[0])))[outermost]
-        scale = jnp.concatenate(
-            [jnp.ones((level.right.shape[1] - p1, len(times))), jnp.broadcast_to(jnp.sqrt(times), (p1, len(times)))]
+        outermost = level.parents[-1] if level.parents else xp.arange(level.count.shape[0])
+        times = xp.pad(counts, (0, max(0, level.count.shape[0] - counts.shape[0])))[outermost]
+        scale = xp.concatenate(
+            [xp.ones((level.right.shape[1] - p1, len(times))), xp.broadcast_to(xp.sqrt(times), (p1, len(times)))]
         )
         levels.append(level._replace(right=level.right * scale, count=level.count * times))
     return CrossProducts(tuple(levels), (), (), total.xx, total.nobs, total.log_weights)
@@ -70,9 +70,11 @@ def _drawn(cross: CrossProducts, counts: jax.Array, own: OfLevels) -> CrossProdu
 
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
-    def batch(start: jax.Array, counts: jax.Array, own: OfLevels, cross: CrossProducts) -> tuple[Any, ...]:
-        def one(counts: jax.Array) -> tuple[Any, ...]:
+    def batch(start: Array, counts: Array, own: OfLevels, cross: CrossProducts) -> tuple[Any, ...]:
+        def one(counts: Array) -> tuple[Any, ...]:
             return fit_one(start, _drawn(cross, counts, own), terms=terms, reml=reml)
+
+        import jax
 
         return jax.vmap(one)(counts)
 
@@ -94,7 +96,7 @@ def fit_resampled(
     compiled = _program(searches.terms, searches.reml).bind(start, usable[np.arange(at_once) % B], own, cross)
 
     def batch(chosen: np.ndarray) -> tuple[Any, ...]:
-        return tuple(map(np.asarray, compiled(*jax.tree.leaves((start, usable[chosen], own, cross)))))
+        return tuple(map(np.asarray, compiled(*leaves((start, usable[chosen], own, cross)))))
 
     x, sigma, beta, vcov, *factors, value, converged = in_batches(batch, B, at_once, searches.on_progress)
     for field in (x, sigma, beta, vcov, *factors, value):

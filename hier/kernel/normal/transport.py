@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from hier.kernel.algebra.crossproducts import CrossProducts, Level
 from hier.kernel.algebra.deviations import deviations, eliminate
 from hier.kernel.algebra.integrate import Factors
+from hier.kernel.arrays.library import Array, xp
 
 
 class Transported(NamedTuple):
@@ -27,13 +25,13 @@ class Transported(NamedTuple):
     the volume of the map make together, up to a constant.
     """
 
-    spherical: tuple[jax.Array, ...]
-    b: tuple[jax.Array, ...]
-    neg2_log_prior: jax.Array
+    spherical: tuple[Array, ...]
+    b: tuple[Array, ...]
+    neg2_log_prior: Array
 
 
 def transport(
-    factors: Factors, cross: CrossProducts, beta: jax.Array, sigma: jax.Array | float, z: Sequence[jax.Array]
+    factors: Factors, cross: CrossProducts, beta: Array, sigma: Array | float, z: Sequence[Array]
 ) -> Transported:
     """Deviations of every factor whose conditional mean and covariance given `beta` are those that `cross` says.
 
@@ -43,29 +41,29 @@ def transport(
     """
     eliminated = eliminate(factors, cross)
     moved = deviations(factors, eliminated, cross, beta, [sigma * part for part in z])
-    squares = sum(jnp.sum(u**2) for u in moved.spherical) / sigma**2
+    squares = sum(xp.sum(u**2) for u in moved.spherical) / sigma**2
     return Transported(moved.spherical, moved.b, squares + eliminated.marginal.log_det)
 
 
-def of_levels(zz: jax.Array, right: jax.Array) -> CrossProducts:
+def of_levels(zz: Array, right: Array) -> CrossProducts:
     """Cross-products of one factor without fixed effects: Z_j'WZ_j (q, q, J) and Z_j'Wy (q, J)."""
-    level = Level(zz, right[:, None], jnp.ones(zz.shape[2]), ())
-    return CrossProducts((level,), (), (), jnp.zeros((1, 1)), jnp.zeros(()), jnp.zeros(()))
+    level = Level(zz, right[:, None], xp.ones(zz.shape[2]), ())
+    return CrossProducts((level,), (), (), xp.zeros((1, 1)), xp.zeros(()), xp.zeros(()))
 
 
 def transport_each(
-    factors: Factors, around: Sequence[CrossProducts], sigma: jax.Array | float, z: Sequence[jax.Array]
+    factors: Factors, around: Sequence[CrossProducts], sigma: Array | float, z: Sequence[Array]
 ) -> Transported:
     """The same of several factors, each with cross-products of its own, as if it were alone."""
     found = [
-        transport((factor,), cross, jnp.zeros(0), sigma, (part,))
+        transport((factor,), cross, xp.zeros(0), sigma, (part,))
         for factor, cross, part in zip(factors, around, z, strict=True)
     ]
     spherical, b, values = zip(*found, strict=True)
-    return Transported(tuple(u for (u,) in spherical), tuple(own for (own,) in b), sum(values, jnp.zeros(())))
+    return Transported(tuple(u for (u,) in spherical), tuple(own for (own,) in b), sum(values, xp.zeros(())))
 
 
-def split_levels(stacked: jax.Array, shapes: Sequence[tuple[int, int]]) -> tuple[jax.Array, ...]:
+def split_levels(stacked: Array, shapes: Sequence[tuple[int, int]]) -> tuple[Array, ...]:
     """A vector of all deviations as (q, J) of every factor; a factor's levels change fastest."""
     found, at = [], 0
     for q, size in shapes:

@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from hier.kernel.programs import capacity
+from hier.kernel.programs.at_once import Account
 from hier.kernel.programs.executables import TRACED_BY, load_or_compile
 from hier.kernel.programs.precision import own_settings
 from hier.kernel.programs.waiting import enter, interruptible
+
+if TYPE_CHECKING:
+    import jax
 
 AWAKE = 1e-3  # seconds; beside a longer run, what waking costs does not count
 COVERED = {"hier", "builtins", "collections", *TRACED_BY}
@@ -26,6 +29,8 @@ class Compiled:
     """A compiled function of arrays; `outputs` are the shapes and kinds of its results."""
 
     def __init__(self, compiled: jax.stages.Compiled) -> None:
+        import jax
+
         self.outputs: list[Any] = jax.tree.leaves(compiled.out_info)
         self._compiled = compiled
 
@@ -39,24 +44,43 @@ class Program:
 
     `function(*arguments)` takes trees of arrays and returns a tuple of arrays. `fixed` is what the function was built
     with: with the name, the shapes and the package's own source it must say all that the trace depends on. A call
-    has to come from inside `precision.float64`, but what `bind` returns may be called from any thread.
+    has to come from inside `precision.float64` or `precision.computed`, but what `bind` returns may be called from any
+    thread. `seconds(*arguments)`: about how long NumPy would take, of a function that it can compute; see `at_once`.
     """
 
-    def __init__(self, name: str, fixed: tuple[Any, ...], function: Callable[..., tuple[jax.Array, ...]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        fixed: tuple[Any, ...],
+        function: Callable[..., tuple[jax.Array, ...]],
+        seconds: Callable[..., float] | None = None,
+    ) -> None:
         self._key = (name, fixed)
         self.function = function
+        self._seconds = seconds
+        self._account = Account()
         self._compiled: dict[Any, Compiled] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, *arguments: Any) -> Sequence[jax.Array]:
+    def __call__(self, *arguments: Any) -> Sequence[Any]:
+        if self._seconds is not None and self._account.allows(self._seconds(*arguments)):
+            with self._account:
+                return self.function(*arguments)
+        own_settings.set()
+        import jax
+
         leaves, tree = jax.tree.flatten(arguments)
         return self._bound(leaves, tree)(*leaves)
 
     def bind(self, *arguments: Any) -> Compiled:
         """The program for arguments like these, of which only shapes and kinds matter: a function of their leaves."""
+        import jax
+
         return self._bound(*jax.tree.flatten(arguments))
 
     def _bound(self, leaves: list[Any], tree: Any) -> Compiled:
+        import jax
+
         device = jax.config.jax_default_device
         signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
         found = self._compiled.get(signature)
@@ -74,6 +98,8 @@ class Program:
         return found
 
     def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Compiled:
+        import jax
+
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
             return tuple(self.function(*jax.tree.unflatten(tree, leaves)))
 
@@ -103,7 +129,7 @@ def _is_covered(value: Any) -> bool:
 
     A prior of the user's own may change from one process to the next without changing its name.
     """
-    if isinstance(value, jax.tree_util.PyTreeDef):
+    if hasattr(value, "node_data"):  # the structure of a tree of JAX's
         return all(map(_is_covered, (value.node_data(), *value.children())))
     if isinstance(value, tuple | list):
         return all(map(_is_covered, value))
@@ -113,12 +139,14 @@ def _is_covered(value: Any) -> bool:
     return kind.__module__.partition(".")[0] in COVERED
 
 
-def fetched(found: jax.Array) -> np.ndarray:
+def fetched(found: Any) -> np.ndarray:
     """An array of a program that may still run, as NumPy's.
 
     A short program is waited for awake: a thread that the system has put to sleep comes back late and, on another
     core, with cold caches, at the cost of a small fit's whole search.
     """
+    if isinstance(found, np.ndarray):
+        return found
     if cores() > 1:
         until = time.perf_counter() + AWAKE
         while not found.is_ready() and time.perf_counter() < until:
@@ -128,11 +156,15 @@ def fetched(found: jax.Array) -> np.ndarray:
 
 def _platform(device: Any) -> str:
     """The kind of a default device, which may be a device, the name of a kind, or None."""
+    import jax
+
     return getattr(device, "platform", device) or jax.default_backend()
 
 
 def cores() -> int:
     """Threads that can run a program each at the same time: the cores of a CPU, and one for a GPU."""
+    import jax
+
     if _platform(jax.config.jax_default_device) != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -142,6 +174,7 @@ def workers(count: int) -> ThreadPoolExecutor:
     """So many threads to compute in: JAX's settings hold for a thread, so that each enters hier's for as long as it
     lives, and the caller's device.
     """
-    device = jax.config.jax_default_device
+    import jax
 
+    device = jax.config.jax_default_device
     return ThreadPoolExecutor(count, initializer=lambda: enter(device))

@@ -15,36 +15,38 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import jax
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
-
 from hier.design import one_blas_thread
 from hier.errors import FitError
 from hier.kernel.programs.cache import PLACE, programs_folder
 from hier.kernel.programs.operations import keep_operations
 
-# What hier's programs are traced and run under beside float64: each setting with the values that will do, the first of
-# them set where the user has another. All are JAX's own defaults.
-SETTINGS: tuple[tuple[Any, tuple[Any, ...]], ...] = (
-    (jax.numpy_rank_promotion, ("allow",)),
-    (jax.numpy_dtype_promotion, ("standard",)),
-    (jax.default_matmul_precision, (None,)),
-    (jax.default_prng_impl, ("threefry2x32",)),
-    (jax.threefry_partitionable, (True,)),
-    (jax.legacy_prng_key, ("allow",)),
-    (jax.debug_nans, (False,)),
-    (jax.debug_infs, (False,)),
-    (jax.debug_key_reuse, (False,)),
-    (jax.check_tracer_leaks, (False,)),
-    (jax.enable_checks, (False,)),
-    (jax.log_compiles, (False,)),
-    (jax.explain_cache_misses, (False,)),
-    (jax.no_tracing, (False,)),
-    (jax.no_execution, (False,)),
-    (jax.transfer_guard_host_to_device, ("allow", None)),
-    (jax.transfer_guard_device_to_device, ("allow", None)),
-    (jax.transfer_guard_device_to_host, ("allow", None)),
-)
+@functools.cache
+def settings_of_jax() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+    """What hier's programs are traced and run under beside float64: each setting with the values that will do, the
+    first of them set where the user has another. All are JAX's own defaults.
+    """
+    import jax
+
+    return (
+        (jax.numpy_rank_promotion, ("allow",)),
+        (jax.numpy_dtype_promotion, ("standard",)),
+        (jax.default_matmul_precision, (None,)),
+        (jax.default_prng_impl, ("threefry2x32",)),
+        (jax.threefry_partitionable, (True,)),
+        (jax.legacy_prng_key, ("allow",)),
+        (jax.debug_nans, (False,)),
+        (jax.debug_infs, (False,)),
+        (jax.debug_key_reuse, (False,)),
+        (jax.check_tracer_leaks, (False,)),
+        (jax.enable_checks, (False,)),
+        (jax.log_compiles, (False,)),
+        (jax.explain_cache_misses, (False,)),
+        (jax.no_tracing, (False,)),
+        (jax.no_execution, (False,)),
+        (jax.transfer_guard_host_to_device, ("allow", None)),
+        (jax.transfer_guard_device_to_device, ("allow", None)),
+        (jax.transfer_guard_device_to_host, ("allow", None)),
+    )
 
 
 class _OwnSettings(threading.local):
@@ -57,25 +59,37 @@ class _OwnSettings(threading.local):
         self._entered: list[contextlib.AbstractContextManager[Any]] = []
 
     def __enter__(self) -> None:
-        self._depth += 1
-        if self._depth > 1:
-            return
-        found = [setting.value for setting, _ in SETTINGS]
-        if found != self._seen:
-            self._seen = found
-            values = zip(SETTINGS, found, strict=True)
-            self._other = [(setting, good[0]) for (setting, good), value in values if value not in good]
-        self._entered = [jax.enable_x64(True), *(setting(good) for setting, good in self._other)]
-        if jax.config.jax_disable_jit:
-            self._entered.append(jax.disable_jit(False))
-        for scope in self._entered:
-            scope.__enter__()
+        self.begin()
+        self.set()
 
     def __exit__(self, *raised: object) -> None:
         self._depth -= 1
         if self._depth == 0:
             for scope in reversed(self._entered):
                 scope.__exit__(None, None, None)
+            self._entered = []
+
+    def begin(self) -> None:
+        """Enter, but leave JAX alone until `set` is called: where all may be done without it."""
+        self._depth += 1
+
+    def set(self) -> None:
+        """Load JAX and set what it runs under, until this thread leaves what it entered first."""
+        if self._entered:
+            return
+        import jax
+
+        refuse_forked()
+        found = [setting.value for setting, _ in settings_of_jax()]
+        if found != self._seen:
+            self._seen = found
+            values = zip(settings_of_jax(), found, strict=True)
+            self._other = [(setting, good[0]) for (setting, good), value in values if value not in good]
+        self._entered = [jax.enable_x64(True), *(setting(good) for setting, good in self._other)]
+        if jax.config.jax_disable_jit:
+            self._entered.append(jax.disable_jit(False))
+        for scope in self._entered:
+            scope.__enter__()
 
 
 own_settings = _OwnSettings()
@@ -117,6 +131,8 @@ class _KeptPrograms(contextlib.ContextDecorator):
         self._own: dict[str, Any] = {}
 
     def __enter__(self) -> None:
+        import jax
+
         with self._lock:
             self._users += 1
             if self._users > 1 or jax.config.jax_compilation_cache_dir is not None:
@@ -128,6 +144,8 @@ class _KeptPrograms(contextlib.ContextDecorator):
                 keep_operations()
 
     def __exit__(self, *raised: object) -> None:
+        import jax
+
         with self._lock:
             self._users -= 1
             if self._users == 0 and self._own:
@@ -137,6 +155,9 @@ class _KeptPrograms(contextlib.ContextDecorator):
                 self._own = {}
 
     def _set(self, values: dict[str, Any]) -> None:
+        import jax
+        from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
         for name, value in values.items():
             jax.config.update(name, value)
         reset_cache()
@@ -174,8 +195,24 @@ def float64[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
-        refuse_forked()
         with one_blas_thread, own_settings:
             return function(*args, **kwargs)
+
+    return scoped
+
+
+def computed[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """As `float64`, of a function that needs JAX only where a program has to be compiled: JAX is loaded, and its
+    settings entered, when the first one is.
+    """
+
+    @functools.wraps(function)
+    def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
+        own_settings.begin()
+        try:
+            with one_blas_thread:
+                return function(*args, **kwargs)
+        finally:
+            own_settings.__exit__()
 
     return scoped

@@ -13,14 +13,12 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.by_level import gains, times, turned
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.arrays.library import Array, library_of, xp
 from hier.kernel.covariance.theta import Terms, columns_of, has_several_maxima, n_columns, starts, theta_of
-from hier.kernel.programs.library import library_of
 
 SMALLEST = 0.1  # sd relative to sigma: a search must not start where a variance is zero, since it would stay there
 LARGEST = 1.0  # sd on the scale of a linear predictor
@@ -113,7 +111,7 @@ def any_moments(cross: CrossProducts, terms: Terms, least_sigma: float = 0.0) ->
     return _solved(cross, columns, _factors(cross, first), meetings, least_sigma) or first
 
 
-def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> jax.Array:
+def moments_of_scores(factor: Array, zz: Array, scores: Array) -> Array:
     """The covariance (q, q) of a factor's deviations in a model that is not Normal, from a fit without deviations.
 
     `scores` (q, J): slopes of the log density in the deviations of each level, there zero, and `zz` (q, q, J): minus
@@ -123,14 +121,14 @@ def moments_of_scores(factor: jax.Array, zz: jax.Array, scores: jax.Array) -> ja
     Source: as above, with the scores for Z_j'W r; Lin (1997), Biometrika 84, 309, tests variances by these scores.
     """
     q, J = scores.shape
-    eliminated, half, _ = gains(factor, zz, scores[:, None], jnp.ones(J))
+    eliminated, half, _ = gains(factor, zz, scores[:, None], xp.ones(J))
     weight, modes = times(turned(half), half), times(turned(half), eliminated.reduced)[:, 0]
     shares = times(weight, zz)
-    excess = modes @ modes.T - jnp.sum(times(shares, weight), axis=2)
-    system = jnp.einsum("abj,cdj->acbd", shares, shares).reshape(q * q, q * q)
-    covariance = jnp.linalg.lstsq(system, excess.ravel(), rcond=1e-10)[0].reshape(q, q)
-    known = jnp.all(jnp.isfinite(covariance))
-    return _inside(jnp.where(known, 0.5 * (covariance + covariance.T), factor @ factor.T), LARGEST)
+    excess = modes @ modes.T - xp.sum(times(shares, weight), axis=2)
+    system = xp.einsum("abj,cdj->acbd", shares, shares).reshape(q * q, q * q)
+    covariance = xp.lstsq(system, excess.ravel(), rcond=1e-10)[0].reshape(q, q)
+    known = xp.all(xp.isfinite(covariance))
+    return _inside(xp.where(known, 0.5 * (covariance + covariance.T), factor @ factor.T), LARGEST)
 
 
 def _is_quick(cross: CrossProducts) -> bool:

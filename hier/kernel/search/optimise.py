@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+
+from hier.kernel.arrays.control import tree_map, while_loop
+from hier.kernel.arrays.derivatives import Evaluate
+from hier.kernel.arrays.library import Array, xp
 
 MAX_STEPS = 100
 PREDICTED_DECREASE = 1e-9  # on the scale of -2 log likelihood: what is left after one more Newton step is its square
@@ -21,12 +23,12 @@ class Optimum(NamedTuple):
     `steps`, `converged`, and the `memory` of the last evaluation that was kept.
     """
 
-    x: jax.Array
-    value: jax.Array
-    gradient: jax.Array
-    hessian: jax.Array
-    steps: jax.Array
-    converged: jax.Array
+    x: Array
+    value: Array
+    gradient: Array
+    hessian: Array
+    steps: Array
+    converged: Array
     memory: Any = ()
 
 
@@ -35,26 +37,26 @@ class _Step(NamedTuple):
     gain, infinite at a saddle.
     """
 
-    by: jax.Array
-    predicted: jax.Array
-    length: jax.Array
-    left: jax.Array
+    by: Array
+    predicted: Array
+    length: Array
+    left: Array
 
 
 class _State(NamedTuple):
-    x: jax.Array
-    value: jax.Array
-    gradient: jax.Array
-    hessian: jax.Array
-    radius: jax.Array
+    x: Array
+    value: Array
+    gradient: Array
+    hessian: Array
+    radius: Array
     step: _Step
-    steps: jax.Array
-    close: jax.Array
-    done: jax.Array
+    steps: Array
+    close: Array
+    done: Array
     memory: Any
 
 
-def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array, size: jax.Array) -> _Step:
+def _newton_step(gradient: Array, hessian: Array, radius: Array, size: Array) -> _Step:
     """Newton's step with every curvature taken as positive, cut to the trust region; lengths and curvatures are those
     in units of the parameters' sizes (m,).
 
@@ -62,39 +64,24 @@ def _newton_step(gradient: jax.Array, hessian: jax.Array, radius: jax.Array, siz
     that direction.
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 3.4 and 4.1.
     """
-    curvature, directions = jnp.linalg.eigh(size[:, None] * hessian * size)
-    steep = jnp.maximum(jnp.abs(curvature), 1e-9 * jnp.max(jnp.abs(curvature)) + 1e-300)
-    along = jnp.sum(directions * (size * gradient)[:, None], axis=0)
-    step = -jnp.sum(directions * (along / steep), axis=1)
-    left = 0.5 * jnp.sum(along**2 / steep)
-    saddle = (curvature[0] < -1e-6 * jnp.max(steep)) & (left < PREDICTED_DECREASE)
-    step = jnp.where(saddle, radius * directions[:, 0], step)
-    predicted = jnp.where(saddle, 0.5 * radius**2 * steep[0], left)
-    left = jnp.where(saddle, jnp.inf, left)
-    length = jnp.linalg.norm(step)
-    return _Step(size * step * jnp.minimum(1.0, radius / jnp.maximum(length, 1e-300)), predicted, length, left)
+    curvature, directions = xp.eigh(size[:, None] * hessian * size)
+    steep = xp.maximum(xp.abs(curvature), 1e-9 * xp.max(xp.abs(curvature)) + 1e-300)
+    along = xp.sum(directions * (size * gradient)[:, None], axis=0)
+    step = -xp.sum(directions * (along / steep), axis=1)
+    left = 0.5 * xp.sum(along**2 / steep)
+    saddle = (curvature[0] < -1e-6 * xp.max(steep)) & (left < PREDICTED_DECREASE)
+    step = xp.where(saddle, radius * directions[:, 0], step)
+    predicted = xp.where(saddle, 0.5 * radius**2 * steep[0], left)
+    left = xp.where(saddle, xp.inf, left)
+    length = xp.norm(step)
+    return _Step(size * step * xp.minimum(1.0, radius / xp.maximum(length, 1e-300)), predicted, length, left)
 
 
-Evaluate = Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
-Remembering = Callable[[jax.Array, Any], tuple[jax.Array, jax.Array, jax.Array, Any]]
-
-
-def differentiated(function: Callable[[jax.Array], jax.Array]) -> Evaluate:
-    """Value (), gradient (m,) and Hessian (m, m) of a function (m,) -> () by automatic differentiation."""
-
-    def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def gradient_with_value(at: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            value, gradient = jax.value_and_grad(function)(at)
-            return gradient, (value, gradient)
-
-        hessian, (value, gradient) = jax.jacfwd(gradient_with_value, has_aux=True)(x)
-        return value, gradient, hessian
-
-    return evaluate
+Remembering = Callable[[Array, Any], tuple[Array, Array, Array, Any]]
 
 
 def minimise(
-    evaluate: Evaluate, start: jax.Array, left_behind: float = 0.0, n_spreads: int = 0, units: jax.Array | float = 1.0
+    evaluate: Evaluate, start: Array, left_behind: float = 0.0, n_spreads: int = 0, units: Array | float = 1.0
 ) -> Optimum:
     """The minimum from `start` (m,) of a function whose value, gradient and Hessian `evaluate` gives.
 
@@ -109,11 +96,11 @@ def minimise(
 
 def minimise_with_memory(
     evaluate: Remembering,
-    start: jax.Array,
+    start: Array,
     memory: Any,
     left_behind: float = 0.0,
     n_spreads: int = 0,
-    units: jax.Array | float = 1.0,
+    units: Array | float = 1.0,
 ) -> Optimum:
     """As `minimise`; `evaluate` is also given what it returned as its memory where the search stands: where an inner
     search may begin.
@@ -126,25 +113,25 @@ def minimise_with_memory(
         first = state.steps == 0
         step, before, length, _ = state.step
         value, gradient, hessian, memory = evaluate(state.x + step, state.memory)
-        finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
-        better = first | (finite & (value <= state.value + ROUNDING * (1.0 + jnp.abs(state.value))))
-        radius = jnp.where(
+        finite = xp.isfinite(value) & xp.all(xp.isfinite(gradient)) & xp.all(xp.isfinite(hessian))
+        better = first | (finite & (value <= state.value + ROUNDING * (1.0 + xp.abs(state.value))))
+        radius = xp.where(
             better,
-            jnp.where(length > state.radius, 2.0 * state.radius, state.radius),
-            0.25 * jnp.minimum(state.radius, length),
+            xp.where(length > state.radius, 2.0 * state.radius, state.radius),
+            0.25 * xp.minimum(state.radius, length),
         )
-        radius = jnp.where(first, state.radius, radius)
-        gradient = jnp.where(better, gradient, state.gradient)
-        hessian = jnp.where(better, hessian, state.hessian)
-        x = jnp.where(better, state.x + step, state.x)
-        size = jnp.where(grows, jnp.maximum(jnp.abs(x), units), units)
+        radius = xp.where(first, state.radius, radius)
+        gradient = xp.where(better, gradient, state.gradient)
+        hessian = xp.where(better, hessian, state.hessian)
+        x = xp.where(better, state.x + step, state.x)
+        size = xp.where(grows, xp.maximum(xp.abs(x), units), units)
         next_step = _newton_step(gradient, hessian, radius, size)
         # of full steps each gains at least the factor that the one before gained
         whole = ~first & better & (length <= state.radius)
         close = (next_step.predicted < PREDICTED_DECREASE) | (whole & (next_step.predicted**2 < left_behind * before))
         return _State(
             x=x,
-            value=jnp.where(better, value, state.value),
+            value=xp.where(better, value, state.value),
             gradient=gradient,
             hessian=hessian,
             radius=radius,
@@ -152,24 +139,24 @@ def minimise_with_memory(
             steps=state.steps + 1,
             close=close,
             done=close | (radius < SMALLEST_RADIUS) | (first & ~finite),
-            memory=jax.tree.map(lambda new, old: jnp.where(better, new, old), memory, state.memory),
+            memory=tree_map(lambda new, old: xp.where(better, new, old), memory, state.memory),
         )
 
     m = start.shape[0]
     begin = _State(
         x=start,
-        value=jnp.full((), jnp.inf),
-        gradient=jnp.zeros(m),
-        hessian=jnp.eye(m),
-        radius=jnp.ones(()),
-        step=_Step(jnp.zeros(m), jnp.zeros(()), jnp.zeros(()), jnp.zeros(())),
-        steps=jnp.zeros((), jnp.int32),
-        close=jnp.zeros((), bool),
-        done=jnp.zeros((), bool),
+        value=xp.full((), xp.inf),
+        gradient=xp.zeros(m),
+        hessian=xp.eye(m),
+        radius=xp.ones(()),
+        step=_Step(xp.zeros(m), xp.zeros(()), xp.zeros(()), xp.zeros(())),
+        steps=np.zeros((), np.int32),
+        close=np.zeros((), bool),
+        done=np.zeros((), bool),
         memory=memory,
     )
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
+    end = while_loop(lambda s: ~s.done & (s.steps <= MAX_STEPS), advance, begin)
     small = end.step.left < LEFT
-    x = jnp.where(end.close, end.x + end.step.by, end.x)
+    x = xp.where(end.close, end.x + end.step.by, end.x)
     converged = end.done & (end.close | small)
     return Optimum(x, end.value, end.gradient, end.hessian, end.steps, converged, end.memory)

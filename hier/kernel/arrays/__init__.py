@@ -1,0 +1,1 @@
+"""Arrays that NumPy or JAX computes with, and derivatives by either: what lets each formula stand once."""

@@ -1,0 +1,47 @@
+"""When a function is computed at once, by NumPy, and when a program is compiled for it.
+
+A program takes seconds to compile and microseconds to run; NumPy begins at once and takes milliseconds. Whoever fits
+thirty formulas once each should never wait for a compiler, and whoever fits one formula ten thousand times should, once.
+So NumPy computes until the time that it has taken is what compiling would have: then the total is at most twice that of
+the better choice, whatever comes. Source: Karlin, Manasse, Rudolph and Sleator (1988), Algorithmica 3, 79 (ski rental).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import time
+from collections.abc import Iterator
+
+COMPILING = 8.0  # seconds that the program of a usual estimate takes to trace and compile on one core
+
+_always: contextvars.ContextVar[bool | None] = contextvars.ContextVar("_always", default=None)
+
+
+class Account:
+    """The time that NumPy has taken for one function."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._began: list[float] = []
+
+    def allows(self, seconds: float) -> bool:
+        """Whether a call that takes about so long is for NumPy."""
+        forced = _always.get()
+        return self._spent + seconds < COMPILING if forced is None else forced
+
+    def __enter__(self) -> None:
+        self._began.append(time.perf_counter())
+
+    def __exit__(self, *raised: object) -> None:
+        self._spent += time.perf_counter() - self._began.pop()
+
+
+@contextlib.contextmanager
+def only(*, numpy: bool) -> Iterator[None]:
+    """Everything that either can compute by NumPy, or by compiled programs."""
+    token = _always.set(numpy)
+    try:
+        yield
+    finally:
+        _always.reset(token)
