@@ -182,7 +182,7 @@ def pairs_of(value: Array, group: Array, column: Array, first: Array, second: Ar
 
 @functools.cache
 def _pairs_program(r: int) -> Program:
-    return Program("pairs", (r,), functools.partial(pairs_of, r=r))
+    return Program("pairs", (r,), functools.partial(pairs_of, r=r), lambda *_: 0.05)
 
 
 @computed

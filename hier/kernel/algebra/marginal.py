@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hier.kernel.algebra.crossproducts import CrossProducts
-from hier.kernel.arrays.library import Array, xp
+from hier.kernel.arrays.library import Array, is_jax, xp
 
 LOG_2PI = 1.8378770664093453
 UNROLL = 6  # largest matrix whose factorisation is unrolled; beyond it LAPACK costs less than compiling
@@ -61,7 +61,7 @@ def fixed_effects_form(marginal: Marginal, sigma: Array, prior: FixedPrior, know
 def cholesky(matrix: Array) -> Array:
     """The lower Cholesky factor of one matrix; unrolled where it is small, so that it and its derivatives fuse."""
     size = matrix.shape[0]
-    if size > UNROLL:
+    if size > UNROLL or not is_jax(matrix):
         return xp.cholesky(matrix)
     columns, rest = [], matrix
     for k in range(size):

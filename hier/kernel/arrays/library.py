@@ -76,6 +76,8 @@ class _Library:
 
     def __getattr__(self, name: str) -> Any:
         of_numpy = _numpy_function(name)
+        if isinstance(of_numpy, type) or name == "finfo":  # kinds of numbers are NumPy's in JAX too
+            return of_numpy
         of_series = FUNCTIONS.get(name)
 
         def call(*arguments: Any, **options: Any) -> Any:

@@ -176,7 +176,7 @@ def _bordered(matrix: Array, border: Array, corner: Array) -> Array:
 
 @functools.cache
 def _program(terms: Terms) -> Program:
-    return Program("expand_linearly", (terms,), functools.partial(_expand_linearly, terms=terms))
+    return Program("expand_linearly", (terms,), functools.partial(_expand_linearly, terms=terms), lambda *_: 0.05)
 
 
 @computed

@@ -77,7 +77,7 @@ def _recover(factors: Factors, cross: CrossProducts) -> tuple[Array, ...]:
 
 @functools.cache
 def _recover_program() -> Program:
-    return Program("prediction_errors", (), _recover)
+    return Program("prediction_errors", (), _recover, lambda *_: 0.05)
 
 
 @computed

@@ -114,7 +114,7 @@ def _likelihood_covariance(x: Array, given: Any, *, terms: Terms) -> tuple[Facto
 @functools.cache
 def _values_program(terms: Terms) -> Program:
     covariance = functools.partial(_likelihood_covariance, terms=terms)
-    return Program("parameter_values", (terms,), functools.partial(values_of, covariance=covariance))
+    return Program("parameter_values", (terms,), functools.partial(values_of, covariance=covariance), lambda *_: 0.05)
 
 
 @functools.cache
