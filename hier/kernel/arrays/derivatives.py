@@ -91,6 +91,8 @@ def row_derivatives(function: Callable[..., Any], arguments: Sequence[Any], orde
     moving = [0, *(k for k, x in enumerate(arguments) if k and isinstance(x, Series))]
     of = next((x.monomials for x in arguments if isinstance(x, Series)), None)
     inner = 0 if of is None else of.order
+    if order + inner == 0:
+        return [function(*arguments)]
     values = np.broadcast_arrays(*(value_of(arguments[k]) for k in moving))
     own = list(arguments)
     for k, x in zip(moving, rows_of_variables(values, order + inner), strict=True):

@@ -1,4 +1,4 @@
-"""NumPy's functions for power series, by name: linear ones act on every coefficient, the others by their derivatives."""
+"""NumPy's functions for power series, by name: linear ones act on every coefficient, others by their derivatives."""
 
 from __future__ import annotations
 
@@ -146,6 +146,12 @@ def _logaddexp(one: Any, other: Any) -> Series:
     return larger + away.applied(_softplus(away.value, away.monomials.order))
 
 
+def _logsumexp(x: Series, axis: int) -> Series:
+    top = x.value.max(axis=axis, keepdims=True)
+    total = _sum(FUNCTIONS["exp"](x - top), axis)
+    return FUNCTIONS["log"](total) + np.squeeze(top, axis)
+
+
 def _sum(x: Series, axis: Any = None) -> Series:
     if axis is None:
         return x.linear(x.c.reshape(len(x.c), -1).sum(axis=1))
@@ -194,9 +200,13 @@ def _swapaxes(x: Series, one: int, other: int) -> Series:
     return x.linear(np.swapaxes(x.c, series.axis_of(one, x.ndim), series.axis_of(other, x.ndim)))
 
 
+def _diagonal(x: Series) -> Series:
+    return x.linear(np.diagonal(x.c, axis1=1, axis2=2))
+
+
 def _diag(x: Series) -> Series:
     if x.ndim == 2:
-        return x.linear(np.diagonal(x.c, axis1=1, axis2=2))
+        return _diagonal(x)
     return x.linear(x.c[:, :, None] * np.eye(len(x)))
 
 
@@ -234,6 +244,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "minimum": _minimum,
     "clip": _clip,
     "logaddexp": _logaddexp,
+    "logsumexp": _logsumexp,
     "add": lambda one, other: one + other,
     "subtract": lambda one, other: one - other,
     "sum": _sum,
@@ -247,7 +258,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "moveaxis": _moveaxis,
     "swapaxes": _swapaxes,
     "diag": _diag,
-    "diagonal": _diag,
+    "diagonal": _diagonal,
     "broadcast_to": _broadcast_to,
     "full": _full,
     "outer": _outer,

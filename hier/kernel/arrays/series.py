@@ -262,15 +262,15 @@ def rows_of_variables(values: Sequence[np.ndarray], order: int) -> list[Series]:
 
 
 @functools.cache
-def _lowered(of: Monomials) -> tuple[np.ndarray, np.ndarray]:
+def _lowered(m: int, order: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each monomial up to one degree less, the one that it is the derivative of in the first variable, but for a
     factor, and that factor.
     """
-    places, factors = [], []
-    for k in range(of.order):
-        made = list(itertools.combinations_with_replacement(range(of.m), k + 1))
+    of, places, factors = monomials(m, order), [], []
+    for k in range(order):
+        made = list(itertools.combinations_with_replacement(range(m), k + 1))
         place = {own: at + of.of_degree[k + 1].start for at, own in enumerate(made)}
-        for own in itertools.combinations_with_replacement(range(of.m), k):
+        for own in itertools.combinations_with_replacement(range(m), k):
             places.append(place[0, *own])
             factors.append(own.count(0) + 1.0)
     return np.array(places), np.array(factors)
@@ -278,7 +278,7 @@ def _lowered(of: Monomials) -> tuple[np.ndarray, np.ndarray]:
 
 def derivative_in_first(series: Series) -> Series:
     """The derivative in the first variable, a series of one degree less."""
-    places, factors = _lowered(series.monomials)
+    places, factors = _lowered(series.monomials.m, series.monomials.order)
     c = series.c[places] * factors.reshape(-1, *[1] * series.ndim)
     return Series(c, monomials(series.monomials.m, series.monomials.order - 1))
 
