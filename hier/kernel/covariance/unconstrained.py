@@ -6,55 +6,59 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Blocks, correlation_blocks, correlations, n_columns, sd_columns
 
 
-def split_vector(x: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
+def split_vector(x: Array, sizes: Sequence[int]) -> list[Array]:
     """Cut a flat vector into consecutive pieces of the given sizes."""
-    return jnp.split(x, np.cumsum(sizes)[:-1])
+    return xp.split(x, np.cumsum(sizes)[:-1])
 
 
-def by_column(sds: Sequence[Any], blocks: Blocks) -> jax.Array:
+def by_column(sds: Sequence[Any], blocks: Blocks) -> Array:
     """The standard deviation of each column (q,), from one for each that is free."""
     both = zip(sds, sd_columns(blocks), strict=True)
-    return jnp.concatenate([jnp.full(stop - start, sd) for sd, (start, stop) in both])
+    return xp.concatenate([xp.full(stop - start, sd) for sd, (start, stop) in both])
 
 
-def correlated_factor(sd: jax.Array, cor: Sequence[Any], blocks: Blocks) -> jax.Array:
+def correlated_factor(sd: Array, cor: Sequence[Any], blocks: Blocks) -> Array:
     """Cholesky factor (q, q) of the covariance with standard deviations `sd` (q,) and correlations `cor`, of each
     correlated block the variable that its prior is of.
     """
-    factor = jnp.eye(n_columns(blocks))
+    factor = xp.eye(n_columns(blocks))
     own = zip(correlation_blocks(blocks), correlations(blocks), cor, strict=True)
     for (start, stop), (block, correlation), value in own:
-        factor = factor.at[start:stop, start:stop].set(correlation.factor(value, block))
+        own_columns = slice(start, stop)
+        factor = put(factor, (own_columns, own_columns), correlation.factor(value, block))
     return sd[:, None] * factor
 
 
-def second_order(function: Callable[[jax.Array], jax.Array], at: jax.Array) -> tuple[jax.Array, jax.Array]:
+def second_order(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
     """First and second derivative of a function of one number."""
+    import jax
+
     first = jax.grad(function)
     return first(at), jax.grad(first)(at)
 
 
 def as_float64(tree: Any) -> Any:
     """The same tree with every leaf a float64 array, so that numbers of another kind compile nothing anew."""
+    import jax
+
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
 
 
-def join(pieces: Sequence[Any]) -> jax.Array:
+def join(pieces: Sequence[Any]) -> Array:
     """One flat vector of the pieces."""
-    return jnp.concatenate([jnp.ravel(jnp.asarray(piece)) for piece in pieces]) if pieces else jnp.zeros(0)
+    return xp.concatenate([xp.ravel(xp.asarray(piece)) for piece in pieces]) if pieces else xp.zeros(0)
 
 
-def unconstrained(values: Sequence[Any], transforms: Sequence[Any]) -> jax.Array:
+def unconstrained(values: Sequence[Any], transforms: Sequence[Any]) -> Array:
     """One flat vector of the values, each taken back through its transform; zero for a value outside its support."""
-    x = join([transform.inv(jnp.asarray(value)) for value, transform in zip(values, transforms, strict=True)])
-    return jnp.where(jnp.isfinite(x), x, 0.0)
+    x = join([transform.inv(xp.asarray(value)) for value, transform in zip(values, transforms, strict=True)])
+    return xp.where(xp.isfinite(x), x, 0.0)
 
 
 @functools.cache
@@ -63,7 +67,14 @@ def _names(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(kind.gather_pytree_data_fields()), tuple(kind.gather_pytree_aux_fields())
 
 
-@jax.tree_util.register_pytree_node_class
+@functools.cache
+def _registered() -> None:
+    """Tell JAX, which NumPyro has loaded, that `Ordered` is a tree."""
+    import jax
+
+    jax.tree_util.register_pytree_node_class(Ordered)
+
+
 class Ordered:
     """A NumPyro distribution as an argument of compiled programs, flattened in the order of its parameters' names.
 
@@ -72,6 +83,7 @@ class Ordered:
     """
 
     def __init__(self, node: Any) -> None:
+        _registered()
         self.node = node
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
