@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.arrays.control import filled
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.arrays.control import filled
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
 from hier.kernel.laplace.row_products import RowArrays, empty_products

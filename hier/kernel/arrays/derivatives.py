@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hier.kernel.arrays.control import is_traced, tree_map
-from hier.kernel.arrays.library import Array, is_jax
+from hier.kernel.arrays.control import is_traced, leaves, tree_map
+from hier.kernel.arrays.library import Array, is_jax, xp
 from hier.kernel.arrays.series import (
     Series,
     composed,
@@ -51,6 +51,23 @@ def gradient(function: Callable[[Array], Array], x: Array) -> Any:
 
         return jax.grad(function)(x)
     return jacobian(function, x)
+
+
+def gradient_in(function: Callable[[Any], Array], tree: Any) -> Any:
+    """The gradient of a function of a tree of arrays, in the shapes of these."""
+    own = leaves(tree)
+    if any(map(is_jax, own)):
+        import jax
+
+        return jax.grad(function)(tree)
+
+    def of_all(x: Any) -> Any:
+        parts = iter(xp.split(x, np.cumsum([np.size(leaf) for leaf in own])[:-1]))
+        return function(tree_map(lambda leaf: next(parts).reshape(np.shape(leaf)), tree))
+
+    found = gradient(of_all, np.concatenate([np.ravel(leaf) for leaf in own]))
+    parts = iter(np.split(found, np.cumsum([np.size(leaf) for leaf in own])[:-1]))
+    return tree_map(lambda leaf: next(parts).reshape(np.shape(leaf)), tree)
 
 
 def jacobian(function: Callable[[Array], Any], x: Array) -> Any:

@@ -32,10 +32,11 @@ from hier.kernel.algebra.integrate import (
 from hier.kernel.algebra.marginal import Marginal
 from hier.kernel.algebra.scaling import lower_triangular
 from hier.kernel.arrays.control import either, is_traced, tree_map
-from hier.kernel.arrays.derivatives import Evaluate, differentiated
+from hier.kernel.arrays.derivatives import Evaluate, differentiated, gradient_in
 from hier.kernel.arrays.library import Array, is_jax, put, xp
 
 LARGE = 512  # rows from which the time of a product matters
+WIDE = 40  # columns of [X y]
 LEVELS_AT_ONCE = 8192  # a power of two, which divides every larger padded size but the next one
 OFF_BOUNDARY = 1e-4  # of a factor's diagonal: from here on dividing by it loses no digits that matter
 
@@ -91,18 +92,20 @@ def has_closed_form(cross: CrossProducts) -> bool:
     return len(cross.levels) == 1
 
 
+def _is_too_wide(cross: CrossProducts) -> bool:
+    """Whether NumPy should rather differentiate in the few parameters than in the many entries of [X y]'V^-1 [X y]."""
+    return not is_jax(cross.xx) and cross.xx.shape[0] > WIDE
+
+
 def evaluator(objective: Objective, factors_of: FactorsOf, cross: CrossProducts) -> Evaluate:
     """An objective of parameters x (m,) and of the marginal at their factors: its value, gradient and Hessian."""
-    plainly = differentiated(lambda x: objective(x, lambda factors: integrate_groups(factors, cross)))
+    if not has_closed_form(cross) or _is_too_wide(cross):
+        return differentiated(lambda x: objective(x, lambda factors: integrate_groups(factors, cross)))
 
     def evaluate(x: Array) -> tuple[Array, Array, Array]:
-        if not (has_closed_form(cross) and is_jax(x)):
-            return plainly(x)
-        import jax
-
         at = factors_of(x)
         slopes, curvature = expand(at, cross)
-        by_log_det, by_schur = jax.grad(lambda marginal: objective(x, lambda _: marginal))(slopes.marginal)
+        by_log_det, by_schur = gradient_in(lambda marginal: objective(x, lambda _: marginal), slopes.marginal)
         quadratic = curvature(by_log_det, by_schur)
         near = slopes.near(at)
 

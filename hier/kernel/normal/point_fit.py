@@ -25,7 +25,7 @@ from hier.kernel.arrays.control import either, leaves, tree_map
 from hier.kernel.arrays.derivatives import Evaluate, gradient, jacobian
 from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
-from hier.kernel.normal.expansion import Objective, evaluator, local_schur
+from hier.kernel.normal.expansion import Objective, evaluator, has_closed_form, local_schur
 from hier.kernel.programs.compiled import Program, fetched
 from hier.kernel.programs.precision import computed, float64
 from hier.kernel.search.optimise import Optimum, minimise
@@ -40,9 +40,9 @@ from hier.kernel.search.restarts import (
 )
 
 OF_A_SEARCH = 10  # evaluations
-PER_CALL = 2e-3  # seconds of an evaluation's calls of NumPy, whatever the sizes
-A_PRODUCT = 2e-8  # seconds of all that is done with one number of a level's products
-AN_OPERATION = 1e-10  # seconds, of a product of matrices on one core
+PER_CALL = 3e-3  # seconds of an evaluation's calls of NumPy, whatever the sizes
+A_NUMBER = 1e-7  # seconds of all that is done with one number of a level's products
+AN_OPERATION = 5e-11  # seconds, in products of large matrices on one core
 DEAR = 128  # deviations of crossed factors: a step with fewer takes no time that matters
 
 
@@ -236,15 +236,16 @@ def _settle(objective: Callable[[Array], Array], x: Array, terms: Terms) -> Arra
 
 
 def search_seconds(start: np.ndarray, cross: CrossProducts) -> float:
-    """About how long a search takes by NumPy: its numbers are series of so many coefficients."""
-    coefficients = (len(start) + 1) * (len(start) + 2) / 2
-    products = sum(level.right.size * (level.right.shape[0] + 2) for level in cross.levels)
-    return OF_A_SEARCH * (PER_CALL + coefficients * (products * A_PRODUCT + sum(map(_dense_seconds, cross.dense))))
+    """About how long a search takes by NumPy."""
+    numbers = sum(level.right.size * level.right.shape[0] for level in cross.levels)
+    if not has_closed_form(cross):  # every number is a series of so many coefficients
+        numbers *= (len(start) + 1) * (len(start) + 2) // 2
+    return OF_A_SEARCH * (PER_CALL + numbers * A_NUMBER + sum(map(_dense_seconds, cross.dense)))
 
 
 def _dense_seconds(dense: Dense) -> float:
-    """Of one coefficient of the dense part: some products of its matrix with others, and of its pairs of entries."""
-    return 8.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_PRODUCT
+    """Of the dense part: its factor, its inverse and some products, and its pairs of entries."""
+    return 12.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_NUMBER
 
 
 @functools.cache
