@@ -41,8 +41,9 @@ from hier.kernel.search.restarts import (
 
 OF_A_SEARCH = 10  # evaluations
 PER_CALL = 3e-3  # seconds of an evaluation's calls of NumPy, whatever the sizes
+A_PAIR = 1e-8  # seconds of all that is done with one pair of entries
 A_NUMBER = 1e-7  # seconds of all that is done with one number of a level's products
-AN_OPERATION = 5e-11  # seconds, in products of large matrices on one core
+AN_OPERATION = 1.2e-11  # seconds, in products of large matrices on one core
 DEAR = 128  # deviations of crossed factors: a step with fewer takes no time that matters
 
 
@@ -245,7 +246,7 @@ def search_seconds(start: np.ndarray, cross: CrossProducts) -> float:
 
 def _dense_seconds(dense: Dense) -> float:
     """Of the dense part: its factor, its inverse and some products, and its pairs of entries."""
-    return 12.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_NUMBER
+    return 12.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_PAIR
 
 
 @functools.cache

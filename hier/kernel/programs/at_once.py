@@ -1,7 +1,8 @@
 """When a function is computed at once, by NumPy, and when a program is compiled for it.
 
 A program takes seconds to compile and microseconds to run; NumPy begins at once and takes milliseconds. Whoever fits
-thirty formulas once each should never wait for a compiler, and whoever fits one ten thousand times should, once. So NumPy computes until the time that it has taken is what compiling would have: then the total is at most twice that of
+thirty formulas once each should never wait for a compiler, and whoever fits one ten thousand times should, once. So
+NumPy computes until the time that it has taken is what compiling would have: then the total is at most twice that of
 the better choice, whatever comes. Source: Karlin, Manasse, Rudolph and Sleator (1988), Algorithmica 3, 79 (ski rental).
 """
 
