@@ -33,24 +33,14 @@ def _by_derivatives(derivatives: Callable[[np.ndarray, int], list[np.ndarray]]) 
     return lambda x: x.applied(derivatives(x.value, x.monomials.order))
 
 
-def _exp(x: np.ndarray, order: int) -> list[np.ndarray]:
-    return [np.exp(x)] * (order + 1)
+def _expm1(x: Series) -> Series:
+    found = x.exp()
+    found.c[0] = np.expm1(x.value)
+    return found
 
 
-def _expm1(x: np.ndarray, order: int) -> list[np.ndarray]:
-    return [np.expm1(x), *[np.exp(x)] * order]
-
-
-def _of_log(value: np.ndarray, inverse: np.ndarray, order: int) -> list[np.ndarray]:
-    return [value, *((-1.0) ** (k - 1) * math.factorial(k - 1) * inverse**k for k in range(1, order + 1))]
-
-
-def _log(x: np.ndarray, order: int) -> list[np.ndarray]:
-    return _of_log(np.log(x), 1.0 / x, order)
-
-
-def _log1p(x: np.ndarray, order: int) -> list[np.ndarray]:
-    return _of_log(np.log1p(x), 1.0 / (1.0 + x), order)
+def _log1p(x: Series) -> Series:
+    return (x + 1.0).log_with(np.log1p(x.value))
 
 
 def _sqrt(x: np.ndarray, order: int) -> list[np.ndarray]:
@@ -223,10 +213,10 @@ def _outer(one: Any, other: Any) -> Series:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "exp": _by_derivatives(_exp),
-    "expm1": _by_derivatives(_expm1),
-    "log": _by_derivatives(_log),
-    "log1p": _by_derivatives(_log1p),
+    "exp": Series.exp,
+    "expm1": _expm1,
+    "log": lambda x: x.log_with(np.log(x.value)),
+    "log1p": _log1p,
     "sqrt": _by_derivatives(_sqrt),
     "sin": _by_derivatives(_sin),
     "cos": _by_derivatives(_cos),

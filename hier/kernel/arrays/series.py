@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class _Pairs(NamedTuple):
-    """Products of monomials of two degrees: the pairs (`left`, `right`), sorted by the monomial that they make, and
-    where each of these begins; None where every pair makes one of its own.
-    """
+class _Layer(NamedTuple):
+    """Pairs (`left`, `right`) of monomials of two degrees no two of which make the same one, `made`."""
 
     left: np.ndarray
     right: np.ndarray
-    starts: np.ndarray | None
+    made: np.ndarray | slice
+
+
+_Layers = tuple[_Layer, ...]  # all pairs; the first layer makes every monomial of the product once
 
 
 class Monomials(NamedTuple):
@@ -36,7 +37,7 @@ class Monomials(NamedTuple):
     order: int
     of_degree: tuple[slice, ...]
     degree: np.ndarray
-    pairs: tuple[tuple[int, int, _Pairs], ...]
+    pairs: tuple[tuple[int, int, _Layers], ...]
 
     @property
     def size(self) -> int:
@@ -52,17 +53,30 @@ def monomials(m: int, order: int) -> Monomials:
     pairs = []
     for i in range(1, order + 1):
         for j in range(1, order + 1 - i):
-            found = sorted(
+            found = [
                 (place[i + j][tuple(sorted(a + b))], ia, ib)
                 for ia, a in enumerate(by_degree[i])
                 for ib, b in enumerate(by_degree[j])
-            )
-            made, left, right = (np.array(own) for own in zip(*found, strict=True)) if found else [np.zeros(0, int)] * 3
-            alone = len(made) == len(by_degree[i + j])
-            starts = None if alone else np.flatnonzero(np.append(True, made[1:] != made[:-1]))
-            pairs.append((i, j, _Pairs(left, right, starts)))
+            ]
+            pairs.append((i, j, _layers(found, len(by_degree[i + j]))))
     degree = np.repeat(np.arange(order + 1), [len(group) for group in by_degree])
     return Monomials(m, order, tuple(slice(a, b) for a, b in itertools.pairwise(ends)), degree, tuple(pairs))
+
+
+def _layers(found: list[tuple[int, int, int]], count: int) -> _Layers:
+    """Pairs (made, left, right) by how many before them make the same of `count` monomials."""
+    seen = [0] * count
+    by_layer: list[list[tuple[int, int, int]]] = []
+    for own in sorted(found):
+        if seen[own[0]] == len(by_layer):
+            by_layer.append([])
+        by_layer[seen[own[0]]].append(own)
+        seen[own[0]] += 1
+    layers = []
+    for layer in by_layer:
+        made, left, right = (np.array(part) for part in zip(*layer, strict=True))
+        layers.append(_Layer(left, right, slice(None) if len(made) == count else made))
+    return tuple(layers)
 
 
 class Series:
@@ -163,8 +177,32 @@ class Series:
         return self.reciprocal() * other
 
     def reciprocal(self) -> Series:
-        inverse = 1.0 / self.value
-        return self.applied([math.factorial(k) * (-1.0) ** k * inverse ** (k + 1) for k in range(self._order + 1)])
+        of, c = self.monomials, np.empty_like(self.c)
+        c[0] = 1.0 / self.value
+        for k in range(1, of.order + 1):
+            rest = _of_lower_degrees(np.multiply, self.c, c, of, k)
+            c[of.of_degree[k]] = -c[0] * (self.c[of.of_degree[k]] * c[0] + rest)
+        return Series(c, of)
+
+    def exp(self) -> Series:
+        """By e' = a' e along a ray, degree by degree."""
+        of, c, grown = self.monomials, np.empty_like(self.c), self.grown().c
+        c[0] = np.exp(self.value)
+        for k in range(1, of.order + 1):
+            rest = _of_lower_degrees(np.multiply, grown, c, of, k)
+            c[of.of_degree[k]] = (grown[of.of_degree[k]] * c[0] + rest) / k
+        return Series(c, of)
+
+    def log_with(self, value: np.ndarray) -> Series:
+        """The logarithm, whose `value` is known: a l' = a' along a ray, degree by degree."""
+        of, c, grown = self.monomials, np.empty_like(self.c), self.grown().c
+        c[0], inverse = value, 1.0 / self.value
+        slopes = np.zeros_like(self.c)
+        for k in range(1, of.order + 1):
+            rest = _of_lower_degrees(np.multiply, slopes, self.c, of, k)
+            slopes[of.of_degree[k]] = (grown[of.of_degree[k]] - rest) * inverse
+            c[of.of_degree[k]] = slopes[of.of_degree[k]] / k
+        return Series(c, of)
 
     def __pow__(self, power: float) -> Series:
         if power == 2:
@@ -332,10 +370,17 @@ def _of_product(operation: Callable[[Any, Any], Any], a: np.ndarray, b: np.ndarr
     c = operation(a[:1], b)
     if of.order:
         c[1:] += operation(a[1:], b[:1])
-    for i, j, (left, right, starts) in of.pairs:
-        part = operation(a[of.of_degree[i]][left], b[of.of_degree[j]][right])
-        c[of.of_degree[i + j]] += part if starts is None else np.add.reduceat(part, starts, axis=0)
+    for i, j, layers in of.pairs:
+        _add_products(operation, a[of.of_degree[i]], b[of.of_degree[j]], layers, c[of.of_degree[i + j]])
     return Series(c, of)
+
+
+def _add_products(
+    operation: Callable[[Any, Any], Any], a: np.ndarray, b: np.ndarray, layers: _Layers, total: np.ndarray
+) -> None:
+    """Add the products of the terms of two degrees to the terms `total` of their sum."""
+    for left, right, made in layers:
+        total[made] += operation(a[left], b[right])
 
 
 def _together(operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Series:
@@ -452,8 +497,7 @@ def _of_lower_degrees(
     """What the terms of degrees 1 to k - 1 of two series bring to the terms of degree k of their product."""
     shape = operation(a[:1], b[:1]).shape[1:]
     total = np.zeros((of.of_degree[k].stop - of.of_degree[k].start, *shape))
-    for i, j, (left, right, starts) in of.pairs:
+    for i, j, layers in of.pairs:
         if i + j == k:
-            part = operation(a[of.of_degree[i]][left], b[of.of_degree[j]][right])
-            total += part if starts is None else np.add.reduceat(part, starts, axis=0)
+            _add_products(operation, a[of.of_degree[i]], b[of.of_degree[j]], layers, total)
     return total
