@@ -42,7 +42,7 @@ ORDER = (
 )
 
 # The rooms within the kernel, each of which may look into those before it.
-KERNEL = ("programs", "covariance", "algebra", "search", "normal", "laplace")
+KERNEL = ("arrays", "programs", "covariance", "algebra", "search", "normal", "laplace")
 
 ARRAYS = frozenset({"design", "kernel", "model", "estimate", "posterior", "pooling", "plots", "reporting", "jobs"})
 

@@ -17,7 +17,7 @@ import hier
 from hier.kernel.programs import precision
 from hier.kernel.programs.cache import programs_folder
 from hier.kernel.programs.compiled import Program, workers
-from hier.kernel.programs.precision import SETTINGS, float64, kept_programs, own_settings
+from hier.kernel.programs.precision import float64, kept_programs, own_settings, settings_of_jax
 
 STRICT = {
     "jax_numpy_rank_promotion": "raise",
@@ -95,7 +95,7 @@ def test_settings_that_hold_for_a_thread_are_left_as_well() -> None:
 
 def test_within_hiers_settings_all_of_them_hold(strict) -> None:
     with own_settings:
-        for setting, values in SETTINGS:
+        for setting, values in settings_of_jax():
             assert setting.value in values, setting.name
         assert jax.config.jax_enable_x64
         assert not jax.config.jax_disable_jit

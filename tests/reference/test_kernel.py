@@ -26,6 +26,7 @@ from hier.kernel.algebra.marginal import (
     neg2_log_marginal,
 )
 from hier.kernel.algebra.padding import padded_dense_size, padded_size
+from hier.kernel.arrays.derivatives import differentiated
 from hier.kernel.covariance.theta import (
     Terms,
     n_columns,
@@ -37,7 +38,7 @@ from hier.kernel.normal.expansion import evaluator
 from hier.kernel.normal.point_fit import fit_likelihood
 from hier.kernel.normal.prediction_errors import each_deviation, error_covariance, error_variances, prediction_errors
 from hier.kernel.programs.precision import float64
-from hier.kernel.search.optimise import differentiated, minimise
+from hier.kernel.search.optimise import minimise
 from tests.reference import dense
 
 ONE_FACTOR = [
