@@ -92,7 +92,8 @@ def test_both_ways_of_computing_agree(table, formula, options, how):
         one = model.estimate(**how)
     with at_once.only(numpy=False):
         other = model.estimate(**how)
-    assert one.converged and other.converged
+    assert one.converged
+    assert other.converged
     assert one.loglik == pytest.approx(other.loglik, abs=1e-7)
     sd = np.sqrt(np.diag(other.vcov))
     np.testing.assert_allclose(one.fixef, other.fixef, atol=1e-6 * sd.max())

@@ -20,6 +20,7 @@ from hier.errors import FitError
 from hier.kernel.programs.cache import PLACE, programs_folder
 from hier.kernel.programs.operations import keep_operations
 
+
 @functools.cache
 def settings_of_jax() -> tuple[tuple[Any, tuple[Any, ...]], ...]:
     """What hier's programs are traced and run under beside float64: each setting with the values that will do, the
