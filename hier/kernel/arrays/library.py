@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hier.kernel.arrays.functions import FUNCTIONS
+from hier.kernel.arrays.functions import FUNCTIONS, lifted
 from hier.kernel.arrays.series import Series
 
 if TYPE_CHECKING:
@@ -52,21 +52,24 @@ def library_of(values: Any) -> Any:
     return np
 
 
-def _kinds(arguments: Sequence[Any]) -> tuple[bool, bool]:
-    """Whether JAX's arrays, and whether power series, are among the arguments, or in lists of them."""
-    jaxes = serieses = False
+_PLAIN = frozenset({np.ndarray, np.float64, np.bool_, float, int, bool, str, type(None)})
+
+
+def _kind(arguments: Sequence[Any]) -> Any:
+    """Whose arrays are among the arguments, or in lists of them: `Series`, JAX's (`Array`), or None for NumPy's."""
     for x in arguments:
         kind = type(x)
-        if kind is np.ndarray or kind is float or kind is int or kind is str:
+        if kind in _PLAIN:
             continue
         if kind is Series:
-            serieses = True
-        elif kind is list or kind is tuple:
-            own = _kinds(x)
-            jaxes, serieses = jaxes or own[0], serieses or own[1]
+            return Series
+        if kind is list or kind is tuple:
+            own = _kind(x)
+            if own is not None:
+                return own
         elif is_jax(x):
-            jaxes = True
-    return jaxes, serieses
+            return _array_of_jax()
+    return None
 
 
 class _Library:
@@ -81,12 +84,14 @@ class _Library:
         of_series = FUNCTIONS.get(name)
 
         def call(*arguments: Any, **options: Any) -> Any:
-            jaxes, serieses = _kinds(arguments)
-            if serieses:
-                if of_series is None:
-                    raise NotImplementedError(f"`{name}` of power series")
-                return of_series(*arguments, **options)
-            return _jax_function(name)(*arguments, **options) if jaxes else of_numpy(*arguments, **options)
+            kind = _kind(arguments)
+            if kind is None:
+                return of_numpy(*arguments, **options)
+            if kind is not Series:
+                return _jax_function(name)(*arguments, **options)
+            if of_series is None:
+                raise NotImplementedError(f"`{name}` of power series")
+            return of_series(*arguments, **options)
 
         call.__name__ = name
         setattr(self, name, call)
@@ -186,14 +191,12 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 def put(array: Any, index: Any, values: Any) -> Any:
     """The array with `values` at `index`."""
-    jaxes, serieses = _kinds([array, values])
-    if jaxes:
+    kind = _kind([array, values])
+    if kind is not None and kind is not Series:
         import jax.numpy as jnp
 
         return jnp.asarray(array).at[index].set(values)
-    if serieses:
-        from hier.kernel.arrays.functions import lifted
-
+    if kind is Series:
         like = array if isinstance(array, Series) else values
         c, values = lifted(array, like).c.copy(), lifted(values, like).c
         c[(slice(None), *index) if isinstance(index, tuple) else (slice(None), index)] = values
@@ -208,13 +211,13 @@ def add_at(size: int, places: Any, values: Any, *, in_bounds: bool = False) -> A
 
     `in_bounds`: none has.
     """
-    jaxes, serieses = _kinds([places, values])
-    if jaxes:
+    kind = _kind([places, values])
+    if kind is not None and kind is not Series:
         import jax.numpy as jnp
 
         how = IN_BOUNDS if in_bounds else {}
         return jnp.zeros((*values.shape[:-1], size)).at[..., places].add(values, **how)
-    if serieses:
+    if kind is Series:
         return values.linear(_sums(values.c, places, size))
     return _sums(values, places, size)
 
@@ -232,7 +235,7 @@ def _sums(values: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
 
 def segment_sums(values: Any, places: Any, size: int, **options: Any) -> Any:
     """Sums (size, ...) of `values` (E, ...) by `places` (E,), as `jax.ops.segment_sum`."""
-    if _kinds([values, places])[0]:
+    if is_jax(values) or is_jax(places):
         import jax
 
         return jax.ops.segment_sum(values, places, size, **options)
@@ -241,7 +244,7 @@ def segment_sums(values: Any, places: Any, size: int, **options: Any) -> Any:
 
 def taken(values: Any, places: Any) -> Any:
     """The values (..., E) at places (E,) of the last axis, none of which is out of range."""
-    if _kinds([values, places])[0]:
+    if is_jax(values) or is_jax(places):
         import jax.numpy as jnp
 
         return jnp.asarray(values).at[..., places].get(**IN_BOUNDS)
@@ -250,6 +253,6 @@ def taken(values: Any, places: Any) -> Any:
 
 def clipped(values: Any, places: Any) -> Any:
     """The values (E, ...) at places (E,) of the first axis; one that is out of range takes the last."""
-    if _kinds([values, places])[0]:
+    if is_jax(values) or is_jax(places):
         return values[places]
     return values[np.minimum(places, values.shape[0] - 1)]

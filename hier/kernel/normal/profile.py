@@ -29,12 +29,14 @@ from hier.kernel.arrays.derivatives import gradient
 from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms, relative_factors
 from hier.kernel.normal.expansion import evaluator
+from hier.kernel.normal.point_fit import search_seconds
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import computed, float64
 from hier.kernel.search.optimise import minimise
 
 FIXED, LOG_SIGMA, LOG_SD, ATANH_COR = range(4)
 MAX_STEPS = 60
+OF_A_BOUND = 8  # searches
 CLOSE = 1e-9  # of the signed root of the deviance
 CLOSED = 1e-13  # of a value and its standard error: bounds this close leave nothing between them
 ROUNDING = 1e-13  # of the deviance, relative to -2 log likelihood
@@ -266,7 +268,11 @@ def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms)
 
 @functools.cache
 def _bound_program(terms: Terms) -> Program:
-    return Program("profile_bound", (terms,), functools.partial(_bound, terms=terms))
+    return Program("profile_bound", (terms,), functools.partial(_bound, terms=terms), _bound_seconds)
+
+
+def _bound_seconds(own: Profiled, search: Search, cross: CrossProducts) -> float:
+    return OF_A_BOUND * search_seconds(search.begin, cross)
 
 
 class ProfileEnd(NamedTuple):
@@ -280,7 +286,7 @@ class ProfileEnd(NamedTuple):
     steps: int
 
 
-@float64
+@computed
 def profile_bound(own: Profiled, search: Search, cross: CrossProducts, terms: Terms) -> ProfileEnd:
     """One bound of a profile-likelihood interval.
 
