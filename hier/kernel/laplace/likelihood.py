@@ -90,14 +90,24 @@ def _with_slope_by_jax(function: Callable[[Any], Any], at: np.ndarray) -> tuple[
     return np.asarray(value), np.asarray(slope)
 
 
-@kept_programs
-@float64
 def of_draws(
     function: Callable[..., Any], likelihood: Likelihood, cutpoints: np.ndarray, predictors: Sequence[np.ndarray]
 ) -> np.ndarray:
     """What a function of `Observed` and of a family's parameters is in every row of one trial, for S draws: (S, n), or
     (S, n, K) of one with K values per row; cutpoints (S, K - 1) and predictors (S, n) by draw.
     """
+    if not likelihood.is_kept:
+        return _of_draws_by_jax(function, likelihood, cutpoints, predictors)
+    ones = np.ones(predictors[0].shape[1])
+    with np.errstate(all="ignore"):
+        return np.asarray(function(Observed(ones, ones, cutpoints), *likelihood.parameters(predictors)))
+
+
+@kept_programs
+@float64
+def _of_draws_by_jax(
+    function: Callable[..., Any], likelihood: Likelihood, cutpoints: np.ndarray, predictors: Sequence[np.ndarray]
+) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 

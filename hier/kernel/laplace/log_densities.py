@@ -20,8 +20,8 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 class Observed(NamedTuple):
     """What is known of each row: the response `y` (n,), the number of `trials` (n,) (1 where there are none), and
-    `cutpoints` (k,), ascending, of an ordered response; empty otherwise. `ends` (n,): the cutpoints below and above the
-    category of each row, where these are known already.
+    `cutpoints` (..., k), ascending, of an ordered response; empty otherwise. `ends` (..., n): the cutpoints below and
+    above the category of each row, where these are known already.
     """
 
     y: Any
@@ -31,10 +31,11 @@ class Observed(NamedTuple):
 
     def around(self) -> tuple[Any, ...]:
         """The cutpoints below and above each row's category (n,); of the outermost categories one of them is any."""
-        if self.ends or not self.cutpoints.shape[0]:
+        if self.ends or not self.cutpoints.shape[-1]:
             return self.ends
-        category, last = self.y.astype(int), self.cutpoints.shape[0]
-        return self.cutpoints[xp.maximum(category - 1, 0)], self.cutpoints[xp.minimum(category, last - 1)]
+        category, last = self.y.astype(int), self.cutpoints.shape[-1]
+        below, above = xp.maximum(category - 1, 0), xp.minimum(category, last - 1)
+        return self.cutpoints[..., below], self.cutpoints[..., above]
 
 
 def gaussian(rows: Observed, mu: Linked, sigma: Linked) -> Any:
@@ -138,7 +139,7 @@ def cumulative(rows: Observed, mu: Linked) -> Any:
 
     Source: McCullagh (1980), J. R. Stat. Soc. B 42, 109, equation 2.4.
     """
-    category, last = rows.y.astype(int), rows.cutpoints.shape[0]
+    category, last = rows.y.astype(int), rows.cutpoints.shape[-1]
     lower, upper = (Linked(mu.link, end - mu.eta) for end in rows.around())
     # where both ends are inside, the difference is taken in the tail in which it keeps its digits
     inside = (category > 0) & (category < last)

@@ -36,7 +36,7 @@ def mean_successes(rows: Observed, mu: Linked, *others: Linked) -> Any:
 def mean_category(rows: Observed, mu: Linked) -> Any:
     """The expected category, the categories counted 0, 1, ..."""
     probabilities = category_probabilities(rows, mu)
-    return probabilities @ xp.arange(probabilities.shape[1], dtype=probabilities.dtype)
+    return probabilities @ np.arange(float(probabilities.shape[-1]))
 
 
 def mean_zero_inflated(rows: Observed, mu: Linked, *others: Linked) -> Any:
@@ -56,15 +56,15 @@ def mean_hurdle_negbinomial(rows: Observed, mu: Linked, shape: Linked, hu: Linke
 
 
 def category_probabilities(rows: Observed, *parameters: Linked, density: Callable[..., Any] = cumulative) -> Any:
-    """The probability (n, K) of each category of an ordered response."""
-
-    rows = rows._replace(cutpoints=xp.asarray(rows.cutpoints))
+    """The probability (..., n, K) of each category of an ordered response."""
+    rows = rows._replace(cutpoints=xp.asarray(rows.cutpoints), ends=())
+    n = parameters[0].eta.shape[-1]
 
     def of(category: Array) -> Any:
-        return density(rows._replace(y=xp.full_like(parameters[0].eta, category), ends=()), *parameters)
+        return density(rows._replace(y=xp.full(n, category)), *parameters)
 
-    categories = np.arange(rows.cutpoints.shape[0] + 1.0)
-    return xp.exp(mapped(of, categories, like=parameters[0].eta)).T
+    categories = np.arange(rows.cutpoints.shape[-1] + 1.0)
+    return xp.moveaxis(xp.exp(mapped(of, categories, like=parameters[0].eta)), 0, -1)
 
 
 def draw_gaussian(key: Array, rows: Observed, mu: Linked, sigma: Linked) -> Any:
