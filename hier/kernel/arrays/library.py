@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hier.kernel.arrays.functions import FUNCTIONS, lifted
-from hier.kernel.arrays.series import Series
+from hier.kernel.arrays.series import Series, factor_of, inverse_of
 
 if TYPE_CHECKING:
     # what the algebra computes with may be NumPy's, JAX's or a power series; JAX's operators are those of all three
@@ -160,12 +160,17 @@ def _solve_triangular(matrix: np.ndarray, right: np.ndarray, *, lower: bool) -> 
     return solved if not failed else np.full(right.shape, np.nan)
 
 
-def _cholesky(matrix: np.ndarray) -> np.ndarray:
-    """NaN where a matrix has no factor, as JAX's has it."""
-    try:
-        return np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return np.full(matrix.shape, np.nan)
+def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """NaN where entries are no numbers, as JAX has it."""
+    if not np.isfinite(matrix).all():
+        return np.full(len(matrix), np.nan), np.full(matrix.shape, np.nan)
+    return np.linalg.eigh(matrix)
+
+
+def _lstsq(matrix: np.ndarray, right: np.ndarray, rcond: float) -> tuple[np.ndarray]:
+    if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
+        return (np.full(matrix.shape[1], np.nan),)
+    return (np.linalg.lstsq(matrix, right, rcond=rcond)[0],)
 
 
 def _einsum(subscripts: str, *operands: np.ndarray, **_: Any) -> np.ndarray:
@@ -178,7 +183,10 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 _OWN: dict[str, Callable[..., Any]] = {
-    "cholesky": _cholesky,
+    "cholesky": factor_of,
+    "inv": inverse_of,
+    "eigh": _eigh,
+    "lstsq": _lstsq,
     "solve_triangular": _solve_triangular,
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.logaddexp(0.0, x),

@@ -441,13 +441,29 @@ def tensordot(a: Any, b: Any, axes: Any) -> Series:
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(made)}", a, b)
 
 
+def factor_of(matrix: np.ndarray) -> np.ndarray:
+    """The Cholesky factor of a matrix, NaN where it has none."""
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return np.full(matrix.shape, np.nan)
+
+
+def inverse_of(matrix: np.ndarray) -> np.ndarray:
+    """The inverse of a matrix, NaN where it has none."""
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return np.full(matrix.shape, np.nan)
+
+
 def cholesky(matrix: Series) -> Series:
     """The lower Cholesky factor (k, k), degree by degree.
 
     Source: Smith (1995), J. Comput. Graph. Stat. 4, 134, section 2, for the derivative of the factor.
     """
-    of, first = matrix.monomials, np.linalg.cholesky(matrix.value)
-    back = np.linalg.inv(first)
+    of, first = matrix.monomials, factor_of(matrix.value)
+    back = inverse_of(first)
     c = np.empty_like(matrix.c)
     c[0] = first
     for k in range(1, of.order + 1):
@@ -462,7 +478,7 @@ def solve_triangular(matrix: Any, right: Any, *, lower: bool) -> Series:
     """The solution of a triangular system, degree by degree."""
     of = (matrix if isinstance(matrix, Series) else right).monomials
     part = np.tril if lower else np.triu
-    back = np.linalg.inv(part(value_of(matrix)))
+    back = inverse_of(part(value_of(matrix)))
     flat = right.ndim == 1
     b = (
         right.c
@@ -484,7 +500,7 @@ def inverse(matrix: Series) -> Series:
     """The inverse of a matrix (k, k)."""
     of = matrix.monomials
     c = np.empty_like(matrix.c)
-    c[0] = np.linalg.inv(matrix.value)
+    c[0] = inverse_of(matrix.value)
     for k in range(1, of.order + 1):
         rest = matrix.c[of.of_degree[k]] @ c[0] + _of_lower_degrees(np.matmul, matrix.c, c, of, k)
         c[of.of_degree[k]] = -(c[0] @ rest)

@@ -57,7 +57,9 @@ def join(pieces: Sequence[Any]) -> Array:
 
 def unconstrained(values: Sequence[Any], transforms: Sequence[Any]) -> Array:
     """One flat vector of the values, each taken back through its transform; zero for a value outside its support."""
-    x = join([transform.inv(xp.asarray(value)) for value, transform in zip(values, transforms, strict=True)])
+    import jax.numpy as jnp
+
+    x = join([transform.inv(jnp.asarray(value)) for value, transform in zip(values, transforms, strict=True)])
     return xp.where(xp.isfinite(x), x, 0.0)
 
 

@@ -64,7 +64,7 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Sequence[Any]:
         if self._seconds is not None and self._account.allows(self._seconds(*arguments)):
-            with self._account:
+            with self._account, np.errstate(all="ignore"):  # as JAX, which says nothing of what is no number
                 return self.function(*arguments)
         own_settings.set()
         import jax
