@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hier.kernel.arrays.library import library_of
 from hier.kernel.programs.compiled import Program
-from hier.kernel.programs.library import library_of
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise
 from hier.model.density import Density
