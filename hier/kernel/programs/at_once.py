@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 COMPILING = 8.0  # seconds that the program of a usual estimate takes to trace and compile on one core
 
@@ -38,7 +38,7 @@ class Account:
 
 
 @contextlib.contextmanager
-def only(*, numpy: bool) -> Iterator[None]:
+def only(*, numpy: bool) -> Generator[None]:
     """Everything that either can compute by NumPy, or by compiled programs."""
     token = _always.set(numpy)
     try:
