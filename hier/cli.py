@@ -317,6 +317,53 @@ def show(
 
 @app.command()
 @refusals_on_stderr
+@records_as_options
+def warm(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Only this model, on its own data.")] = None,
+    *,
+    groups: Annotated[
+        list[int] | None, typer.Option("--groups", min=3, help="Levels of the grouping factors; can be repeated.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option("--processes", min=1, help="Default: one for each core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the structures, and compile nothing.")] = False,
+    options: ModelOptions,
+    method: METHOD = None,
+    sampling: SamplingOptions,
+) -> None:
+    """Compile ahead what first fits would wait for.
+
+    Of the usual structures: estimates and posteriors, for data whose sizes round up to the same. Or of one MODEL.
+    Programs are kept for this kind of processor, in the folder that `hier cache` shows.
+    """
+    from hier.jobs import warm as ahead
+    from hier.kernel.programs import cache as kept
+
+    if model is None and (options != ModelOptions() or sampling != SamplingOptions() or method is not None):
+        raise JobError("options of a model go with a MODEL", hint="add a model file, or a formula with --data")
+    model_file = None if model is None else _model_file(model, options, method, sampling)
+    structures = ahead.usual(groups) if model_file is None else []
+    if dry_run:
+        say("\n".join(map(str, structures)) if model_file is None else shown(model_file.name))
+        return
+    done = ahead.warm_usual(structures, processes) if model_file is None else [ahead.warm_model(model_file)]
+    say("\n".join(map(str, done)) + "\n\n" + kept.in_words())
+    if any(own.refusal for own in done):
+        raise typer.Exit(2)
+
+
+@app.command()
+@refusals_on_stderr
+def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove all compiled programs.")] = False) -> None:
+    """Show the compiled programs that are kept: how many, their size and place."""
+    from hier.kernel.programs import cache as kept
+
+    if clear:
+        say(f"Removed: {kept.clear()} compiled programs")
+    say(kept.in_words())
+
+
+@app.command()
+@refusals_on_stderr
 def datasets() -> None:
     """List the packaged data sets."""
     from hier.datasets import list_datasets

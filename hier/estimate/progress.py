@@ -25,14 +25,14 @@ def progress_bar(total: int, what: str, *, shown: bool) -> Generator[Callable[[i
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.text import Text
 
-    class Bar(Progress):
+    class OwnProgress(Progress):
         def get_renderables(self) -> Iterable[Any]:
             begun = any(own.completed for own in self.tasks)
             words = None if begun else _compiling_in_words(what)
             return super().get_renderables() if words is None else [Text(words)]
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Bar(*columns, console=Console(stderr=True))
+    bar = OwnProgress(*columns, console=Console(stderr=True))
     task = bar.add_task(what, total=total)
     with bar:
         yield lambda done: bar.update(task, completed=done)

@@ -51,8 +51,13 @@ def cheap_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hier.jobs.report_of", write)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["datasets"], ["run", "--help"], ["--version"], []])
-def test_what_needs_no_model_starts_without_the_heavy_libraries(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["--help"], ["datasets"], ["run", "--help"], ["--version"], ["cache"], ["cache", "--clear"], []]
+)
+def test_what_needs_no_model_starts_without_the_heavy_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("HIER_CACHE_DIR", str(tmp_path))
     program = """
 import sys
 from hier.cli import main
@@ -70,7 +75,7 @@ finally:
 
 def test_help_lists_the_commands_and_says_what_a_model_is() -> None:
     text = hier("--help").stdout
-    for command in ("run", "estimate", "sample", "compare", "report", "show", "datasets"):
+    for command in ("run", "estimate", "sample", "compare", "report", "show", "warm", "cache", "datasets"):
         assert f"  {command} " in text
     assert "--resume" not in hier("sample", "--help").stdout
     assert "run folder" in hier("report", "--help").stdout

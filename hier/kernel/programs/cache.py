@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ import platformdirs
 
 from hier.errors import FitError, JobError
 from hier.files import write as write_whole
+from hier.settings import in_bytes
 from hier.version import __version__
 
 PLACE = "HIER_CACHE_DIR"  # the environment variables that move the folder, and bound it
@@ -98,6 +100,17 @@ def kept() -> list[Kept]:
             status = path.stat()
             found.append(Kept(path, status.st_size, status.st_mtime))
     return sorted(found, key=lambda own: own.used)
+
+
+def in_words() -> str:
+    """What is kept, of which programs, how much, and where."""
+    found, sizes = kept(), Counter[str]()
+    for own in found:
+        sizes[own.name] += own.size
+    counts = Counter(own.name for own in found)
+    lines = [f"  {name:<24} {counts[name]:>5}   {in_bytes(sizes[name])}" for name in sorted(counts)]
+    total = f"Compiled programs: {len(found)}, {in_bytes(sizes.total())} of at most {in_bytes(bound())} ({BOUND})"
+    return "\n".join([total, f"Folder: {cache_folder()} ({PLACE})", *lines])
 
 
 def clear() -> int:

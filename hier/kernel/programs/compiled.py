@@ -167,6 +167,11 @@ def cores() -> int:
 
     if _platform(jax.config.jax_default_device) != "cpu":
         return 1
+    return cpus()
+
+
+def cpus() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -93,9 +93,10 @@ def interruptible[R](call: Callable[[], R]) -> R:
 
 
 class _Compiling:
-    """How many programs are being compiled, and since when."""
+    """How many programs are being compiled, and since when; `total`: how many this process has compiled or begun to."""
 
     def __init__(self) -> None:
+        self.total = 0
         self._lock = threading.Lock()
         self._count = 0
         self._began = 0.0
@@ -105,6 +106,7 @@ class _Compiling:
             if self._count == 0:
                 self._began = time.monotonic()
             self._count += 1
+            self.total += 1
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:
