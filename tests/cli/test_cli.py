@@ -355,7 +355,8 @@ def test_ctrl_c_while_programs_are_compiled(tmp_path: Path, command: str) -> Non
     finally:
         process.kill()
         os.close(ours)
-        assert process.communicate()[0] == b""
+        out = process.communicate()[0]
+    assert b"Draws" not in out, "the estimate may have been printed"
     assert b"Traceback" not in told
     assert list(place.iterdir()) == []
 
