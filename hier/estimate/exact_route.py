@@ -56,7 +56,7 @@ def _search_values(estimate: Fitted, asked: list[NamedParameter]) -> tuple[Units
     if estimate.method == "map":
         problem = posterior_problem(model)
         assert problem.priors is not None
-        density = Density(terms, len(problem.priors.beta.priors), with_volume=False)
+        density = Density(terms, problem.priors.fixed.count, with_volume=False)
         own = [in_kernel(one, estimate, problem.units) for one in asked]
         return problem.units, *density_parameter_values(x, own, density, problem)
     units = solved_exactly(estimate).units

@@ -59,7 +59,7 @@ def fit(model: Specification, method: str | None = None, nagq: int = 1) -> Fitte
         refuse_without_mode(model)
         problem = posterior_problem(model)
         assert problem.priors is not None
-        density = Density(terms, len(problem.priors.beta.priors), with_volume=False)
+        density = Density(terms, problem.priors.fixed.count, with_volume=False)
         return _in_user_units(model, method, problem, fit_density(problem, density))
     _refuse_unidentified(model)
     problem = likelihood_problem(model, once=True)

@@ -13,7 +13,7 @@ from hier.kernel.laplace.links import LINKS
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.families import Family, FamilyParameter
 from hier.model.prior_text import read_prior
-from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, half_student_t
+from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, half_student_t, lkj_cholesky
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -143,5 +143,5 @@ def _default_correlation(block: Block) -> Distribution:
 
     limits = correlation_limits(block)
     if limits is None:
-        return dist.LKJCholesky(block.size, LKJ_CONCENTRATION, validate_args=False)
+        return lkj_cholesky(block.size, LKJ_CONCENTRATION)
     return dist.Uniform(*limits, validate_args=False)

@@ -18,6 +18,7 @@ from hier.kernel.normal.expansion import evaluator
 from hier.kernel.search.optimise import Evaluate
 from hier.model.parameter_space import Parameters, ParameterSpace
 from hier.model.prior_arrays import PriorArrays
+from hier.model.prior_numbers import OnePrior
 from hier.model.problem import Problem
 
 
@@ -118,8 +119,9 @@ class Density:
         this one lies beyond.
         """
         fixed, held, first = problem.fixed, self.constrain(x, problem)[0].beta, len(problem.order) - self.n_held
-        for k, prior in enumerate(_priors(problem).beta.priors):
-            slope, curvature = second_order(prior.node.log_prob, held[k])
+        priors = _priors(problem).fixed
+        for k in range(priors.count):
+            slope, curvature = second_order(OnePrior(priors.only(k)).log_density, held[k])
             row, centre = problem.units.basis[first + k], problem.units.centre[first + k]
             fixed = add_normal_term(fixed, row, held[k] - centre, slope, -curvature)
         return fixed

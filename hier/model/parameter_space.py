@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hier.kernel.covariance.theta import Terms, correlations, sd_columns
-from hier.kernel.covariance.unconstrained import Ordered, by_column, join, split_vector, unconstrained
+from hier.kernel.covariance.unconstrained import by_column, join, split_vector
 from hier.kernel.laplace.conditional import ascending
-from hier.model.prior_arrays import CoefficientPriors, PriorArrays
+from hier.model.prior_arrays import PriorArrays
 
 
 class Parameters(NamedTuple):
@@ -62,36 +62,40 @@ class ParameterSpace:
     @property
     def n_grouped(self) -> int:
         """How many numbers say how the deviations vary."""
-        return sum(self._grouped)
+        return self._n_sds + sum(self._correlations)
 
     @property
-    def _grouped(self) -> list[int]:
-        n_sds = sum(len(sd_columns(blocks)) for blocks in self.terms)
-        return [1] * n_sds + [own.count(block.size) for blocks in self.terms for block, own in correlations(blocks)]
+    def _n_sds(self) -> int:
+        return sum(len(sd_columns(blocks)) for blocks in self.terms)
+
+    @property
+    def _correlations(self) -> list[int]:
+        return [own.count(block.size) for blocks in self.terms for block, own in correlations(blocks)]
 
     @property
     def _sizes(self) -> list[int]:
-        return [*self._grouped, *(max(1, size) for size in self.n_coefficients), self.n_cutpoints, self.n_fixed]
+        others = (max(1, size) for size in self.n_coefficients)
+        return [self._n_sds, *self._correlations, *others, self.n_cutpoints, self.n_fixed]
 
     def constrain(self, x: Any, priors: PriorArrays) -> tuple[Parameters, Any]:
         """The parameters at x (m,), and the log volume of the map as far as it depends on x."""
-        pieces, n_groups = split_vector(x, self._sizes), len(self._grouped)
-        grouped, others, (cut, beta) = pieces[:n_groups], pieces[n_groups:-2], pieces[-2:]
-        values, volume = _constrained(grouped, _of_groups(priors))
-        sd, cor = _by_factor(iter(values), self.terms)
-        own, coefficients, further = iter(priors.own), iter(priors.others), []
-        for piece, size in zip(others, self.n_coefficients, strict=True):
-            if size:
-                further.append(next(coefficients).into @ piece)
-            else:
-                (value,), own_volume = _constrained([piece], [next(own)])
-                further.append(value[None])
-                volume = volume + own_volume
+        pieces, n_groups = split_vector(x, self._sizes), 1 + len(self._correlations)
+        (sds, *cors), others, (cut, beta) = pieces[:n_groups], pieces[n_groups:-2], pieces[-2:]
+        own = [piece for piece, size in zip(others, self.n_coefficients, strict=True) if not size]
+        found, volume = priors.scalars.constrain(join([sds, *own]))
+        values = iter(found)
+        cor, of_cor = _together([own.constrain(piece) for piece, own in zip(cors, _flat(priors.cor), strict=True)])
+        sd, cor = _by_factor(values, iter(cor), self.terms)
+        volume = volume + of_cor
         if not self.is_free:
-            bounded, own_volume = _constrained(beta[:, None], priors.beta.priors)
-            beta, volume = join(bounded), volume + own_volume
-        volume = volume + cut[1:].sum()
-        return Parameters(sd, cor, tuple(further), ascending(cut), priors.beta.into @ beta), volume
+            beta, of_beta = priors.fixed.constrain(beta)
+            volume = volume + of_beta
+        coefficients = iter(priors.others)
+        further = tuple(
+            next(coefficients).into @ piece if size else next(values)[None]
+            for piece, size in zip(others, self.n_coefficients, strict=True)
+        )
+        return Parameters(sd, cor, further, ascending(cut), priors.beta.into @ beta), volume + cut[1:].sum()
 
     def start(self, sds: Sequence[Any], others: Sequence[Any], cut: Any, beta: Any, priors: PriorArrays) -> Any:
         """The vector x at some parameters without any correlation, as far as their priors allow: the middle of the
@@ -102,73 +106,53 @@ class ParameterSpace:
         free, otherwise the functions that their priors are of.
         """
         none = [own.none(block.size) for blocks in self.terms for block, own in correlations(blocks)]
-        parts, own = [_unconstrained([*sds, *none], _of_groups(priors))], iter(priors.own)
-        for value, size in zip(others, self.n_coefficients, strict=True):
-            parts.append(value if size else _unconstrained([value], [next(own)]))
-        return join([*parts, cut, beta if self.is_free else _unconstrained(beta, priors.beta.priors)])
+        own = [value for value, size in zip(others, self.n_coefficients, strict=True) if not size]
+        scalars = priors.scalars.unconstrain(join([*sds, *own]))
+        parts, values = [scalars[: len(sds)]], iter(scalars[len(sds) :])
+        parts += [own.unconstrain(value) for value, own in zip(none, _flat(priors.cor), strict=True)]
+        parts += [value if size else next(values) for value, size in zip(others, self.n_coefficients, strict=True)]
+        return join([*parts, cut, beta if self.is_free else priors.fixed.unconstrain(beta)])
 
     def log_prior(self, parameters: Parameters, priors: PriorArrays) -> Any:
         """Log prior density, without the volume of the map."""
-        total, own, coefficients = 0.0, iter(priors.own), iter(priors.others)
-        for value, size in zip(parameters.others, self.n_coefficients, strict=True):
-            total = total + (_of_functions(value, next(coefficients)) if size else next(own).node.log_prob(value[0]))
-        total = total + self._log_prior_of_groups(parameters, priors)
-        for cutpoint, prior, shift in zip(parameters.cutpoints, priors.cutpoints, priors.shift, strict=True):
-            total = total + prior.node.log_prob(cutpoint - shift @ parameters.beta)
-        return total + _of_functions(parameters.beta, priors.beta)
+        sds = [sd[k] for sd, blocks in zip(parameters.sd, self.terms, strict=True) for k, _ in sd_columns(blocks)]
+        sized = list(zip(parameters.others, self.n_coefficients, strict=True))
+        values = [*sds, *(value for value, size in sized if not size)]
+        if self.n_cutpoints:
+            values.append(parameters.cutpoints - priors.shift @ parameters.beta)
+        coefficients = zip((value for value, size in sized if size), priors.others, strict=True)
+        values += [own.at @ value for value, own in (*coefficients, (parameters.beta, priors.beta))]
+        return priors.every.log_density(join(values)) + self._log_prior_of_correlations(parameters, priors)
 
     def neg2_log_prior(self, parameters: Parameters, volume: Any, priors: PriorArrays) -> Any:
         """-2 log prior density of what the density is of: x, or the parameters."""
         return -2.0 * (self.log_prior(parameters, priors) + (volume if self.with_volume else 0.0))
 
-    def _log_prior_of_groups(self, parameters: Parameters, priors: PriorArrays) -> Any:
-        """That of the sds and correlations; without volume, of a correlation matrix and not of its factor."""
+    def _log_prior_of_correlations(self, parameters: Parameters, priors: PriorArrays) -> Any:
+        """Without volume, of a correlation matrix and not of its factor."""
         total = 0.0
-        for sd, blocks, own in zip(parameters.sd, self.terms, priors.sd, strict=True):
-            for (start, _), prior in zip(sd_columns(blocks), own, strict=True):
-                total = total + prior.node.log_prob(sd[start])
         for cor, blocks, own in zip(parameters.cor, self.terms, priors.cor, strict=True):
             for value, (_, correlation), prior in zip(cor, correlations(blocks), own, strict=True):
-                total = total + prior.node.log_prob(value)
+                total = total + prior.log_density(value)
                 if not self.with_volume:
                     total = total - correlation.log_volume(value)
         return total
 
 
-def _of_groups(priors: PriorArrays) -> list[Ordered]:
-    return [prior for group in (*priors.sd, *priors.cor) for prior in group]
+def _flat[T](by_factor: Sequence[Sequence[T]]) -> list[T]:
+    return [own for factor in by_factor for own in factor]
 
 
-def _by_factor(values: Iterator[Any], terms: Terms) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
+def _together(mapped: Sequence[tuple[Any, Any]]) -> tuple[list[Any], Any]:
+    """Values, and the log volumes of their maps in sum."""
+    return [value for value, _ in mapped], sum(volume for _, volume in mapped)
+
+
+def _by_factor(
+    sds: Iterator[Any], cors: Iterator[Any], terms: Terms
+) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     """The sds of each column (q,) and the variables of the correlations of every factor, from one value for each that
-    is free: first all sds, then all correlations.
+    is free.
     """
-    sds = [[next(values) for _ in sd_columns(blocks)] for blocks in terms]
-    sd = tuple(by_column(own, blocks) for own, blocks in zip(sds, terms, strict=True))
-    return sd, tuple(tuple(next(values) for _ in correlations(blocks)) for blocks in terms)
-
-
-def _of_functions(coefficients: Any, own: CoefficientPriors) -> Any:
-    """Log prior density of linear functions of coefficients."""
-    values = own.at @ coefficients
-    return sum(prior.node.log_prob(value) for prior, value in zip(own.priors, values, strict=True))
-
-
-def _constrained(pieces: Sequence[Any], priors: Sequence[Ordered]) -> tuple[list[Any], Any]:
-    """Values in the supports of their priors from numbers without bounds, and the log volume of the map."""
-    from numpyro.distributions import biject_to
-
-    values, volume = [], 0.0
-    for piece, prior in zip(pieces, priors, strict=True):
-        at = piece if prior.node.event_shape else piece[0]
-        transform = biject_to(prior.node.support)
-        value = transform(at)
-        volume = volume + transform.log_abs_det_jacobian(at, value)
-        values.append(value)
-    return values, volume
-
-
-def _unconstrained(values: Sequence[Any], priors: Sequence[Ordered]) -> Any:
-    from numpyro.distributions import biject_to
-
-    return unconstrained(values, [biject_to(prior.node.support) for prior in priors])
+    sd = tuple(by_column([next(sds) for _ in sd_columns(blocks)], blocks) for blocks in terms)
+    return sd, tuple(tuple(next(cors) for _ in correlations(blocks)) for blocks in terms)

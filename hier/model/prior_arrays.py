@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hier.kernel.algebra.elimination import Elimination
 from hier.kernel.algebra.scaling import ColumnUnits
-from hier.kernel.covariance.unconstrained import Ordered, as_float64
+from hier.kernel.covariance.unconstrained import as_float64
+from hier.model.prior_numbers import MatrixPrior, OnePrior, ScalarPriors, correlation_prior, scalar_priors
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from hier.model.priors import GroupPriors, Priors
 
 
-class CoefficientPriors(NamedTuple):
-    """Priors of linear functions of some coefficients: `at` (k, k) gives the functions, `priors` one each.
+class Coefficients(NamedTuple):
+    """Coefficients whose priors are those of linear functions of them: `at` (k, k) gives the functions.
 
     Each function is a coefficient of the columns as written or of the anchored ones. `into` (k, k): the coefficients
     from the numbers that a density has for them: those in the kernel's units where all may be any number, otherwise the
@@ -27,26 +28,27 @@ class CoefficientPriors(NamedTuple):
 
     at: np.ndarray
     into: np.ndarray
-    priors: tuple[Ordered, ...]
 
 
 class PriorArrays(NamedTuple):
-    """The priors of everything that is sampled or maximised; sds and correlations in the kernel's order of factors,
-    and `anchored`, the map of each factor between the kernel's deviations and those that they are of.
+    """The priors of everything that is sampled or maximised; sds, of all factors, and correlations in the kernel's
+    order of factors, and `anchored`, the map of each factor between the kernel's deviations and those that they are of.
 
-    `own`: of each further parameter of the response's distribution without a formula, on its own scale; `others`: of
-    the coefficients of those with one. `cutpoints`: one each, of the cutpoints less `shift` (c, p) times the fixed
-    effects. `beta`: of the fixed effects that are not integrated out.
+    `scalars`: of the sds of all factors, and of each further parameter of the response's distribution without a
+    formula, on its own scale. `others`: of the coefficients of those with one. `shift` (c, p): the priors of the
+    cutpoints are those of the cutpoints less this times the fixed effects. `beta` and `fixed`: the fixed effects that
+    are not integrated out, and the priors of their functions. `every`: `scalars`, and after them those of the
+    cutpoints, of `others`, and `fixed`.
     """
 
-    sd: tuple[tuple[Ordered, ...], ...]
-    cor: tuple[tuple[Ordered, ...], ...]
-    own: tuple[Ordered, ...]
-    others: tuple[CoefficientPriors, ...]
-    cutpoints: tuple[Ordered, ...]
+    scalars: ScalarPriors
+    cor: tuple[tuple[OnePrior | MatrixPrior, ...], ...]
+    others: tuple[Coefficients, ...]
     shift: np.ndarray
-    beta: CoefficientPriors
+    beta: Coefficients
+    fixed: ScalarPriors
     anchored: tuple[ColumnUnits, ...]
+    every: ScalarPriors
 
 
 def prior_arrays(
@@ -54,31 +56,30 @@ def prior_arrays(
     structure: Elimination,
     random: Sequence[ColumnUnits],
     bases: Sequence[np.ndarray],
-    beta: CoefficientPriors,
+    beta: Coefficients,
+    fixed: Sequence[Distribution],
 ) -> PriorArrays:
     """A model's priors, the grouping factors in the kernel's order, in which their units `random` stand.
 
-    `bases`: of the columns of each further parameter, from the kernel's units to the user's. `beta`: the priors of the
-    fixed effects.
+    `bases`: of the columns of each further parameter, from the kernel's units to the user's. `beta` and `fixed`: of the
+    fixed effects that are not integrated out.
     """
     groups = structure.ordered(priors.groups)
     formulas = [(own, basis) for own, basis in zip(priors.parameters, bases, strict=True) if own.has_formula]
+    scalars = [prior for group in groups for prior in group.sd]
+    scalars += [prior for own in priors.parameters if not own.has_formula for prior in own.priors.values()]
+    others = [prior for own, _ in formulas for prior in own.priors.values()]
     found = PriorArrays(
-        sd=tuple(tuple(map(Ordered, group.sd)) for group in groups),
-        cor=tuple(tuple(map(Ordered, group.cor)) for group in groups),
-        own=tuple(Ordered(*own.priors.values()) for own in priors.parameters if not own.has_formula),
-        others=tuple(coefficient_priors(own.priors.values(), own.at, basis) for own, basis in formulas),
-        cutpoints=tuple(map(Ordered, priors.cutpoints.values())),
+        scalars=scalar_priors(scalars),
+        cor=tuple(tuple(map(correlation_prior, group.cor)) for group in groups),
+        others=tuple(Coefficients(own.at, basis) for own, basis in formulas),
         shift=priors.shift,
         beta=beta,
+        fixed=scalar_priors(fixed),
         anchored=tuple(map(_anchored, groups, random)),
+        every=scalar_priors([*scalars, *priors.cutpoints.values(), *others, *fixed]),
     )
     return as_float64(found)
-
-
-def coefficient_priors(priors: Iterable[Distribution], at: np.ndarray, into: np.ndarray) -> CoefficientPriors:
-    """Priors of coefficients, each of the combination in a row of `at`."""
-    return CoefficientPriors(at, into, tuple(map(Ordered, priors)))
 
 
 def _anchored(own: GroupPriors, units: ColumnUnits) -> ColumnUnits:

@@ -8,9 +8,10 @@ of the columns. A prior that the user gave for a coefficient is that of the coef
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -158,6 +159,32 @@ def correlation_limits(block: Block) -> tuple[float, float] | None:
     correlation = correlation_of(block)
     assert correlation is not None
     return None if correlation.limits is None else correlation.limits(block.size)
+
+
+def lkj_cholesky(size: int, concentration: float) -> Distribution:
+    """NumPyro's LKJ distribution of Cholesky factors (size, size), whose sampler is built when it is first drawn from:
+    building it compiles a dozen small programs.
+    """
+    return _deferred_lkj()(size, concentration)
+
+
+@functools.cache
+def _deferred_lkj() -> Any:
+    import numpyro.distributions as dist
+
+    class LKJCholesky(dist.LKJCholesky):
+        def __init__(self, dimension: int, concentration: float) -> None:
+            self.dimension, self.concentration, self.sample_method = dimension, concentration, "onion"
+            dist.Distribution.__init__(self, (), (dimension, dimension), validate_args=False)
+
+        @functools.cached_property
+        def _beta(self) -> Distribution:
+            return dist.LKJCholesky(self.dimension, self.concentration)._beta
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return lkj_cholesky, (self.dimension, self.concentration)
+
+    return LKJCholesky
 
 
 def half_student_t(df: float, scale: float, *, validate_args: bool | None = None) -> Distribution:

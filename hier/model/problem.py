@@ -16,7 +16,7 @@ from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import sd_columns, unstructured_columns
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.kernel.search.moments import Moments, moments
-from hier.model.prior_arrays import PriorArrays, coefficient_priors, prior_arrays
+from hier.model.prior_arrays import Coefficients, PriorArrays, prior_arrays
 
 if TYPE_CHECKING:
     from hier.model.priors import Priors
@@ -66,8 +66,8 @@ def posterior_problem(model: Specification) -> Problem:
     cross, units = _cross_products(model, order)
     columns = list(priors.beta.values())
     own = [columns[k] for k in order if held[k]]  # given by the user, and so those of the coefficients themselves
-    beta = coefficient_priors(own, np.eye(len(own)), np.eye(len(own)))
-    arrays = prior_arrays(priors, model.structure, units.random, [np.eye(1)], beta)
+    beta = Coefficients(np.eye(len(own)), np.eye(len(own)))
+    arrays = prior_arrays(priors, model.structure, units.random, [np.eye(1)], beta, own)
     fixed = _fixed_prior(priors, units, order, len(own))
     first = moments(cross, model.terms)
     return Problem(cross, units, first, order, fixed, arrays)

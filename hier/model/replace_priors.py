@@ -16,7 +16,7 @@ from hier.model.families import Family
 from hier.model.parameter_names import cor_name, sd_name
 from hier.model.prior_names import Target, target_of
 from hier.model.prior_text import bad_parameters, describe, limits_of
-from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits
+from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, lkj_cholesky
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -207,4 +207,4 @@ def _lkj(name: str, prior: Distribution, size: int) -> Distribution:
     said = bad_parameters(prior)
     if said:
         raise ModelError(f"the prior of `{name}` cannot be one: {said}", found=describe(prior))
-    return dist.LKJCholesky(size, prior.concentration)
+    return lkj_cholesky(size, prior.concentration)

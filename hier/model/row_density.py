@@ -14,7 +14,7 @@ from hier.kernel.laplace.conditional import Outer
 from hier.kernel.laplace.likelihood import Likelihood
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.model.parameter_space import Parameters, ParameterSpace
-from hier.model.prior_arrays import PriorArrays, coefficient_priors, prior_arrays
+from hier.model.prior_arrays import Coefficients, PriorArrays, prior_arrays
 from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem
 
 if TYPE_CHECKING:
@@ -117,5 +117,5 @@ def posterior_rows(model: Specification) -> RowProblem:
     problem, priors = row_problem(model), model.priors
     units = problem.units
     into = units.basis if _is_free(model) else np.linalg.inv(priors.at)
-    beta = coefficient_priors(priors.beta.values(), priors.at, into)
-    return problem._replace(priors=prior_arrays(priors, model.structure, units.random, units.others, beta))
+    beta, fixed = Coefficients(priors.at, into), list(priors.beta.values())
+    return problem._replace(priors=prior_arrays(priors, model.structure, units.random, units.others, beta, fixed))

@@ -117,7 +117,7 @@ def sampling_route(model: Specification, integrate: str) -> SamplingRoute:
 def _exact_route(model: Specification, integrate: str) -> SamplingRoute:
     problem = posterior_problem(model)
     assert problem.priors is not None
-    density = Density(model.terms, len(problem.priors.beta.priors), with_volume=True)
+    density = Density(model.terms, problem.priors.fixed.count, with_volume=True)
     chosen = choose_integration(problem.cross, integrate)
     ordered = model.structure.ordered(model.design.random_effects)
     n_levels, names = [own.n_levels for own in ordered], [own.group for own in ordered]

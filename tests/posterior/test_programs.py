@@ -1,7 +1,8 @@
-"""What compiles nothing: other settings of the sampler."""
+"""What compiles nothing: other settings of the sampler, and other priors."""
 
 from __future__ import annotations
 
+import numpyro.distributions as dist
 import pytest
 
 import hier
@@ -49,3 +50,34 @@ def test_other_settings_compile_nothing(sampled, made):
         chains, draws = other.get("chains", 4), other.get("draws", 20)
         assert post.draws["beta"].shape == (chains, draws, 2)
     assert made == []
+
+
+PRIORS = [
+    {"sd_id": dist.HalfNormal(3.0)},
+    {"sd_id": dist.Exponential(0.5)},
+    {"sd_id": dist.HalfCauchy(2.0)},
+    {"sd_id": dist.Gamma(2.0, 0.5)},
+    {"sd_id": dist.InverseGamma(2.0, 3.0)},
+    {"sd_id": dist.LogNormal(0.0, 1.0)},
+    {"sd_id": dist.Uniform(0.0, 40.0)},
+    {"week": dist.Normal(0.0, 3.0)},
+]
+OF_FAMILY = {
+    "gaussian": [{"sigma": dist.Gamma(2.0, 0.5)}, {"cor_id": dist.LKJ(2, 5.0)}],
+    "poisson": [
+        {"week": dist.StudentT(4.0, 0.0, 1.0)},
+        {"week": dist.Laplace(0.0, 1.0), "Intercept": dist.Cauchy(2.0, 1.0)},
+    ],
+}
+
+
+@pytest.mark.parametrize("family", OF_FAMILY)
+def test_other_priors_compile_nothing(family, pigs, made):
+    table = pigs.assign(count=pigs["weight"].round().astype(int))
+    formula = {"gaussian": "weight ~ week + (week | id)", "poisson": "count ~ week + (1 | id)"}[family]
+    few = {"draws": 20, "warmup": 20, "progress": False}
+    hier.Model(formula, table, family=family).sample(**few)
+    made.clear()
+    for other in (*PRIORS, *OF_FAMILY[family]):
+        hier.Model(formula, table, family=family, priors=other).sample(**few)
+        assert made == [], other
