@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hier.kernel.arrays.library import xp
 from hier.kernel.covariance.theta import Terms, correlations, sd_columns
 from hier.kernel.covariance.unconstrained import by_column, join, split_vector
 from hier.kernel.laplace.conditional import ascending
@@ -95,7 +96,7 @@ class ParameterSpace:
             next(coefficients).into @ piece if size else next(values)[None]
             for piece, size in zip(others, self.n_coefficients, strict=True)
         )
-        return Parameters(sd, cor, further, ascending(cut), priors.beta.into @ beta), volume + cut[1:].sum()
+        return Parameters(sd, cor, further, ascending(cut), priors.beta.into @ beta), volume + xp.sum(cut[1:])
 
     def start(self, sds: Sequence[Any], others: Sequence[Any], cut: Any, beta: Any, priors: PriorArrays) -> Any:
         """The vector x at some parameters without any correlation, as far as their priors allow: the middle of the

@@ -50,6 +50,11 @@ class PriorArrays(NamedTuple):
     anchored: tuple[ColumnUnits, ...]
     every: ScalarPriors
 
+    @property
+    def are_numbers(self) -> bool:
+        """Whether no prior is an object of NumPyro's."""
+        return self.every.are_numbers and all(prior.are_numbers for own in self.cor for prior in own)
+
 
 def prior_arrays(
     priors: Priors,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.special import gammaln, multigammaln
 
+from hier.kernel.arrays.library import xp
 from hier.kernel.covariance.unconstrained import Ordered
-from hier.kernel.programs.library import library_of
 
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
@@ -136,6 +136,11 @@ class ScalarPriors(NamedTuple):
     def count(self) -> int:
         return len(self.others)
 
+    @property
+    def are_numbers(self) -> bool:
+        """Whether all are in the table."""
+        return not any(self.others)
+
     def only(self, k: int) -> ScalarPriors:
         """That of the k-th alone."""
         return ScalarPriors(Numbers(*(own[k : k + 1] for own in self.numbers)), self.others[k : k + 1])
@@ -144,7 +149,7 @@ class ScalarPriors(NamedTuple):
         """The sum of the log densities of all at x (k,)."""
         if not self.count:
             return 0.0
-        total = _log_densities(x, self.numbers).sum()
+        total = xp.sum(_log_densities(x, self.numbers))
         return total + sum(own.node.log_prob(x[k]) for k, own in self._apart())
 
     def constrain(self, free: Any) -> tuple[Any, Any]:
@@ -152,7 +157,7 @@ class ScalarPriors(NamedTuple):
         if not self.count:
             return free, 0.0
         values, volumes = _constrained(free, self.numbers)
-        volume = volumes.sum()
+        volume = xp.sum(volumes)
         for k, own in self._apart():
             transform = _transform(own)
             value = transform(free[k])
@@ -165,10 +170,9 @@ class ScalarPriors(NamedTuple):
             return values
         with np.errstate(all="ignore"):
             free = _unconstrained(values, self.numbers)
-        lib = library_of(free)
-        apart = {k: _transform(own).inv(values[k]) for k, own in self._apart()}
-        free = lib.stack([apart.get(k, free[k]) for k in range(self.count)])
-        return lib.where(lib.isfinite(free), free, 0.0)
+            apart = {k: _transform(own).inv(values[k]) for k, own in self._apart()}
+        free = xp.stack([apart.get(k, free[k]) for k in range(self.count)])
+        return xp.where(xp.isfinite(free), free, 0.0)
 
     def _apart(self) -> Iterable[tuple[int, Ordered]]:
         return ((k, own) for k, own in enumerate(self.others) if own is not None)
@@ -179,6 +183,10 @@ class OnePrior(NamedTuple):
 
     own: ScalarPriors
 
+    @property
+    def are_numbers(self) -> bool:
+        return self.own.are_numbers
+
     def log_density(self, x: Any) -> Any:
         return self.own.log_density(x[None])
 
@@ -188,7 +196,7 @@ class OnePrior(NamedTuple):
         return values[0], volume
 
     def unconstrain(self, value: Any) -> Any:
-        return self.own.unconstrain(library_of(value).reshape(value, 1))
+        return self.own.unconstrain(xp.reshape(value, 1))
 
 
 class MatrixPrior(NamedTuple):
@@ -200,23 +208,35 @@ class MatrixPrior(NamedTuple):
 
     powers: Any
     constant: Any
+    are_numbers = True
 
     def log_density(self, factor: Any) -> Any:
-        lib = library_of(factor)
-        return self.constant + (self.powers * lib.log(lib.diagonal(factor)[1:])).sum()
+        return self.constant + xp.sum(self.powers * xp.log(xp.diagonal(factor)[1:]))
 
     def constrain(self, free: Any) -> tuple[Any, Any]:
-        """The factor from numbers (q (q - 1) / 2,) without bounds, and the log volume of the map."""
-        from numpyro.distributions.transforms import CorrCholeskyTransform
+        """The factor from numbers (q (q - 1) / 2,) without bounds, and the log volume of the map.
 
-        transform = CorrCholeskyTransform()
-        factor = transform(free)
-        return factor, transform.log_abs_det_jacobian(free, factor)
+        Each number is the area tangent of a partial correlation, row by row. Source: Lewandowski, Kurowicka and Joe
+        (2009), section 2.4, whose partial correlations are in another order.
+        """
+        q = len(self.powers) + 1
+        near = xp.clip(free, -0.5 * FARTHEST, 0.5 * FARTHEST)
+        partial = -xp.expm1(-2.0 * near) / (1.0 + xp.exp(-2.0 * near))
+        log_rest = 2.0 * (np.log(2.0) - free - xp.softplus(-2.0 * free))  # of 1 - partial^2
+        rows, volume = [], xp.sum(log_rest)
+        for i in range(q):
+            at, before, row = i * (i - 1) // 2, 0.0, []
+            for k in range(at, at + i):
+                row.append(partial[k] * xp.exp(0.5 * before))
+                volume, before = volume + 0.5 * before, before + log_rest[k]
+            row += [xp.exp(0.5 * before), *[0.0] * (q - 1 - i)]
+            rows.append(xp.stack([entry + 0.0 * free[0] for entry in row]))
+        return xp.stack(rows), volume
 
     def unconstrain(self, factor: Any) -> Any:
-        from numpyro.distributions.transforms import CorrCholeskyTransform
-
-        return CorrCholeskyTransform().inv(library_of(self.constant).asarray(factor))
+        rows, columns = np.tril_indices(len(self.powers) + 1, -1)
+        rest = 1.0 - np.cumsum(np.pad(np.asarray(factor) ** 2, ((0, 0), (1, 0))), axis=1)
+        return np.arctanh(np.asarray(factor)[rows, columns] / np.sqrt(rest[rows, columns]))
 
 
 def correlation_prior(prior: Distribution) -> OnePrior | MatrixPrior:
@@ -246,27 +266,24 @@ def scalar_priors(priors: Iterable[Distribution]) -> ScalarPriors:
 
 def _log_densities(x: Any, own: Numbers) -> Any:
     """Of each."""
-    lib = library_of(x)
-    log = lib.log(lib.maximum(abs(x), LEAST))
-    at = lib.where(own.of_log != 0.0, log, lib.where(own.of_inverse != 0.0, lib.exp(-log), x))
-    u = lib.clip((at - own.location) / own.scale, -LARGEST, LARGEST)
-    tail = own.tail * lib.log1p(u**2 / own.df)
-    return own.constant + own.log * log - own.quadratic * u**2 - own.absolute * abs(u) - tail
+    log = xp.log(xp.maximum(xp.abs(x), LEAST))
+    at = xp.where(own.of_log != 0.0, log, xp.where(own.of_inverse != 0.0, xp.exp(-log), x))
+    u = xp.clip((at - own.location) / own.scale, -LARGEST, LARGEST)
+    tail = own.tail * xp.log1p(u**2 / own.df)
+    return own.constant + own.log * log - own.quadratic * u**2 - own.absolute * xp.abs(u) - tail
 
 
 def _constrained(free: Any, own: Numbers) -> tuple[Any, Any]:
     """Values in the supports, and the log volume of each map."""
-    lib = library_of(free)
-    near = lib.clip(free, -FARTHEST, FARTHEST)
-    power = lib.exp((own.half - own.bounded) * near)
+    near = xp.clip(free, -FARTHEST, FARTHEST)
+    power = xp.exp((own.half - own.bounded) * near)
     value = own.origin + own.width * (own.real * free + own.half * power + own.bounded / (1.0 + power))
-    volume = lib.log(own.width) - 2.0 * lib.log1p(power) - near
+    volume = xp.log(own.width) - 2.0 * xp.log1p(power) - near
     return value, own.half * free + own.bounded * volume
 
 
 def _unconstrained(values: Any, own: Numbers) -> Any:
     """Numbers without bounds; none for a value outside its support."""
     moved = (values - own.origin) / own.width
-    lib = library_of(moved)
-    log = lib.log(moved)
-    return lib.where(own.real != 0.0, moved, lib.where(own.half != 0.0, log, log - lib.log1p(-moved)))
+    log = xp.log(moved)
+    return xp.where(own.real != 0.0, moved, xp.where(own.half != 0.0, log, log - xp.log1p(-moved)))

@@ -45,7 +45,7 @@ class Point(NamedTuple):
     energy: Any
 
 
-class End(NamedTuple):
+class Tip(NamedTuple):
     """An end of a trajectory, all (c, m)."""
 
     z: Any
@@ -82,8 +82,8 @@ class Subtree(NamedTuple):
 class Trajectory(NamedTuple):
     """A trajectory without its newest subtree, which grows at its end `near` in the direction `sign`."""
 
-    near: End
-    far: End
+    near: Tip
+    far: Tip
     sign: Any
     energy: Any  # at its first point
     depth: Any
@@ -123,7 +123,7 @@ def advance(chains: Chains, momenta: jax.Array, n: jax.Array, adaptation: Adapta
     """
     c, rows, m = momenta.shape
     none, still = jnp.zeros(c), jnp.zeros((c, m))
-    end = End(still, still, still)
+    end = Tip(still, still, still)
     walk = Walk(
         chains=chains,
         subtree=Subtree(chains.point, jnp.zeros(c, int), none, still),
@@ -202,20 +202,20 @@ def _begun(walk: Walk, momenta: jax.Array) -> Trajectory:
     """
     point = walk.chains.point
     momentum = _take(momenta, walk.row)
-    end, none = End(point.z, point.gradient, momentum), jnp.zeros(len(momentum))
+    end, none = Tip(point.z, point.gradient, momentum), jnp.zeros(len(momentum))
     energy = point.potential + _kinetic(momentum)
     no_steps = jnp.zeros(len(momentum), int)
     return Trajectory(end, end, none + 1.0, energy, no_steps, none, momentum, none, no_steps)
 
 
-def _leapfrog(end: End, step: jax.Array, gradient: Gradient) -> tuple[End, Point]:
+def _leapfrog(end: Tip, step: jax.Array, gradient: Gradient) -> tuple[Tip, Point]:
     """The point a step (c,) further, as an end and as a point."""
     step = step[:, None]
     momentum = end.momentum - 0.5 * step * end.gradient
     z = end.z + step * momentum
     potential, slope = gradient(z)
     momentum = momentum - 0.5 * step * slope
-    return End(z, slope, momentum), Point(z, slope, potential, potential + _kinetic(momentum))
+    return Tip(z, slope, momentum), Point(z, slope, potential, potential + _kinetic(momentum))
 
 
 def _kinetic(momentum: jax.Array) -> jax.Array:

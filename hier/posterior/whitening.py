@@ -9,11 +9,10 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hier.kernel.arrays.library import library_of
+from hier.kernel.arrays.library import Array, library_of, xp
+from hier.kernel.normal.point_fit import search_seconds
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise
@@ -48,14 +47,14 @@ class Whitening(NamedTuple):
         return np.concatenate([few, apart[..., m:] / self.spread], axis=-1)
 
 
-def around_mode(x: jax.Array, hessian: jax.Array) -> Whitening:
+def around_mode(x: Array, hessian: Array) -> Whitening:
     """The map of the Laplace approximation: mode `x` (m,), and the Hessian (m, m) of -2 log density there.
 
     Source: Tierney and Kadane (1986), section 2.
     """
-    curvature, directions = jnp.linalg.eigh(0.5 * hessian)
+    curvature, directions = xp.eigh(0.5 * hessian)
     # a flat or odd direction is given a spread of at most 3: the coordinates are logarithms and the like
-    return Whitening(x, directions / jnp.sqrt(jnp.maximum(curvature, 1.0 / 9.0)), jnp.zeros(0))
+    return Whitening(x, directions / xp.sqrt(xp.maximum(curvature, 1.0 / 9.0)), xp.zeros(0))
 
 
 @functools.cache
@@ -66,13 +65,19 @@ def laplace(density: Density) -> Program:
         optimum = minimise(density.evaluator(problem), density.start(problem))
         return around_mode(optimum.x, optimum.hessian)
 
-    return Program("laplace", (density,), found)
+    return Program("laplace", (density,), found, functools.partial(_seconds, density))
+
+
+def _seconds(density: Density, problem: Problem) -> float:
+    """About how long NumPy would take, which can compute priors that are numbers."""
+    assert problem.priors is not None
+    return search_seconds(np.zeros(density.size), problem.cross) if problem.priors.are_numbers else np.inf
 
 
 @float64
 def prepare(density: Density, problem: Problem) -> None:
     """Load or compile the program that `laplace_map` will ask for."""
-    laplace(density).bind(problem)
+    laplace(density).ahead(problem)
 
 
 @float64

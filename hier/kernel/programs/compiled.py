@@ -63,7 +63,7 @@ class Program:
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Sequence[Any]:
-        if self._seconds is not None and self._account.allows(self._seconds(*arguments)):
+        if self._is_at_once(*arguments):
             with self._account, np.errstate(all="ignore"):  # as JAX, which says nothing of what is no number
                 return self.function(*arguments)
         own_settings.set()
@@ -71,6 +71,14 @@ class Program:
 
         leaves, tree = jax.tree.flatten(arguments)
         return self._bound(leaves, tree)(*leaves)
+
+    def _is_at_once(self, *arguments: Any) -> bool:
+        return self._seconds is not None and self._account.allows(self._seconds(*arguments))
+
+    def ahead(self, *arguments: Any) -> None:
+        """Load or compile what a call with arguments like these would run, where NumPy is not to compute it."""
+        if not self._is_at_once(*arguments):
+            self.bind(*arguments)
 
     def bind(self, *arguments: Any) -> Compiled:
         """The program for arguments like these, of which only shapes and kinds matter: a function of their leaves."""
