@@ -23,7 +23,9 @@ from hier.kernel.normal.point_fit import search_likelihood
 from hier.kernel.programs.compiled import Program, cores, workers
 from hier.kernel.programs.precision import float64
 
-AT_ONCE = 250  # fits in one call of the program: enough to fill the processor, few enough to stay in its cache
+# fits in one call of the program: the most fill the processor and stay in its cache; of fewer, the next larger number,
+# so that another number of fits needs no other program
+AT_ONCE = (10, 50, 250)
 ENTRIES_AT_ONCE = 20_000_000  # of all products of a batch
 
 
@@ -152,7 +154,8 @@ def fit_many(Y: np.ndarray, rows: Rows, cross: CrossProducts, units: Units, sear
 
 def fits_at_once(total: int, entries: int) -> int:
     """How many of so many fits run side by side, each of which has products of `entries` numbers."""
-    return int(max(1, min(AT_ONCE, total, ENTRIES_AT_ONCE // max(1, entries))))
+    enough = next((size for size in AT_ONCE if size >= total), AT_ONCE[-1])
+    return int(max(1, min(enough, ENTRIES_AT_ONCE // max(1, entries))))
 
 
 def in_batches(
