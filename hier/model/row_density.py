@@ -12,7 +12,7 @@ from hier.kernel.covariance.theta import Terms, sd_columns
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.laplace.conditional import Outer
 from hier.kernel.laplace.likelihood import Likelihood
-from hier.kernel.programs.precision import float64, kept_programs
+from hier.kernel.programs.precision import computed
 from hier.model.parameter_space import Parameters, ParameterSpace
 from hier.model.prior_arrays import Coefficients, PriorArrays, prior_arrays
 from hier.model.row_problem import FIRST_SD, RowProblem, first_coefficients, row_problem
@@ -59,6 +59,10 @@ class RowDensity:
         others = tuple(_solved(basis, value if size else link.apply(value)) for value, size, basis, link in own)
         return Outer(factors, others, parameters.cutpoints, _solved(units.basis, parameters.beta))
 
+    def are_numbers(self, problem: RowProblem) -> bool:
+        """Whether every prior is in the table of those that NumPy computes."""
+        return _priors(problem).are_numbers
+
     def neg2_log_prior(self, x: Any, problem: RowProblem) -> Any:
         """-2 log prior density, without the constants of the change of units."""
         parameters, volume = self.constrain(x, problem)
@@ -74,8 +78,7 @@ def _solved(basis: Any, value: Any) -> Any:
     return solve_upper(basis, value) if value.shape[0] else value
 
 
-@kept_programs
-@float64
+@computed
 def row_start(model: Specification, density: RowDensity, problem: RowProblem) -> Any:
     """Where searches begin: every sd `FIRST_SD` of the linear predictor, no correlation, and the rest as a likelihood
     is searched from.

@@ -19,6 +19,8 @@ import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
 from hier.kernel.arrays.control import filled
+from hier.kernel.arrays.control import leaves as leaves_of
+from hier.kernel.arrays.library import xp
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
 from hier.kernel.laplace.row_products import RowArrays, empty_products
@@ -85,20 +87,20 @@ class RowSampled:
         return transport(outer.factors, placed.cross, _coefficients(outer), 1.0, z)
 
 
-def _placing(rows: RowArrays, cutpoints: jax.Array) -> RowArrays:
+def _placing(rows: RowArrays, cutpoints: Any) -> RowArrays:
     """The rows with a column for what the deviations follow beside the fixed effects: where the cutpoints stand."""
     if cutpoints.shape[0] == 0:
         return rows
-    ones = jnp.ones((rows.X.shape[0], 1))
-    offset = rows.offsets[0] + jnp.mean(cutpoints)
-    return rows._replace(X=jnp.concatenate([rows.X, ones], axis=1), offsets=(offset, *rows.offsets[1:]))
+    ones = xp.ones((rows.X.shape[0], 1))
+    offset = rows.offsets[0] + xp.mean(cutpoints)
+    return rows._replace(X=xp.concatenate([rows.X, ones], axis=1), offsets=(offset, *rows.offsets[1:]))
 
 
 def _coefficients(outer: Outer) -> Any:
     """The coefficients of those columns: cutpoints that all move up are an intercept that moves down."""
     if outer.cutpoints.shape[0] == 0:
         return outer.beta
-    return jnp.append(outer.beta, -jnp.mean(outer.cutpoints))
+    return xp.append(outer.beta, -xp.mean(outer.cutpoints))
 
 
 def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
@@ -122,9 +124,9 @@ def place_program(density: RowDensity) -> Program:
         inner, _ = model.newton(outer, model.mode(outer, search.memory, rows), rows)
         eta = model.mean_predictor(outer, inner, rows)
         cross = model.expanded(eta, outer, _placing(rows, outer.cutpoints), LEAST_CURVATURE)
-        return tuple(jax.tree.leaves((around_mode(search.x, search.hessian), cross)))
+        return tuple(leaves_of((around_mode(search.x, search.hessian), cross)))
 
-    return Program("place_rows", (density,), place)
+    return Program("place_rows", (density,), place, lambda start, problem: approximation.seconds(len(start), problem))
 
 
 def _natural(vector: jax.Array, placed: Placed, sampled: RowSampled) -> Draws:
@@ -170,7 +172,7 @@ class LaplaceTransported:
     @float64
     def _load(self) -> None:
         density, problem = self.density.density, self.arrays.problem
-        place_program(density).bind(row_start(self.model, density, problem), problem)
+        place_program(density).ahead(row_start(self.model, density, problem), problem)
         _draws_program(self.density).bind(np.zeros((DRAWS_AT_ONCE, self.density.size)), self.arrays)
 
     @float64

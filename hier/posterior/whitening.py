@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hier.kernel.arrays.library import Array, library_of, xp
-from hier.kernel.normal.point_fit import search_seconds
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise
@@ -65,13 +64,7 @@ def laplace(density: Density) -> Program:
         optimum = minimise(density.evaluator(problem), density.start(problem))
         return around_mode(optimum.x, optimum.hessian)
 
-    return Program("laplace", (density,), found, functools.partial(_seconds, density))
-
-
-def _seconds(density: Density, problem: Problem) -> float:
-    """About how long NumPy would take, which can compute priors that are numbers."""
-    assert problem.priors is not None
-    return search_seconds(np.zeros(density.size), problem.cross) if problem.priors.are_numbers else np.inf
+    return Program("laplace", (density,), found, density.seconds)
 
 
 @float64

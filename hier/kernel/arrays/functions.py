@@ -95,10 +95,6 @@ def _gammaln(x: np.ndarray, order: int) -> list[np.ndarray]:
     return [gammaln(x), digamma(x), *(polygamma(k, x) for k in range(1, order))][: order + 1]
 
 
-def _absolute(x: Series) -> Series:
-    return x * np.where(x.value < 0, -1.0, 1.0)
-
-
 def _arctan2(y: Any, x: Any) -> Series:
     like = _first([y, x])
     y, x = lifted(y, like), lifted(x, like)
@@ -143,9 +139,9 @@ def _logsumexp(x: Series, axis: int) -> Series:
 
 
 def _sum(x: Series, axis: Any = None) -> Series:
-    if axis is None:
-        return x.linear(x.c.reshape(len(x.c), -1).sum(axis=1))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    if not isinstance(axis, tuple):
+        return x.sum(axis)
+    axes = axis
     return x.linear(x.c.sum(axis=tuple(series.axis_of(own, x.ndim) for own in axes)))
 
 
@@ -222,7 +218,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "cos": _by_derivatives(_cos),
     "tan": _tan,
     "square": Series.squared,
-    "abs": _absolute,
+    "abs": abs,
     "sigmoid": _by_derivatives(_sigmoid),
     "softplus": _by_derivatives(_softplus),
     "ndtr": _by_derivatives(_ndtr),

@@ -136,6 +136,14 @@ class Series:
     def repeat(self, count: int, axis: int) -> Series:
         return self.linear(self.c.repeat(count, axis=axis_of(axis, self.ndim)))
 
+    def sum(self, axis: int | None = None) -> Series:
+        if axis is None:
+            return self.linear(self.c.reshape(len(self.c), -1).sum(axis=1))
+        return self.linear(self.c.sum(axis=axis_of(axis, self.ndim)))
+
+    def __abs__(self) -> Series:
+        return self * np.where(self.value < 0, -1.0, 1.0)
+
     def __neg__(self) -> Series:
         return self.linear(-self.c)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hier.kernel.arrays.library import Array, put, xp
+from hier.kernel.arrays.derivatives import differentiated
+from hier.kernel.arrays.library import Array, is_jax, put, xp
 from hier.kernel.covariance.theta import Blocks, correlation_blocks, correlations, n_columns, sd_columns
 
 
@@ -37,6 +38,9 @@ def correlated_factor(sd: Array, cor: Sequence[Any], blocks: Blocks) -> Array:
 
 def second_order(function: Callable[[Array], Array], at: Array) -> tuple[Array, Array]:
     """First and second derivative of a function of one number."""
+    if not is_jax(at):
+        _, first, second = differentiated(lambda x: function(x[0]))(np.reshape(at, 1))
+        return first[0], second[0, 0]
     import jax
 
     first = jax.grad(function)

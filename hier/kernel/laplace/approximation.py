@@ -29,6 +29,10 @@ from hier.kernel.laplace.log_densities import LOG_2PI
 from hier.kernel.laplace.row_products import RowArrays, in_rows, sums_by_level
 from hier.kernel.search.optimise import minimise
 
+OF_A_SEARCH = 12  # evaluations
+PER_CALL = 1e-2  # seconds of an evaluation's calls of NumPy, whatever the sizes
+A_NUMBER = 2e-8  # seconds of all that is done with one number of a row
+AN_OPERATION = 1e-11  # seconds, in products of large matrices on one core
 GOOD_START = 0.01  # of -2 log density: what a first fit without deviations may leave
 
 
@@ -37,8 +41,9 @@ class Approximation:
     """-2 log marginal density of a conditional model, its outer parameters given by x as `parameters` says.
 
     `n_points` of quadrature in each direction of a level's deviations: one is Laplace's approximation. `parameters` has
-    `outer(x, problem)`, `neg2_log_prior(x, problem)`, and `n_grouped`, how many of x stand first that only the
-    deviations depend on; a problem has `rows`, and whatever `parameters` needs.
+    `outer(x, problem)`, `neg2_log_prior(x, problem)`, `are_numbers(problem)`, whether NumPy can compute both, and
+    `n_grouped`, how many of x stand first that only the deviations depend on; a problem has `rows`, and whatever
+    `parameters` needs.
     """
 
     conditional: Conditional
@@ -150,6 +155,21 @@ class Approximation:
         for _ in range(2):  # the first gives the mode to first order in x, and the second to third
             mode, _ = model.newton(outer, mode, problem.rows)
         return self.value_at(outer, mode, problem.rows) + self.parameters.neg2_log_prior(x, problem)
+
+    def seconds(self, m: int, problem: Any) -> float:
+        """About how long NumPy takes to search in m parameters, the predictor and the products of every row being
+        series; infinite where the likelihood or a prior is for JAX alone.
+        """
+        if not (self.conditional.likelihood.is_kept and self.parameters.are_numbers(problem)):
+            return np.inf
+        rows = problem.rows
+        points = self.n_points ** rows.z[0].shape[0] if self.n_points > 1 else 0
+        per_row = sum(z.shape[0] * (z.shape[0] + 2) for z in rows.z) + points
+        sizes = (like.shape[0] * z.shape[0] for like, z in zip(rows.pattern.like[1:], rows.z[1:], strict=True))
+        dense = sum(sizes) if rows.pattern.cells else 0
+        numbers = rows.y.shape[0] * (per_row + 10) + 4.0 * dense**2
+        coefficients = (m + 1) * (m + 2) / 2
+        return OF_A_SEARCH * (PER_CALL + coefficients * (numbers * A_NUMBER + 20.0 * dense**3 * AN_OPERATION))
 
     def evaluator(self, problem: Any) -> Callable[[Any, Inner], tuple[Any, Any, Any, Inner]]:
         """Value, gradient and Hessian at x, searching the deviations from where they were last; and where they are."""

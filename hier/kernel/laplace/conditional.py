@@ -78,6 +78,10 @@ class Theta:
         theta, *others, cut, beta = xp.split(x, np.cumsum(self.sizes(problem.rows))[:-1])
         return Outer(relative_factors(theta, self.terms), tuple(others), ascending(cut), beta)
 
+    def are_numbers(self, problem: Any) -> bool:
+        """Whether NumPy can compute all of it."""
+        return True
+
     def neg2_log_prior(self, x: Array, problem: Any) -> Any:
         """A likelihood has none."""
         return 0.0

@@ -14,7 +14,7 @@ from hier.kernel.arrays.derivatives import jacobian
 from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, has_several_maxima, has_unit, n_theta, relative_factors, theta_of
 from hier.kernel.laplace.approximation import Approximation
-from hier.kernel.laplace.conditional import Inner, Outer, Theta, no_deviations
+from hier.kernel.laplace.conditional import Inner, Outer, no_deviations
 from hier.kernel.laplace.row_products import empty_products, weighted_products
 from hier.kernel.normal.point_fit import canonical_search
 from hier.kernel.normal.profile import Profiled, stacked, values_of
@@ -31,11 +31,6 @@ from hier.kernel.search.restarts import (
     is_at_minimum,
     with_spread,
 )
-
-OF_A_SEARCH = 12  # evaluations
-PER_CALL = 1e-2  # seconds of an evaluation's calls of NumPy, whatever the sizes
-A_NUMBER = 2e-8  # seconds of all that is done with one number of a row
-AN_OPERATION = 1e-10  # seconds, of a product of matrices on one core
 
 
 class RowFit(NamedTuple):
@@ -184,26 +179,14 @@ def _at_optimum(
     )
 
 
-def _seconds(approximation: Approximation, at: Begin, kind: Any, problem: Any) -> float:
-    """About how long a search takes by NumPy: the predictor and the products of every row are series of so many
-    coefficients.
-    """
-    m, rows = len(at.x), problem.rows
-    points = approximation.n_points ** rows.z[0].shape[0] if approximation.n_points > 1 else 0
-    per_row = sum(z.shape[0] * (z.shape[0] + 2) for z in rows.z) + points
-    dense = sum(like.shape[0] * z.shape[0] for like, z in zip(rows.pattern.like[1:], rows.z[1:], strict=True))
-    dense = dense if rows.pattern.cells else 0
-    coefficients = (m + 1) * (m + 2) / 2
-    numbers = rows.y.shape[0] * (per_row + 10) + 4.0 * dense**2
-    return OF_A_SEARCH * (PER_CALL + coefficients * (numbers * A_NUMBER + 20.0 * dense**3 * AN_OPERATION))
-
-
 @functools.cache
 def _program(approximation: Approximation, terms: Terms | None) -> Program:
     function = functools.partial(_fit, approximation=approximation, terms=terms)
-    can = approximation.conditional.likelihood.is_kept and terms is not None
     return Program(
-        "fit_rows", (approximation, terms), function, functools.partial(_seconds, approximation) if can else None
+        "fit_rows",
+        (approximation, terms),
+        function,
+        lambda at, kind, problem: approximation.seconds(len(at.x), problem),
     )
 
 
@@ -257,10 +240,9 @@ def fit_best_rows(start: Begin, problem: Any, approximation: Approximation, term
 _BY_FACTOR = ("factors", "deviations", "u")
 
 
-def _few_seconds(approximation: Approximation) -> Callable[..., float] | None:
-    """Of what needs the rows a few times."""
-    can = approximation.conditional.likelihood.is_kept and isinstance(approximation.parameters, Theta)
-    return (lambda *_: 0.05) if can else None
+def _few_seconds(approximation: Approximation) -> Callable[..., float]:
+    """Of what needs the rows a few times; the problem is the last argument."""
+    return lambda *given: approximation.seconds(0, given[-1])
 
 
 @functools.cache

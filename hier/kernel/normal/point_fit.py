@@ -27,7 +27,7 @@ from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.normal.expansion import Objective, evaluator, has_closed_form, local_schur
 from hier.kernel.programs.compiled import Program, fetched
-from hier.kernel.programs.precision import computed, float64
+from hier.kernel.programs.precision import computed
 from hier.kernel.search.optimise import Optimum, minimise
 from hier.kernel.search.restarts import (
     BOUNDARY,
@@ -299,15 +299,16 @@ def _fit_density(problem: Any, *, density: Any) -> tuple[Array]:
 
 @functools.cache
 def _density_program(density: Any) -> Program:
-    return Program("fit_density", (density,), functools.partial(_fit_density, density=density))
+    return Program("fit_density", (density,), functools.partial(_fit_density, density=density), density.seconds)
 
 
-@float64
+@computed
 def fit_density(problem: Any, density: Any) -> PointFit:
     """The mode of a posterior density of the variance parameters (MAP), and the fixed effects given it.
 
     `density` is hashable and has `size`, `start(problem)`, `evaluator(problem)`, `given(x, problem, integrate)`,
-    `covariance(x, problem)`, `held_at(x, problem)` and `fixed_prior_at(x, problem)`.
+    `covariance(x, problem)`, `held_at(x, problem)`, `fixed_prior_at(x, problem)`, and `seconds(problem)`, about how
+    long NumPy takes to search it.
     """
     (flat,) = _density_program(density)(problem)
     return _unpack(flat, problem.cross, density.size)
