@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import math
 import time
 from collections.abc import Generator
 
@@ -28,7 +29,7 @@ class Account:
     def allows(self, seconds: float) -> bool:
         """Whether a call that takes about so long is for NumPy."""
         forced = _always.get()
-        return self._spent + seconds < COMPILING if forced is None else forced
+        return self._spent + seconds < COMPILING if forced is None else forced and math.isfinite(seconds)
 
     def __enter__(self) -> None:
         self._began.append(time.perf_counter())
