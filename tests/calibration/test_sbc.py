@@ -20,7 +20,8 @@ from hier.kernel.programs.precision import float64
 from hier.model.density import Density
 from hier.model.problem import Problem, posterior_problem
 from hier.posterior.draws import Draws, draw_given
-from hier.posterior.nuts import LONGEST_PIECE, Trace, programs
+from hier.posterior.nuts import program
+from hier.posterior.trajectory import Adaptation, chains_at
 from hier.posterior.whitening import Whitening, laplace
 
 J, ROWS = 8, 6
@@ -106,23 +107,18 @@ def posterior_ranks(case: Case, seed: int, replications: int, kept: int) -> np.n
         truths.append(truth)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *problems)
     density = Density(model.terms, n_held=0, with_volume=True)
-    pieces = -(-(WARMUP + kept * THIN) // LONGEST_PIECE)
-    program = programs(density, WARMUP, 0.9, 10)
+    size, n = density.size, WARMUP + kept * THIN
+    adaptation = Adaptation(np.int64(WARMUP), np.float64(0.9), np.int64(10), np.float64(size**-0.25))
+    begin = chains_at(np.zeros((1, size)), np.zeros(1, np.uint64), adaptation.first_step)
 
     def one(problem: Problem, key: jax.Array) -> jax.Array:
-        begin_key, z_key, draw_key = jax.random.split(key, 3)
+        z_key, seed_key, momenta_key, draw_key = jax.random.split(key, 4)
         whitening = Whitening(*laplace(density).function(problem))
-        z = jax.random.normal(z_key, (1, density.size))
-        bits = jax.random.bits(begin_key, (1, 2), dtype=jnp.uint32)
-        state = program.begin.function(bits, z, problem, whitening)
-
-        def piece(state, _):
-            results = program.advance.function(state, LONGEST_PIECE, bits, z, problem, whitening)
-            trace = Trace(*results[: len(Trace._fields)])
-            return results[len(Trace._fields) :], trace.x[0]
-
-        _, x = jax.lax.scan(piece, state, None, length=pieces)
-        x = x.reshape(-1, density.size)[WARMUP : WARMUP + kept * THIN : THIN]
+        point = begin.point._replace(z=jax.random.normal(z_key, (1, size)))
+        chains = begin._replace(point=point, seed=jax.random.bits(seed_key, (1,), jnp.uint64))
+        momenta = jax.random.normal(momenta_key, (1, n + 1, size))
+        trace, *_ = program(density).function(chains, momenta, np.array([n]), adaptation, problem, whitening)
+        x = whitening.apply(trace[0, WARMUP:n:THIN, :size])
         keys = jax.random.split(draw_key, kept)
         return case.columns(jax.vmap(lambda x, key: draw_given(x, key, problem, density))(x, keys))
 
