@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hier.design.delimited import NUMBER
+from hier.design.evaluate import Evaluation, kept
+from hier.design.kinds import as_levels, days, is_date
 from hier.design.levels import kind_of, match
 from hier.design.table import ModelFrame, in_use
 from hier.errors import DataError, FormulaError, did_you_mean
@@ -30,7 +30,7 @@ class Coding:
     levels: pd.Index | None
     contrasts: np.ndarray | None
     labels: tuple[str, ...]
-    state: dict[str, Any]
+    state: dict[Any, Any]
     width: int
     declared: np.ndarray | None = None
 
@@ -41,6 +41,10 @@ class Coding:
             return (name,) if self.width == 0 else tuple(f"{name}[{k + 1}]" for k in range(self.width))
         labels = map(str, self.levels) if full else self.labels
         return tuple(f"{name}[{label}]" for label in labels)
+
+    def notes(self) -> list[str]:
+        """What is kept of the data of the fit, a sentence each."""
+        return kept(self.state, self.factor.name)
 
     def columns(self, values: np.ndarray, *, full: bool) -> np.ndarray:
         """The columns (n, k) of values (n,) or (n, k), or of a factor's codes (n,)."""
@@ -55,14 +59,18 @@ class Coding:
         return columns
 
 
-def learn(factor: Factor, table: ModelFrame, text: str) -> tuple[Coding, np.ndarray]:
+def learn(factor: Factor, table: ModelFrame, text: str, *, as_numbers: bool = False) -> tuple[Coding, np.ndarray]:
     """The coding of a variable, and its values in the table: numbers, or codes of a factor's levels.
+    `as_numbers`: truth
+    counts as 0 and 1.
 
     Raises FormulaError where the expression cannot be evaluated or a factor has one level, DataError for values that
     are not finite.
     """
-    state: dict[str, Any] = {}
-    raw = _evaluate(factor, table, state, text)
+    state: dict[Any, Any] = {}
+    raw = _evaluate(factor, table, state, text, learning=True)
+    if as_numbers and isinstance(raw, pd.Categorical) and raw.categories.dtype == bool:
+        raw = np.asarray(raw, dtype=np.float64)
     if not isinstance(raw, pd.Categorical):
         return Coding(factor, None, None, (), state, 0 if raw.ndim == 1 else raw.shape[1]), raw
     codes, levels = in_use(raw)
@@ -83,7 +91,7 @@ def learn(factor: Factor, table: ModelFrame, text: str) -> tuple[Coding, np.ndar
 
 def apply(coding: Coding, table: ModelFrame, text: str) -> np.ndarray:
     """The values of a variable in another table, by what was learned. Raises DataError for a level that is new."""
-    raw = _evaluate(coding.factor, table, coding.state, text)
+    raw = _evaluate(coding.factor, table, coding.state, text, learning=False)
     if coding.levels is None:
         if not isinstance(raw, pd.Categorical):
             return raw
@@ -97,7 +105,7 @@ def apply(coding: Coding, table: ModelFrame, text: str) -> np.ndarray:
             hint="turn the column into numbers first",
         )
     if not isinstance(raw, pd.Categorical):
-        raw = _as_levels(raw)
+        raw = as_levels(raw)
     raw = raw.remove_unused_categories()
     place = match(coding.factor.name, raw.categories, coding.levels)
     if (place < 0).any():
@@ -113,13 +121,14 @@ def apply(coding: Coding, table: ModelFrame, text: str) -> np.ndarray:
     return np.where(raw.codes >= 0, place[raw.codes], -1)
 
 
-def _evaluate(factor: Factor, table: ModelFrame, state: dict[str, Any], text: str) -> np.ndarray | pd.Categorical:
+def _evaluate(
+    factor: Factor, table: ModelFrame, state: dict[Any, Any], text: str, *, learning: bool
+) -> np.ndarray | pd.Categorical:
     """The values of an expression: float64 (n,) or (n, k), or a categorical."""
-    columns = [table.columns[name] for name in factor.variables]
-    if factor.code == "v0":
-        values: Any = columns[0]
-    else:
-        values = _run(factor, columns, state, text)
+    values: Any = table.columns[factor.variables[0]]
+    if not factor.is_plain:
+        values = Evaluation(table.columns, state, learning, text).of(factor)
+        values = days(values) if is_date(values) else values  # as in R, and so a constant less where an origin is told
     if isinstance(values, pd.Categorical):
         return values
     values = np.asarray(values)
@@ -128,7 +137,7 @@ def _evaluate(factor: Factor, table: ModelFrame, state: dict[str, Any], text: st
     if factor.categorical and values.ndim != 1:
         raise FormulaError("a factor is made of one column of values", text, factor.span)
     if factor.categorical:
-        return _as_levels(values)
+        return as_levels(values)
     if values.dtype.kind not in "iuf" or values.shape[:1] != (table.nobs,):
         raise FormulaError(
             "this part of the formula does not give numbers, one a row",
@@ -140,71 +149,9 @@ def _evaluate(factor: Factor, table: ModelFrame, state: dict[str, Any], text: st
     values = values.astype(np.float64, copy=False)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if factor.code != "v0":
+    if not factor.is_plain:
         _refuse_not_finite(factor, values, table)
     return values
-
-
-def _run(factor: Factor, columns: list[Any], state: dict[str, Any], text: str) -> Any:
-    """The expression, which the allow-list has let pass, evaluated by formulaic with the state of its transforms."""
-    from formulaic.utils.stateful_transforms import stateful_eval
-
-    from hier.design.transforms import FUNCTIONS
-
-    places = {f"v{k}": _to_compute(factor, name, columns[k], text) for k, name in enumerate(factor.variables)}
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # log(0) and the like are refused afterwards, by name and row
-            values = stateful_eval(factor.code, FUNCTIONS | places, {}, state, None)
-            values = getattr(values, "__wrapped__", values)
-            return np.column_stack(list(values.values())) if isinstance(values, dict) else values
-    except (ValueError, TypeError, ArithmeticError, LookupError, np.linalg.LinAlgError) as error:
-        raise FormulaError(
-            "this part of the formula cannot be evaluated on the data",
-            text,
-            factor.span,
-            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-        ) from error
-
-
-def _to_compute(factor: Factor, name: str, column: Any, text: str) -> Any:
-    """A column as an expression computes with it: whole numbers and logical values in floating point, as in R."""
-    if name in factor.beside_text and not _is_text(column):
-        # as in R, where the number 2 equals the text "2"
-        levels = _as_levels(column) if isinstance(column, np.ndarray) else column
-        return levels.rename_categories(levels.categories.astype(str))
-    if name in factor.beside_number and _is_text(column):
-        return np.array([_number(str(level)) for level in column.categories])[column.codes]
-    if not isinstance(column, pd.Categorical):
-        # a grouping factor's whole numbers are kept as they stand, and would overflow in arithmetic
-        return column.astype(np.float64) if column.dtype.kind in "iu" else column
-    if name in factor.labels:
-        return column
-    if column.categories.dtype == bool:
-        return np.asarray(column, dtype=np.float64)
-    raise FormulaError(
-        f"`{name}` is a factor, and this computes with numbers",
-        text,
-        factor.span,
-        found=f"levels {', '.join(map(str, column.categories[:3]))}",
-        expected="a numeric column, or a comparison such as I(f == 'a')",
-    )
-
-
-def _is_text(column: Any) -> bool:
-    return isinstance(column, pd.Categorical) and column.categories.dtype.kind not in "iufb"
-
-
-def _number(text: str) -> float:
-    """The number that a label is written as; not a number where it is none, which no number equals."""
-    return float(text) if NUMBER.fullmatch(text) else np.nan
-
-
-def _as_levels(values: np.ndarray) -> pd.Categorical:
-    """Numbers as a factor's levels: whole ones as integers, as they would be written."""
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.floor(values)).all():
-        values = values.astype(np.int64)
-    return pd.Categorical(values)
 
 
 def _contrasts(contrast: Contrast, levels: pd.Index, factor: Factor, text: str) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -153,10 +153,13 @@ class Design(Closed):
         return new_data(self, data)
 
     def notes(self) -> list[str]:
-        """How the data were read, how the response was coded and what was left out of the user's table, a sentence
-        each; often empty.
+        """How the data were read, how the response was coded, what functions keep for the prediction of new rows and
+        what was left out of the user's table, a sentence each; often empty.
         """
-        return [*map(shown, [*self.reading_notes, *self.response_notes]), *self.left_out()]
+        encoders = [self.fixed, *(own for random in self.random_effects for own in random.encoders)]
+        encoders += [parameter.encoder for parameter in self.parameters]
+        kept = dict.fromkeys([said for encoder in encoders for said in encoder.notes()])
+        return [*map(shown, [*self.reading_notes, *self.response_notes, *kept]), *self.left_out()]
 
     @property
     def _spaced(self) -> set[str]:
@@ -312,9 +315,9 @@ def uses_of(formula: ParsedFormula, *beside: Any) -> Uses:
 
 def _compared(factor: Factor) -> list[str]:
     """The columns whose values are labels: what stands in `factor( )` and `C( )` alone, or is compared with text."""
-    if factor.categorical and factor.code == "v0":
+    if factor.categorical and factor.is_plain:
         return [factor.variables[0]]
-    return list(factor.beside_text)
+    return list(factor.as_text)
 
 
 def _places(formula: ParsedFormula) -> dict[str, Span]:

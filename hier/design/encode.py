@@ -40,6 +40,10 @@ class Encoder:
         values = {name: apply(coding, table, self.text) for name, coding in self.codings.items()}
         return _assemble(self.part, self.codings, values, self.full, table.nobs)
 
+    def notes(self) -> list[str]:
+        """What the functions of its expressions keep of the data of the fit, a sentence each."""
+        return [said for coding in (*self.codings.values(), *self.offsets) for said in coding.notes()]
+
     def declared_levels(self) -> np.ndarray | None:
         """Where each column's level stands among those that the data declare, if the columns are a factor's levels, one
         each, and nothing else; otherwise None.
@@ -94,7 +98,7 @@ def _shared(encoder: Encoder, X: np.ndarray, known: Encoder) -> np.ndarray | Non
 
 def number(factor: Factor, table: ModelFrame, text: str) -> tuple[Coding, np.ndarray]:
     """The coding and the values (n,) of an expression that must be numeric."""
-    coding, values = learn(factor, table, text)
+    coding, values = learn(factor, table, text, as_numbers=not factor.is_plain)
     if coding.levels is not None or values.ndim != 1:
         raise FormulaError(
             f"`{factor.name}` is not numeric here", text, factor.span, expected="a column or an expression of numbers"

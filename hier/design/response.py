@@ -72,7 +72,7 @@ class _Reading(NamedTuple):
     def labels(self) -> pd.Categorical | None:
         """The response where it is one column of labels, or inside `factor( )` or `ordered( )`."""
         factor = self.formula.response
-        if len(factor.variables) != 1 or not (factor.is_column or (factor.categorical and factor.code == "v0")):
+        if len(factor.variables) != 1 or not (factor.is_column or (factor.categorical and factor.is_plain)):
             return None
         values = self.table.columns[factor.variables[0]]
         if isinstance(values, pd.Categorical):

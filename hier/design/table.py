@@ -103,7 +103,7 @@ def select(
         index = index[keep]
     # only now, so that whole numbers beside missing ones are still whole numbers
     columns = {
-        name: _column(name, values, as_label=name in uses.labels, complete=name not in incomplete or name not in masks)
+        name: _column(name, values, uses, complete=name not in incomplete or name not in masks)
         if isinstance(values, pd.Series)
         else values
         for name, values in columns.items()
@@ -169,11 +169,11 @@ def _missing(values: Any) -> np.ndarray | None:
     return mask if mask.any() else None
 
 
-def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> np.ndarray | pd.Categorical:
+def _column(name: str, series: pd.Series, uses: Uses, *, complete: bool) -> np.ndarray | pd.Categorical:
     """Numbers as float64 or as they stand where they label groups; booleans and text as categoricals with sorted
     levels. `complete`: no value is missing.
     """
-    dtype = series.dtype
+    dtype, as_label = series.dtype, name in uses.labels
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
         values = series.to_numpy()
         as_it_is = as_label and complete and dtype.kind != "f"
@@ -193,11 +193,12 @@ def _column(name: str, series: pd.Series, *, as_label: bool, complete: bool) -> 
     if kind in NUMBERS and not as_label:
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     if kind in TIMES:
-        if not as_label:
+        if name in uses.alone and not as_label:
             raise DataError(
                 f"column `{name}` holds dates or times",
                 expected="numbers, or text for a factor",
-                hint="turn it into a number first, such as days since the first date",
+                hint=f'write I({name} - as.Date("2020-01-01")) for days since a date, or as.numeric({name}) for days '
+                "since 1970-01-01",
             )
         return pd.Categorical(series)
     try:

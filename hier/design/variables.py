@@ -33,8 +33,12 @@ def variables_of(part: LinearPart, encoder: Encoder, table: ModelFrame) -> Varia
     as_factors = {
         coding.factor.variables[0]: coding.levels
         for coding in encoder.codings.values()
-        if coding.factor.categorical and coding.factor.code == "v0"
+        if coding.factor.categorical and coding.factor.is_plain
     }
+    for coding in encoder.codings.values():
+        for name in coding.factor.grouping:
+            if not isinstance(table.columns[name], pd.Categorical):
+                as_factors[name] = pd.Index(np.unique(table.columns[name]))
     values: dict[str, Values] = {}
     codes: dict[str, np.ndarray] = {}
     for name in dict.fromkeys([*part.variables, *(name for name in ("(offset)",) if name in table.columns)]):

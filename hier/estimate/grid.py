@@ -129,9 +129,7 @@ def _nested_by_formula(design: Design) -> Nesting:
 def _alone(design: Design) -> list[Any]:
     """The factors of the formula's terms that are one variable each: a column, or what the formula makes a factor."""
     codings = design.fixed.codings.values()
-    return [
-        own.factor for own in codings if own.factor.is_column or (own.factor.categorical and own.factor.code == "v0")
-    ]
+    return [own.factor for own in codings if own.factor.is_column or (own.factor.categorical and own.factor.is_plain)]
 
 
 def _values(design: Design, wanted: list[str], at: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What an expression inside a formula may do: arithmetic, comparisons and a short list of functions.
+"""What an expression inside a formula may do: arithmetic, comparisons and the functions of the vocabulary.
 
-A formula may come from a file that nobody vetted, and formulaic hands the text of `I(...)` to Python. So nothing
-is passed on but what this module has recognised piece by piece; there is no list of forbidden things to outwit.
+A formula may come from a file that nobody vetted. So nothing is evaluated but what this module has recognised piece by
+piece, by walking the tree that it was read into; there is no list of forbidden things to outwit, and no text is run.
 Constants are computed here as well, so that `I(x + 9^9^9^9)` is refused instead of filling the memory.
 """
 
@@ -27,74 +27,22 @@ from hier.formula.syntax import (
     source,
     strip,
 )
-
-# Each function of a column, with its value for a constant (None: has no meaning for a constant).
-ALLOWED: dict[str, Callable[[float], float] | None] = {
-    "I": lambda x: x,
-    "abs": abs,
-    "bs": None,
-    "center": None,
-    "cos": math.cos,
-    "cr": None,
-    "exp": math.exp,
-    "log": math.log,
-    "log10": math.log10,
-    "log1p": math.log1p,
-    "log2": math.log2,
-    "ns": None,
-    "poly": None,
-    "scale": None,
-    "sin": math.sin,
-    "sqrt": math.sqrt,
-    "standardize": None,
-}
-
-# What may follow the column, in R's order, and what each must be.
-OPTIONS: dict[str, dict[str, str]] = {
-    "bs": {"df": "whole", "knots": "numbers", "degree": "whole", "intercept": "flag"},
-    "cr": {"df": "whole", "knots": "numbers"},
-    "log": {"base": "number"},
-    "ns": {"df": "whole", "knots": "numbers", "intercept": "flag"},
-    "poly": {"degree": "whole", "raw": "flag"},
-    "scale": {"center": "flag", "scale": "flag"},
-    "standardize": {"center": "flag", "rescale": "flag"},
-}
-FLAGS = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
-LOGICAL = {name: int(value) for name, value in FLAGS.items() if len(name) > 1}  # constants inside an expression
-MAX_WHOLE = 100  # degrees, and degrees of freedom
-_EXPECTED = {
-    "whole": "a whole number from 1 up",
-    "number": "a number",
-    "numbers": "a number, or several as c(1, 2)",
-    "flag": "TRUE or FALSE",
-}
-
-# Functions that make a factor of a column; the outermost calls of a variable only.
-CATEGORICAL = frozenset({"C", "as.factor", "as.ordered", "factor", "ordered"})
-
-COVARIANCE_TAGS = frozenset({"us", "cs", "diag", "ar1", "ou", "toep", "hetar1", "homcs", "mat", "gau", "rr", "propto"})
-
-# structures as other programs write them -> what stands for them here
-ELSEWHERE = {
-    "cosy": "cs(0 + f | g)",
-    "corCompSymm": "cs(0 + f | g)",
-    "unstr": "us(0 + f | g)",
-    "corSymm": "us(0 + f | g)",
-    "ar": "ar1(0 + f | g)",
-    "corAR1": "ar1(0 + f | g)",
-    "arma": "ar1(0 + f | g)",
-}
-
-_TRANSFORMS = frozenset({"cc", "cut", "interaction", "lag", "relevel"})
-
-NOT_YET = (
-    COVARIANCE_TAGS
-    | _TRANSFORMS
-    | {"Surv", "cat", "cens", "gp", "gr", "log_offset", "mi", "mm", "mo", "mvbind", "s", "se"}
-    | {"t2", "te", "ti", "trunc", "weights"}
+from hier.formula.vocabulary import (
+    ALLOWED,
+    CATEGORICAL,
+    ELSEWHERE,
+    EXPECTED,
+    EXPRESSIONS,
+    FLAGS,
+    INSTEAD,
+    LOGICAL,
+    MAX_WHOLE,
+    NOT_YET,
+    OPTIONS,
+    QUOTED,
 )
 
-_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -153,13 +101,8 @@ def check_function(name: Name, text: str) -> None:
     if name.text in ("offset", "cbind", "trials"):
         where = {"offset": "a term of its own, `y ~ x + offset(z)`"}.get(name.text, "the response")
         raise FormulaError(f"`{name.text}()` stands only as {where}", text, name.span)
-    if name.text in NOT_YET:
-        raise FormulaError(
-            f"`{name.text}()` is not supported yet",
-            text,
-            name.span,
-            hint="compute the column in the data before fitting" if name.text in _TRANSFORMS else None,
-        )
+    if name.text in NOT_YET or name.text in INSTEAD:
+        raise FormulaError(f"`{name.text}()` is not supported yet", text, name.span, hint=INSTEAD.get(name.text))
     last = name.text.rpartition(".")[2]
     raise FormulaError(
         "this function is not allowed in a formula",
@@ -167,7 +110,9 @@ def check_function(name: Name, text: str) -> None:
         name.span,
         found=f"`{name.text}`",
         expected="one of " + ", ".join(f"`{f}`" for f in ALLOWED),
-        hint=covariance_hint(name.text) or (did_you_mean(last, ALLOWED) if last else None),
+        hint=covariance_hint(name.text)
+        or did_you_mean(name.text, ALLOWED)
+        or (did_you_mean(last, ALLOWED) if last else None),
     )
 
 
@@ -193,15 +138,36 @@ def check_name(name: Name, text: str) -> None:
 def _guard_call(node: Call, text: str) -> int | float | None:
     check_function(node.function, text)
     name = node.function.text
-    argument, *options = node.arguments
-    _check_options(name, options, text)
-    value = guard(argument, text)
-    if value is None:
+    expressions = expressions_of(node)
+    fewest, most = EXPRESSIONS.get(name, (1, 1))
+    if len(expressions) < fewest:
+        exactly = f"{fewest} arguments" if fewest == most else f"{fewest} arguments or more"
+        raise FormulaError(f"`{name}` takes {exactly} here", text, node.span, found=f"{len(expressions)}")
+    _check_options(name, node.arguments[len(expressions) :], text)
+    values = [_guard_expression(name, own, text) for own in expressions]
+    if name == "cut" and len(node.arguments) == 1:
+        raise FormulaError("`cut` needs its breaks", text, node.span, expected=EXPECTED["bounds"])
+    if any(isinstance(strip(own), String) for own in expressions) or None in values:
         return None
     function = ALLOWED[name]
-    if function is None or options:
-        raise FormulaError(f"`{name}` is applied to a constant", text, argument.span, expected="a column")
-    return _constant(lambda: function(value), node, text)
+    if function is None or len(node.arguments) > len(expressions):
+        raise FormulaError(f"`{name}` is applied to a constant", text, expressions[0].span, expected="a column")
+    return _constant(lambda: function(*values), node, text)
+
+
+def expressions_of(node: Call) -> tuple[Node, ...]:
+    """The arguments of a call that are computed from columns; its options follow them."""
+    most = EXPRESSIONS.get(node.function.text, (1, 1))[1]
+    found = node.arguments[:most]
+    named = next((k for k, own in enumerate(found) if isinstance(own, NamedArgument)), len(found))
+    return found[: max(named, 1)]
+
+
+def _guard_expression(function: str, node: Node, text: str) -> int | float | None:
+    """The value of one argument of a function, None where it uses a column or is quoted text in its place."""
+    if function in QUOTED and isinstance(strip(node), String):
+        return None
+    return guard(node, text)
 
 
 def _check_options(function: str, options: Sequence[Node], text: str) -> None:
@@ -222,7 +188,8 @@ def _check_options(function: str, options: Sequence[Node], text: str) -> None:
             if name not in free:
                 raise FormulaError(f"`{name}` is given twice", text, option.span)
         elif not free:
-            took = "one argument" if not known else f"{len(known) + 1} arguments at most"
+            most = EXPRESSIONS.get(function, (1, 1))[1] + len(known)
+            took = "one argument" if most == 1 else f"{most} arguments at most"
             raise FormulaError(f"`{function}` takes {took} here", text, option.span)
         else:
             name = free[0]
@@ -233,7 +200,7 @@ def _check_options(function: str, options: Sequence[Node], text: str) -> None:
                 text,
                 value.span,
                 found=source(text, value.span),
-                expected=_EXPECTED[known[name]],
+                expected=EXPECTED[known[name]],
             )
 
 
@@ -241,36 +208,66 @@ def _is_kind(node: Node, kind: str) -> bool:
     node = strip(node)
     if kind == "flag":
         return isinstance(node, Name) and node.text in FLAGS
+    if kind == "text":
+        return isinstance(node, String)
     if kind == "whole":
         return isinstance(node, Number) and 1 <= node.value <= MAX_WHOLE and node.value == int(node.value)
-    if kind == "numbers" and isinstance(node, Call) and node.function.text == "c":
-        return all(_is_kind(item, "number") for item in node.arguments)
+    if kind in ("numbers", "bounds", "names") and isinstance(node, Call) and node.function.text == "c":
+        each = {"numbers": "number", "bounds": "bound", "names": "text"}[kind]
+        return all(_is_kind(item, each) for item in node.arguments)
+    if kind == "names":
+        return isinstance(node, Name) and FLAGS.get(node.text) is False
     if isinstance(node, Unary):
         node = node.operand
+    if kind == "bound" and isinstance(node, Name):
+        return node.text == "Inf"
     return isinstance(node, Number) and math.isfinite(node.value)
 
 
 def _guard_binary(node: Binary, text: str) -> int | float | None:
-    if node.op not in _ARITHMETIC:
+    if node.op == "%in%":
+        return _guard_membership(node, text)
+    if node.op not in ARITHMETIC:
         raise FormulaError(
             f"`{node.op}` has no meaning inside a function", text, node.op_span, expected="arithmetic or a comparison"
         )
     if node.op in COMPARISONS and (isinstance(node.left, String) or isinstance(node.right, String)):
         column = node.right if isinstance(node.left, String) else node.left
-        if not isinstance(column, Name):
+        if isinstance(column, String) or guard(column, text) is not None:
             raise FormulaError("quoted text can only be compared with a column", text, node.span)
-        return guard(column, text)
+        return None
     left, right = guard(node.left, text), guard(node.right, text)
     if left is None or right is None:
         return None
     return _constant(lambda: _combine(node.op, left, right), node, text)
 
 
+def _guard_membership(node: Binary, text: str) -> None:
+    """`x %in% c("a", "b")`: a column on the left, constants of one kind on the right."""
+    right = strip(node.right)
+    if not any(is_list(right, kind) for kind in (Number, String)):
+        raise FormulaError(
+            "inside a function, `%in%` asks whether a column's value is one of several",
+            text,
+            right.span,
+            expected='all of them text or all of them numbers, such as c("a", "b")',
+        )
+    if guard(node.left, text) is not None:
+        raise FormulaError("`%in%` is applied to a constant", text, node.left.span, expected="a column")
+
+
+def is_list(node: Node, kind: type[Number] | type[String]) -> bool:
+    """Whether a node is a constant of a kind, or several of them as `c(1, 2)`."""
+    items = node.arguments if isinstance(node, Call) and node.function.text == "c" else (node,)
+    signs = [own.operand if isinstance(own := strip(item), Unary) and kind is Number else own for item in items]
+    return all(isinstance(own, kind) for own in signs)
+
+
 def _combine(op: str, left: float, right: float) -> float:
     """The value of `left op right`; a power is tried in floating point first, because a whole one can be huge."""
     if op == "**" and isinstance(float(left) ** float(right), complex):
         raise ValueError
-    return _ARITHMETIC[op](left, right)
+    return ARITHMETIC[op](left, right)
 
 
 def _constant(compute: Callable[[], float], node: Node, text: str) -> float:

@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS, check_name, covariance_hint
+from hier.formula.allowlist import check_name, covariance_hint
 from hier.formula.factors import quote
 from hier.formula.syntax import Bar, Binary, Call, Name, NamedArgument, Node, Paren, Unary, addends, source, strip
 from hier.formula.terms import LinearPart, expand
 from hier.formula.tokens import Span
+from hier.formula.vocabulary import ALLOWED, CATEGORICAL, COVARIANCE_TAGS, FLAGS
 
 STRUCTURES = {"us": False, "diag": False, "cs": False, "ar1": True}  # by name: whether variances are equal by default
 
@@ -177,7 +178,7 @@ def _refuse_own_columns(columns: LinearPart, factors: tuple[str, ...], text: str
     for term in columns.terms:
         for factor in term.factors:
             for name in factors:
-                if name in factor.variables:
+                if name in factor.variables and name not in factor.grouping:
                     raise FormulaError(
                         f"`{name}` cannot vary within the levels that it defines",
                         text,

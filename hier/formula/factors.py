@@ -4,20 +4,19 @@ Names of columns, as formulaic 1.2.2 was found to give them: it prints an expres
 `I(x**2)`, `I( x**2 )` and `I((x)**2)` all make the column `I(x ** 2)`; `1e3` becomes `1000.0`, `x**-1` becomes
 `x ** (-1)`, and quoted text gets single quotes. A column in back-quotes loses them when it stands alone
 (`` `a b` `` makes the column `a b`) and keeps them inside a call (``log(`a b`)``). `render` prints in the same way, so
-that `Factor.name` is formulaic's column name. What is evaluated is printed once more, with a plain name in each
-column's place, so that no column's name is ever read as code.
+that `Factor.name` is formulaic's column name. What is evaluated is the tree itself: no text is ever read as code.
 """
 
 from __future__ import annotations
 
 import keyword
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hier.errors import FormulaError
-from hier.formula.allowlist import CATEGORICAL, FLAGS, LOGICAL, check_name, guard
+from hier.formula.allowlist import check_name, expressions_of, guard, is_list
 from hier.formula.syntax import (
     COMPARISONS,
     Binary,
@@ -33,6 +32,7 @@ from hier.formula.syntax import (
     strip,
 )
 from hier.formula.tokens import Span
+from hier.formula.vocabulary import CATEGORICAL, LOGICAL, ROLES
 
 
 class Contrast(NamedTuple):
@@ -62,28 +62,34 @@ class Factor:
     """One variable of a term, or an expression that stands for one.
 
     `text` is the expression as it is printed, with back-quotes where a name needs them; `variables` are the columns
-    it uses, in order of appearance; `is_column` is True where it is a bare column. `code` is the expression to be
-    evaluated, with `v0`, `v1`, ... in the place of the columns. `categorical` is True where its values become a
+    it uses, in order of appearance; `is_column` is True where it is a bare column. `tree` is the expression to be
+    evaluated. `categorical` is True where its values become a
     factor's levels whatever they are, `contrast` how that is coded (None: by the rule for the column's kind).
-    `labels` are the columns of an expression whose values need not be numbers: they stand only beside `==` and `!=`;
-    `beside_text` those of them that are compared with quoted text, `beside_number` with a number.
+    `labels` are the columns of an expression whose values need not be numbers, as beside `==` and `!=`; `as_text` those
+    of which the labels are asked, compared with quoted text or inside `as.Date( )`; `grouping` those that are only the
+    groups of `ave( )` and its like.
     """
 
     text: str
     variables: tuple[str, ...]
     is_column: bool
     span: Span
-    code: str = "v0"
+    tree: Node
     categorical: bool = False
     contrast: Contrast | None = None
     labels: frozenset[str] = frozenset()
-    beside_text: frozenset[str] = frozenset()
-    beside_number: frozenset[str] = frozenset()
+    as_text: frozenset[str] = frozenset()
+    grouping: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         """What the column is called: a bare column's own name, else the text."""
         return self.variables[0] if self.is_column else self.text
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is computed: a bare column, or one inside `factor( )` or `C( )`."""
+        return isinstance(self.tree, Name)
 
 
 def make_factor(node: Node, text: str) -> Factor:
@@ -91,19 +97,20 @@ def make_factor(node: Node, text: str) -> Factor:
     node = strip(node)
     if isinstance(node, Name):
         check_name(node, text)
-        return Factor(quote(node.text), (node.text,), True, node.span)
+        return Factor(quote(node.text), (node.text,), True, node.span, node)
     inner, categorical, contrast = _uncover(node, text)
     guard(inner, text)
-    found: dict[str, None] = {}
-    _collect(inner, found)
-    if not found:
+    roles: dict[str, set[str]] = {}
+    for name, role in _uses(inner, "any"):
+        roles.setdefault(name, set()).add(role)
+    if not roles:
         raise FormulaError(
             f"`{source(text, node.span)}` uses no column", text, node.span, hint="the intercept is written `1`"
         )
-    places = {name: f"v{k}" for k, name in enumerate(found)}
-    code, labels = render(inner, names=places), frozenset(found) - _computed_with(inner, alone=True)
-    beside = [labels & _compared_with(inner, kind) for kind in (String, Number)]
-    return Factor(render(node), tuple(found), False, node.span, code, categorical, contrast, labels, *beside)
+    labels = frozenset(name for name, own in roles.items() if "number" not in own)
+    as_text = frozenset(name for name in labels if roles[name] & {"text", "group"})
+    grouping = frozenset(name for name, own in roles.items() if own == {"group"})
+    return Factor(render(node), tuple(roles), False, node.span, inner, categorical, contrast, labels, as_text, grouping)
 
 
 def _uncover(node: Node, text: str) -> tuple[Node, bool, Contrast | None]:
@@ -170,104 +177,69 @@ def quote(name: str) -> str:
     return name if plain and unicodedata.normalize("NFKC", name) == name else f"`{name}`"
 
 
-# How tightly Python binds: comparison, sum, product, sign, power, anything closed in itself.
-_COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _CLOSED = range(1, 7)
-_LEVEL = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "**": _POWER, **dict.fromkeys(COMPARISONS, _COMPARISON)}
+# How tightly each binds: comparison, sum, product, `%in%`, sign, power, anything closed in itself.
+_COMPARISON, _SUM, _PRODUCT, _IN, _SIGN, _POWER, _CLOSED = range(1, 8)
+_LEVEL = {
+    "+": _SUM,
+    "-": _SUM,
+    "*": _PRODUCT,
+    "/": _PRODUCT,
+    "%in%": _IN,
+    "**": _POWER,
+    **dict.fromkeys(COMPARISONS, _COMPARISON),
+}
 
 
-def render(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None) -> str:
-    """Print an expression as Python's `ast.unparse` does, in parentheses where it binds looser than `at_least`.
-
-    `names`: what to print in the place of each column's name; None prints the names themselves.
-    """
+def render(node: Node, at_least: int = 0) -> str:
+    """Print an expression as Python's `ast.unparse` does, in parentheses where it binds looser than `at_least`."""
     match node:
         case Name():
-            if node.text in (names or ()):
-                return names[node.text]  # type: ignore[index]
-            if node.text in FLAGS and names is not None:
-                return str(FLAGS[node.text])
             return node.text if node.text in CONTRASTS or node.text.isidentifier() else f"`{node.text}`"
-        case Number() | String():
+        case Number():
+            return node.name or repr(node.value)
+        case String():
             return repr(node.value)
         case Paren():
-            return render(node.inner, at_least, names)
+            return render(node.inner, at_least)
         case Call():
-            inner = render if node.function.text == "I" or names is None else _render_number
-            return f"{node.function.text}({', '.join([inner(a, names=names) for a in node.arguments])})"
+            return f"{node.function.text}({', '.join([render(own) for own in node.arguments])})"
         case NamedArgument():
-            return f"{node.name.text}={render(node.value, names=names)}"
+            return f"{node.name.text}={render(node.value)}"
         case Unary():
-            printed, level = node.op + _render_number(node.operand, _SIGN, names), _SIGN
+            printed, level = node.op + render(node.operand, _SIGN), _SIGN
         case Binary():
             level = _LEVEL[node.op]
             # Python groups sums and products to the left, powers to the right, comparisons not at all.
             left, right = {_POWER: (_CLOSED, _POWER), _COMPARISON: (_SUM, _SUM)}.get(level, (level, level + 1))
-            inner = render if level == _COMPARISON else _render_number
-            printed = f"{inner(node.left, left, names)} {node.op} {inner(node.right, right, names)}"
+            printed = f"{render(node.left, left)} {node.op} {render(node.right, right)}"
         case _:
             raise AssertionError("the allow-list lets no bar pass")
     return f"({printed})" if level < at_least else printed
 
 
-def _render_number(node: Node, at_least: int = 0, names: Mapping[str, str] | None = None) -> str:
-    """Print an operand of arithmetic; where it is evaluated, a comparison counts as 0 and 1, as in R."""
-    inner = strip(node)
-    if names is not None and isinstance(inner, Binary) and inner.op in COMPARISONS:
-        return f"num({render(inner, names=names)})"
-    return render(node, at_least, names)
-
-
-def _computed_with(node: Node, *, alone: bool = False) -> frozenset[str]:
-    """The columns whose values must be numbers; `alone`: whether the node is all that is evaluated."""
+def _uses(node: Node, role: str) -> Iterator[tuple[str, str]]:
+    """The columns that an expression uses, in order of appearance, each with what it must be there: a "number", labels
+    as "text", the labels of a "group", or "any" of them. What follows the expressions in a call is none.
+    """
     match node:
-        case Name():
-            return frozenset() if alone else frozenset([node.text])
+        case Name() if node.text not in LOGICAL:
+            yield node.text, role
         case Paren():
-            return _computed_with(node.inner, alone=alone)
+            yield from _uses(node.inner, role)
         case Unary():
-            return _computed_with(node.operand)
+            yield from _uses(node.operand, "number")
         case Call():
-            return _computed_with(node.arguments[0], alone=alone and node.function.text == "I")
+            own = ROLES.get(node.function.text, ("number",))
+            for k, argument in enumerate(expressions_of(node)):
+                asked = own[min(k, len(own) - 1)]
+                yield from _uses(argument, role if asked == "same" else asked)
+        case Binary(op="%in%"):
+            yield from _uses(node.left, "text" if is_list(strip(node.right), String) else "any")
         case Binary():
-            labels = node.op in ("==", "!=")
-            return _computed_with(node.left, alone=labels) | _computed_with(node.right, alone=labels)
-        case _:
-            return frozenset()
-
-
-def _compared_with(node: Node, kind: type[String] | type[Number]) -> frozenset[str]:
-    """The columns that stand beside quoted text, or beside a number, in a comparison."""
-    match node:
-        case Paren():
-            return _compared_with(node.inner, kind)
-        case Unary():
-            return _compared_with(node.operand, kind)
-        case Call():
-            return _compared_with(node.arguments[0], kind)
-        case Binary():
-            sides = [strip(node.left), strip(node.right)]
-            own = {side.text for side in sides if isinstance(side, Name) and any(isinstance(s, kind) for s in sides)}
-            if node.op in COMPARISONS:
-                return frozenset(own)
-            return _compared_with(node.left, kind) | _compared_with(node.right, kind)
-        case _:
-            return frozenset()
-
-
-def _collect(node: Node, found: dict[str, None]) -> None:
-    """Add the columns that `node` uses to `found`, in order of appearance; what follows a column in a call is none."""
-    match node:
-        case Name():
-            if node.text not in LOGICAL:
-                found[node.text] = None
-        case Paren():
-            _collect(node.inner, found)
-        case Unary():
-            _collect(node.operand, found)
-        case Call():
-            _collect(node.arguments[0], found)
-        case Binary():
-            _collect(node.left, found)
-            _collect(node.right, found)
+            sides = [node.left, node.right]
+            beside_text = node.op in COMPARISONS and any(isinstance(strip(side), String) for side in sides)
+            asked = "text" if beside_text else "any" if node.op in ("==", "!=") else "number"
+            for side in sides:
+                yield from _uses(side, asked)
         case _:
             pass

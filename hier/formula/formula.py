@@ -14,9 +14,10 @@ from functools import lru_cache
 from hier.errors import FormulaError
 from hier.formula.bars import RandomTerm, split_bars
 from hier.formula.factors import Contrast, Factor, make_factor
-from hier.formula.syntax import Bar, Binary, Call, Name, Node, Number, parse, source, strip
+from hier.formula.syntax import COMPARISONS, Bar, Binary, Call, Name, Node, Number, Unary, parse, source, strip
 from hier.formula.terms import LinearPart, Term, expand
 from hier.formula.tokens import MAX_LENGTH
+from hier.formula.vocabulary import CONSTANTS
 
 __all__ = [
     "Contrast",
@@ -77,7 +78,7 @@ class Formula:
         }
         object.__setattr__(self, "text", ", ".join([formula.strip(), *[f"{n} ~ {t}" for n, t in written.items()]]))
         parse(self.text)  # what is no formula is refused here; terms may depend on the table, where `.` stands in them
-        if "." not in self.text:
+        if not _asks_columns(self.text):
             parse_formula(self.text)
 
     def __str__(self) -> str:
@@ -146,9 +147,14 @@ def parse_formula(formula: str | Formula, columns: Iterable[Hashable] | None = N
     """
     text = formula.text if isinstance(formula, Formula) else formula
     _check_text(text)
-    if columns is None or "." not in text:
+    if columns is None or not _asks_columns(text):
         return _parse(text, None)
     return _parse(text, tuple(name for name in columns if isinstance(name, str)))
+
+
+def _asks_columns(text: str) -> bool:
+    """Whether what a formula means may depend on the table: `.` stands for its other columns, `pi` may be one."""
+    return "." in text or any(name in text for name in CONSTANTS)
 
 
 def _check_text(text: object) -> None:
@@ -167,7 +173,7 @@ def _check_text(text: object) -> None:
 
 @lru_cache(maxsize=512)
 def _parse(text: str, columns: tuple[str, ...] | None) -> ParsedFormula:
-    tree, *further = parse(text)
+    tree, *further = parse(text, columns or ())
     response, trials = _response(tree.left, text)
     rest, random = split_bars(tree.right, text)
     named = {*response.variables, *(name for term in random for name in term.factors)}
@@ -235,14 +241,13 @@ def _response(node: Node, text: str) -> tuple[Factor, Trials | None]:
         return _trials(node, text)
     if isinstance(node, Binary) and node.op == "/":
         return make_factor(node.left, text), Trials(RATIO, make_factor(node.right, text))
-    if isinstance(node, (Name, Call)):
+    if isinstance(node, (Name, Call, Unary)) or (isinstance(node, Binary) and node.op in (*COMPARISONS, *"+-*", "**")):
         return make_factor(node, text), None
     raise FormulaError(
         "the response must be a column or an allowed function of columns",
         text,
         node.span,
         found=source(text, node.span),
-        hint=f"write I({source(text, node.span)}) for arithmetic" if isinstance(node, Binary) else None,
     )
 
 

@@ -8,10 +8,12 @@ Models Using lme4" (section 2.2) for the bars.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hier.errors import FormulaError
 from hier.formula.tokens import Span, Token, tokenize
+from hier.formula.vocabulary import CONSTANTS
 
 MAX_NESTING = 40  # parentheses, calls, signs and powers inside one another
 MAX_DEPTH = 100  # levels of the tree; a sum of terms is one level however long, so walks may recurse
@@ -27,10 +29,13 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A decimal number; whole numbers written without point or exponent are `int`."""
+    """A decimal number; whole numbers written without point or exponent are `int`. `name`: of a constant that was
+    written by name, as `pi`.
+    """
 
     value: int | float
     span: Span
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,10 @@ _BINDS = {
 }
 
 
-def parse(text: str) -> list[Binary]:
+def parse(text: str, columns: Collection[str] = ()) -> list[Binary]:
     """The trees of a whole formula, each a `~`: first the response's, then those of further parameters.
+
+    `columns`: names that are columns' and no constants, where the table has a column `pi`.
 
     `y ~ x + (1 | g), sigma ~ x` has two. Raises `FormulaError`, and nothing else, with the span of the place that
     cannot be read.
@@ -126,7 +133,7 @@ def parse(text: str) -> list[Binary]:
     tokens = tokenize(text)
     if len(tokens) == 1:
         raise FormulaError("the formula is empty", text, (0, len(text)), expected="response ~ terms + (terms | group)")
-    return [_parse_one(text, part, is_first=not k) for k, part in enumerate(_parts(tokens))]
+    return [_parse_one(text, part, columns, is_first=not k) for k, part in enumerate(_parts(tokens))]
 
 
 def _parts(tokens: list[Token]) -> list[list[Token]]:
@@ -145,7 +152,7 @@ def _parts(tokens: list[Token]) -> list[list[Token]]:
     return [*parts, tokens[start:]]
 
 
-def _parse_one(text: str, tokens: list[Token], *, is_first: bool) -> Binary:
+def _parse_one(text: str, tokens: list[Token], columns: Collection[str], *, is_first: bool) -> Binary:
     """The tree of one formula."""
     tildes = [token for token in tokens if token.kind == "op" and token.text == "~"]
     if not tildes:
@@ -160,7 +167,7 @@ def _parse_one(text: str, tokens: list[Token], *, is_first: bool) -> Binary:
         raise FormulaError(
             "there is no response before `~`: a formula without a response is not supported yet", text, tokens[0].span
         )
-    return _Parser(text, tokens).formula()
+    return _Parser(text, tokens, columns).formula()
 
 
 def strip(node: Node) -> Node:
@@ -192,8 +199,8 @@ def _extent(tokens: list[Token]) -> Span:
 class _Parser:
     """A cursor over the tokens; each method reads one construct and leaves the cursor behind it."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
-        self.text, self.tokens = text, tokens
+    def __init__(self, text: str, tokens: list[Token], columns: Collection[str]) -> None:
+        self.text, self.tokens, self.columns = text, tokens, columns
         self.at = self.nesting = self.calls = 0
         self.depth = 0  # of the node that was read last
 
@@ -271,7 +278,11 @@ class _Parser:
         self.at += 1
         self.depth = 1
         if kind == "name":
-            return self.call(Name(text, span)) if self.is_op("(") else Name(text, span)
+            if self.is_op("("):
+                return self.call(Name(text, span))
+            if text in CONSTANTS and text not in self.columns:
+                return Number(CONSTANTS[text], span, text)
+            return Name(text, span)
         if kind == "quoted":
             return Name(text, span)
         if kind == "string":

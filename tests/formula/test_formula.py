@@ -7,14 +7,17 @@ import pytest
 
 from hier.formula import Factor, parse_formula
 from hier.formula import formula as module
+from hier.formula.syntax import Name
 
 
 def test_parts_of_a_growth_model():
     text = "weight ~ week + (week | id)"
     formula = parse_formula(text)
-    assert formula.response == Factor("weight", ("weight",), True, (0, 6))
+    assert formula.response == Factor("weight", ("weight",), True, (0, 6), Name("weight", (0, 6)))
     assert formula.fixed.intercept
-    assert [term.factors for term in formula.fixed.terms] == [(Factor("week", ("week",), True, (9, 13)),)]
+    assert [term.factors for term in formula.fixed.terms] == [
+        (Factor("week", ("week",), True, (9, 13), Name("week", (9, 13))),)
+    ]
     (random,) = formula.random
     assert (random.group, random.factors, random.structure) == ("id", ("id",), "us")
     assert random.columns.intercept

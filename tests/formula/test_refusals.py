@@ -95,9 +95,7 @@ WRONG = [
     ("y ~ (x|g) + (0 + x|g)", "`x` varies in two random terms", "x"),
     ("y ~ (a:b|g) + (0 + b:a||g)", "`b:a` varies in two random terms", "b:a"),
     # the response
-    ("y + z ~ (1|g)", "the response must be a column", "y + z"),
     ("3 ~ (1|g)", "the response must be a column", "3"),
-    ("-y ~ (1|g)", "the response must be a column", "-y"),
     ("I(2) ~ (1|g)", "uses no column", "I(2)"),
     ("y ~ y" + G, "cannot stand on the right side", "y"),
     ("y ~ x:log(y)" + G, "cannot stand on the right side", "log(y)"),
@@ -164,7 +162,7 @@ WRONG = [
     ("y ~ I(1)" + G, "uses no column", "I(1)"),
     ("y ~ scale(3)" + G, "applied to a constant", "3"),
     ("y ~ I(x:z)" + G, "`:` has no meaning inside a function", ":"),
-    ("y ~ I(x %in% z)" + G, "`%in%` has no meaning inside a function", "%in%"),
+    ("y ~ I(x %in% z)" + G, "`%in%` asks whether", "z"),
     ("y ~ I(x ~ z)" + G, "one `~`", "~"),
     ("y ~ log('x')" + G, "only be compared with a column", "'x'"),
     ("y ~ I('a'*9 == x)" + G, "only be compared with a column", "'a'"),
@@ -184,7 +182,7 @@ NOT_YET = [
     ("y ~ toep(x|g)", "toep"),
     ("y ~ s(x)" + G, "s"),
     ("y ~ mo(x)" + G, "mo"),
-    ("y ~ cut(x)" + G, "cut"),
+    ("y ~ lag(x)" + G, "lag"),
 ]
 
 # Words of Python, and names that Python would read otherwise: here they are columns, looked up and never run
@@ -284,7 +282,7 @@ def test_what_is_evaluated_holds_no_name_of_a_column(name):
     formula = parse_formula(f"y ~ I({name}^2) + log({name} + 1) + (exp({name})|g)")
     (column,) = formula.fixed.variables
     assert column == name.strip("`")
-    assert [f.code for t in formula.fixed.terms for f in t.factors] == ["I(v0 ** 2)", "log(v0 + 1)"]
+    assert all(f.variables == (column,) for t in formula.fixed.terms for f in t.factors)
 
 
 def test_the_caret_stands_under_the_place():
