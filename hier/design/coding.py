@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design.evaluate import Evaluation, kept
+from hier.design.evaluate import Evaluator, kept
 from hier.design.kinds import as_levels, days, is_date
 from hier.design.levels import kind_of, match
 from hier.design.table import ModelFrame, in_use
@@ -79,7 +79,7 @@ def learn(factor: Factor, table: ModelFrame, text: str, *, as_numbers: bool = Fa
             f"the factor `{factor.name}` has only one level in the data, so it has no contrast to estimate",
             text,
             factor.span,
-            found=f"the level {levels[0]!r} in every row",
+            found=f"the level {levels.tolist()[0]!r} in every row",
             expected="two levels or more",
             hint=f"leave `{factor.name}` out",
         )
@@ -127,7 +127,7 @@ def _evaluate(
     """The values of an expression: float64 (n,) or (n, k), or a categorical."""
     values: Any = table.columns[factor.variables[0]]
     if not factor.is_plain:
-        values = Evaluation(table.columns, state, learning, text).of(factor)
+        values = Evaluator(table.columns, state, learning, text).of(factor)
         values = days(values) if is_date(values) else values  # as in R, and so a constant less where an origin is told
     if isinstance(values, pd.Categorical):
         return values

@@ -21,7 +21,7 @@ from hier.formula.syntax import COMPARISONS, Binary, Call, Name, NamedArgument, 
 from hier.formula.vocabulary import FLAGS, LOGICAL, OPTIONS
 
 
-class Evaluation(NamedTuple):
+class Evaluator(NamedTuple):
     """What an expression is evaluated with: the columns by name, what its functions learned from the data of the fit,
     whether they learn it now, and the formula's text.
     """

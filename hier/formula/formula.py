@@ -239,9 +239,9 @@ def _response(node: Node, text: str) -> tuple[Factor, Trials | None]:
         return make_factor(successes, text), Trials(CBIND, make_factor(failures, text))
     if isinstance(node, Bar):
         return _trials(node, text)
-    if isinstance(node, Binary) and node.op == "/":
+    if isinstance(node, Binary) and node.op == "/" and not isinstance(strip(node.right), Number):
         return make_factor(node.left, text), Trials(RATIO, make_factor(node.right, text))
-    if isinstance(node, (Name, Call, Unary)) or (isinstance(node, Binary) and node.op in (*COMPARISONS, *"+-*", "**")):
+    if isinstance(node, (Name, Call, Unary)) or (isinstance(node, Binary) and node.op in (*COMPARISONS, *"+-*/", "**")):
         return make_factor(node, text), None
     raise FormulaError(
         "the response must be a column or an allowed function of columns",

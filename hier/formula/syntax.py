@@ -350,6 +350,8 @@ class _Parser:
             return self.error(f"the formula cannot begin with `{token.text}`", token.span)
         if before.kind == "op" and before.text in BARS:
             return self.error(f"there is no grouping factor after `{before.text}`", before.span)
+        if token.text == before.text == ":" and token.kind == before.kind == "op":
+            return self.error("a function is named without its package", token.span, hint="write `ns(x, df = 3)`")
         if token.kind == "end" and before.text == "(":
             return self.error("this parenthesis is never closed", before.span)
         if token.kind == "end" or token.text in (")", "~"):

@@ -25,8 +25,8 @@ _STRAY_HINTS = {
     "{": "a formula has no braces; use I( ) for arithmetic",
     "$": "name the column alone: the data are given beside the formula",
     "@": "name the column alone: the data are given beside the formula",
-    "&": "a formula has no logical operators; compute the column in the data before fitting",
-    "!": "a formula has no logical operators; compute the column in the data before fitting",
+    "&": "a formula has no logical operators: multiply comparisons, as in I((x > 3) * (z < 2))",
+    "!": "a formula has no logical operators: write `!=`, or I(1 - (x > 3))",
     "%": "the only operator between percent signs is %in%",
 }
 

@@ -144,6 +144,10 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("as.integer", "trunc"), "write `as.numeric(x)` or `floor(x)`"),
     **dict.fromkeys(("case_when", "switch", "recode"), "write `ifelse(x > 1, a, b)`, one inside another"),
     **dict.fromkeys(("as.POSIXct", "ymd", "difftime", "julian"), "write `as.Date(x)`; differences of dates are days"),
+    **dict.fromkeys(
+        ("SSfpl", "SSlogis", "SSasymp", "SSmicmen", "SSgompertz", "SSfol"),
+        "curves that are not linear in their parameters: take `ns(x, df = 4)`, or a function of x as log(x)",
+    ),
     "interaction": "write `a:b`",
     "mo": "write `ordered(x)`",
     "paste": 'write `paste0(a, " ", b)`',
