@@ -56,7 +56,7 @@ class Evaluator(NamedTuple):
         try:
             match node:
                 case Name():
-                    return LOGICAL[node.text] if node.text in LOGICAL else kinds.value_of(self.columns[node.text])
+                    return LOGICAL[node.text] if node.text in LOGICAL else self.column(node.text)
                 case Number() | String():
                     return node.value
                 case Unary():
@@ -70,6 +70,13 @@ class Evaluator(NamedTuple):
                     raise AssertionError("the allow-list lets nothing else pass")
         except Misfit as error:
             raise FormulaError(error.what, self.text, node.span, **error.details) from None
+
+    def column(self, name: str) -> Any:
+        """A column's values, none of them missing: a grouping factor's labels may be, where new rows are predicted."""
+        column = self.columns[name]
+        if isinstance(column, pd.Categorical) and (missing := int((column.codes < 0).sum())):
+            raise Misfit(f"`{name}` is missing in {missing} of {len(column)} rows", expected="a value in each row")
+        return kinds.value_of(column)
 
     def number(self, node: Node) -> Any:
         """The value of a node that must be numbers."""

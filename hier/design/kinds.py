@@ -123,8 +123,8 @@ def dates(value: Any, form: str | None = None) -> Any:
 
 
 def compare(op: str, left: Any, right: Any, *, learning: bool) -> Any:
-    """Whether a comparison holds in each row (n,). Raises Misfit where numbers are compared with text that is none;
-    labels that are no numbers only while `learning`, since a few new rows may have no other.
+    """Whether a comparison holds in each row (n,). Raises Misfit where numbers are compared with text; of text and
+    numbers that cannot be equal only while `learning`, since a few new rows may have no other.
     """
     if is_date(left) or is_date(right):
         return ARITHMETIC[op](dates(left), dates(right))
@@ -133,6 +133,10 @@ def compare(op: str, left: Any, right: Any, *, learning: bool) -> Any:
     if not (is_text(left) and is_text(right)):
         return _with_number(op, left, right, learning=learning)
     if op in ("==", "!="):
+        column, other = (left, right) if isinstance(left, pd.Categorical) else (right, left)
+        if isinstance(other, str):  # once for each label
+            labels = column.categories.astype(str).to_numpy(dtype=object)
+            return np.asarray(ARITHMETIC[op](labels, other), dtype=bool)[column.codes]
         return np.asarray(ARITHMETIC[op](texts(left), texts(right)), dtype=bool)
     return _by_order(op, left, right)
 
@@ -148,7 +152,7 @@ def _with_number(op: str, left: Any, right: Any, *, learning: bool) -> Any:
         return ARITHMETIC[op](*((known, other) if is_text(left) else (other, known)))
     is_truth = other.dtype.kind == "b"
     text = _TRUTH.get(text, text) if is_truth else text
-    if op not in ("==", "!=") or not (is_truth or np.isfinite(number_in(text))):
+    if op not in ("==", "!=") or (learning and not is_truth and not np.isfinite(number_in(text))):
         raise Misfit("numbers are compared with text", found=repr(text), hint="write the number without quotes")
     return np.asarray(ARITHMETIC[op](other.astype(str).astype(object) if is_truth else texts(other), text), dtype=bool)
 

@@ -272,6 +272,15 @@ def test_columns_of_a_file_are_read_by_what_functions_ask(tmp_path):
     np.testing.assert_array_equal(design.X[:, 3], data["code"] != "1")
 
 
+def test_a_missing_label_is_compared_with_nothing():
+    """A grouping factor's labels may be missing in new rows, but not where an expression asks for them."""
+    design = hier.Model("y ~ I(g == 'c') + x + (1 | g)", table()).design
+    new = pd.DataFrame({"x": 1.0, "g": ["c", "a", "new"]})
+    np.testing.assert_array_equal(design.new_data(new).X[:, 1], [1.0, 0.0, 0.0])
+    with pytest.raises(hier.HierError, match="`g` is missing in 1 of 3 rows"):
+        design.new_data(new.assign(g=["c", None, "a"]))
+
+
 def test_marginal_means_beside_means_of_groups():
     data = pd.concat([table()] * 4, ignore_index=True)
     data["y"] = data["x"] + np.random.default_rng(0).normal(size=48)
