@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hier.kernel.arrays.functions import FUNCTIONS, lifted
+from hier.kernel.arrays.random_numbers import DRAWN
 from hier.kernel.arrays.series import Series, factor_of, inverse_of
 
 if TYPE_CHECKING:
@@ -140,12 +141,17 @@ def _jax_function(name: str) -> Callable[..., Any]:
 
 
 class _Random:
-    """JAX's random numbers, loaded when they are first drawn."""
+    """JAX's random numbers by its keys, loaded when they are first drawn, and NumPy's by its generators."""
 
     def __getattr__(self, name: str) -> Any:
-        import jax
+        def draw(key: Any, *arguments: Any) -> Any:
+            if isinstance(key, np.random.Generator):
+                return DRAWN[name](key, *arguments)
+            import jax
 
-        return getattr(jax.random, name)
+            return getattr(jax.random, name)(key, *arguments)
+
+        return draw
 
 
 random: Any = _Random()

@@ -132,6 +132,43 @@ def draw_rows(
     return np.asarray(function(jax.random.key(bits), known, *parameters))
 
 
+def draw_of_draws(
+    function: Callable[..., Any],
+    likelihood: Likelihood,
+    observed: Observed,
+    predictors: Sequence[np.ndarray],
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """A random response (S, n) of every row for each of S draws by a family's `draw`; cutpoints (S, K - 1) and
+    predictors (S, n) by draw. Those of a family of the user's own are drawn by JAX.
+    """
+    if likelihood.is_kept:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(generator, observed, *likelihood.parameters(predictors)))
+    return _draw_of_draws_by_jax(function, likelihood, observed, predictors, int(generator.integers(2**31)))
+
+
+@kept_programs
+@float64
+def _draw_of_draws_by_jax(
+    function: Callable[..., Any],
+    likelihood: Likelihood,
+    observed: Observed,
+    predictors: Sequence[np.ndarray],
+    bits: int,
+) -> np.ndarray:
+    import jax
+    import jax.numpy as jnp
+
+    y, trials = jnp.asarray(observed.y), jnp.asarray(observed.trials)
+
+    def of_one(key: Array, cut: Array, *own: Any) -> Any:
+        return function(key, Observed(y, trials, cut), *likelihood.parameters(own))
+
+    keys = jax.random.split(jax.random.key(bits), len(predictors[0]))
+    return np.asarray(jax.vmap(of_one)(keys, jnp.asarray(observed.cutpoints), *map(jnp.asarray, predictors)))
+
+
 def apply_link(link: Link, value: np.ndarray) -> np.ndarray:
     """The linear predictor of values."""
     with np.errstate(all="ignore"):

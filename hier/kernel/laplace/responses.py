@@ -126,9 +126,9 @@ def draw_nbinom1(key: Array, rows: Observed, mu: Linked, phi: Linked) -> Any:
 
 
 def draw_cumulative(key: Array, rows: Observed, mu: Linked) -> Any:
-    below = mu.link.inverse(rows.cutpoints[None, :] - mu.eta[:, None])
+    below = mu.link.inverse(rows.cutpoints[..., None, :] - mu.eta[..., :, None])
     at = random.uniform(key, mu.eta.shape, mu.eta.dtype)
-    return xp.sum(at[:, None] > below, axis=1).astype(mu.eta.dtype)
+    return xp.sum(at[..., :, None] > below, axis=-1).astype(mu.eta.dtype)
 
 
 def draw_zero_inflated_poisson(key: Array, rows: Observed, mu: Linked, zi: Linked) -> Any:
