@@ -20,7 +20,7 @@ from hier.posterior.level_labels import levels_of
 from hier.posterior.posterior import Posterior
 from hier.posterior.posterior_draws import Settings
 from hier.posterior.same_model import refuse_other_model
-from hier.posterior.tree import WHAT
+from hier.posterior.tree import ADDED, WHAT
 from hier.posterior.variable_names import dims_of, stems
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         observed=observed.to_numpy(),
         digest=json.loads(attrs["digest"]),
         index=observed["obs"].to_numpy(),
+        added={name: tree[name].to_dataset() for name in ADDED if name in tree.children},
     )
 
 

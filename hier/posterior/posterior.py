@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import pandas as pd
 
 from hier.estimate.predicted_rows import Random
+from hier.posterior.added_groups import with_log_likelihood, with_predictive, with_prior
+from hier.posterior.cross_validation import CrossValidation, logo, loo, waic
 from hier.posterior.diagnose import Diagnosis, diagnose
+from hier.posterior.explained_variance import r2
 from hier.posterior.posterior_draws import PosteriorDraws, Settings
 from hier.posterior.prediction import predict
 from hier.posterior.probabilities import hypothesis
@@ -34,7 +37,7 @@ class Posterior(PosteriorDraws, Printed):
     @cached_property
     def data(self) -> xr.DataTree:
         """The posterior as an ArviZ `DataTree`: groups `posterior`, `sample_stats`, `observed_data`,
-        `constant_data`.
+        `constant_data`, and those that `with_log_likelihood`, `with_predictive` and `with_prior` add.
         """
         return to_tree(self)
 
@@ -91,6 +94,87 @@ class Posterior(PosteriorDraws, Printed):
         have and terms that the model does not have; DataError for data without what the formula needs.
         """
         return predict(self, data, kind, random, new_levels, draws, level)
+
+    def with_log_likelihood(self) -> Self:
+        """The posterior with the group `log_likelihood` in its `data`: the log density of each row's response given
+        the parameters and deviations of each draw.
+
+        Raises FitError for a posterior from a file that was read without its model, and for more numbers than there is
+        memory for.
+        """
+        return with_log_likelihood(self)
+
+    def with_predictive(
+        self, new_data: Any = None, *, random: Random = "all", new_levels: str = "error", seed: int = 0
+    ) -> Self:
+        """The posterior with replicated responses in its `data`, one per draw and row: `posterior_predictive` of the
+        rows of the fit, `predictions` of those of another table.
+
+        Responses are the numbers that `observed_data` has: counts, shares where the response is these, what the
+        categories of an ordered one count as. `random`, `new_levels`: as in `predict`; new levels have deviations of
+        zero. New rows have a precision weight of 1. The same seed gives the same responses.
+
+        Raises FitError as `predict` does, ModelError for a family that does not say how a response is drawn, and
+        DataError for new rows of a count of successes whose numbers of trials are not known.
+        """
+        return with_predictive(self, new_data, random, new_levels, seed)
+
+    def with_prior(self, draws: int = 1000, *, seed: int = 0) -> Self:
+        """The posterior with the groups `prior`, `prior_predictive` and `log_prior` in its `data`: draws from the prior
+        and of the response given them, one chain, and the log prior densities of the posterior's own draws, without
+        the deviations, whose distribution is no prior.
+
+        Raises FitError for a posterior from a file that was read without its model, and ModelError where a prior is
+        flat.
+        """
+        return with_prior(self, draws, seed)
+
+    def loo(self, *, integrated: bool = False) -> CrossValidation:
+        """Expected log predictive density of new rows, by leaving out each row of the fit (PSIS-LOO).
+
+        As it is, a row's density is conditional on everything that was drawn, its group deviations among it; where a
+        group has few rows, these follow the row so closely that importance sampling fails, and Pareto k is large.
+        `integrated`: of a Normal response, the density of row i given all other rows, the fixed effects and the
+        variance parameters of each draw, in closed form with all group deviations integrated out. Both estimate the
+        same, the log density of row i under the posterior that has not seen it, since the other rows still say what
+        the group's deviations are; only the weights vary less. Fixed effects are not integrated out: one row tells
+        little of them.
+
+        Raises FitError for a posterior from a file without its model or log-likelihood, and for what is not Normal.
+        """
+        return loo(self, integrated)
+
+    def logo(self, group: str | None = None) -> CrossValidation:
+        """Expected log predictive density of new groups, by leaving out all rows of each level of a grouping factor,
+        from the same draws.
+
+        A level's rows are taken jointly, given the rows of all other levels. Of a Normal response the deviations of
+        all factors are integrated out in closed form, given the fixed effects and the variance parameters of a draw.
+        Of any other the level's own deviations are, by adaptive Gauss-Hermite quadrature about their mode in each draw
+        (beyond four columns by Laplace's approximation), given everything else in the draw, the deviations of other
+        factors included. `group`: may be left out where there is one. Raises FitError.
+        """
+        return logo(self, group)
+
+    def waic(self) -> CrossValidation:
+        """The widely applicable information criterion, given the group deviations, on the scale of `loo`. LOO is
+        better: it estimates the same at the same cost, and tells by Pareto k where it fails, while WAIC fails silently
+        where a row has much influence.
+
+        Source: Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413.
+        """
+        return waic(self)
+
+    def r2(self, *, level: float = 0.95) -> pd.DataFrame:
+        """Bayesian R squared, the share of the variance of responses that predicted means explain: rows `conditional`
+        (with the group deviations), `marginal` (deviations of zero) and `loo` (of rows that the prediction has not
+        seen); columns `estimate, std_error, lower, upper`.
+
+        Of each draw the first two are the variance of the expected responses over that plus the variance of the
+        residuals about them; the last weights rows by the Bayesian bootstrap. Source: Gelman, Goodrich, Gabry and
+        Vehtari (2019), Am. Stat. 73, 307, and their online appendix. Raises FitError as `predict` and `loo` do.
+        """
+        return r2(self, level)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the posterior to a netCDF file that ArviZ, xarray and `hier.load_posterior` read, with checksums of all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,8 @@ from hier.posterior.grouping import Group, covariance_matrices, largest_first
 from hier.settings import Sampling
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from hier.model import Specification
 
 
@@ -51,7 +53,7 @@ class PosteriorDraws(Closed):
     `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
     `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
     made, a phrase. `digest`: that of the model and its data. `model`: what was sampled, which predictions need; a file
-    does not hold it. `data` is the same as an ArviZ tree.
+    does not hold it. `added`: further groups of `data`, which is the same as an ArviZ tree, by name.
     """
 
     formula: str
@@ -70,6 +72,7 @@ class PosteriorDraws(Closed):
     digest: Digest = field(repr=False)
     index: np.ndarray = field(repr=False)
     model: Specification | None = field(default=None, repr=False, compare=False)
+    added: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def beta(self) -> np.ndarray:

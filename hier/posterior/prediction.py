@@ -32,7 +32,7 @@ def predict(
     posterior: PosteriorDraws, data: Any, kind: str, random: Random, new_levels: str, draws: bool, level: float
 ) -> pd.DataFrame | xr.DataArray:
     """What `Posterior.predict` says."""
-    model = _model(posterior)
+    model = model_of(posterior)
     check_kind(model, kind, KINDS)
     check_choice("new_levels", new_levels, NEW_LEVELS)
     draws, level = check("draws", draws, TRUTH), check("level", level, PROBABILITY)
@@ -41,10 +41,9 @@ def predict(
     n_draws = posterior.settings.chains * posterior.settings.draws
     if draws:
         refuse_beyond_memory(f"{n_draws} draws of {len(rows.X)} rows", float(n_draws) * len(rows.X), "draws=False")
-    step = max(1, AT_ONCE // n_draws)
     found = [
-        _summed_up(of_predictors(posterior, rows, slice(start, start + step)), kind, level, as_draws=draws)
-        for start in range(0, max(len(rows.X), 1), step)
+        _summed_up(of_predictors(posterior, rows, some), kind, level, as_draws=draws)
+        for some in in_blocks(posterior, len(rows.X))
     ]
     values = np.concatenate(found, axis=1 if draws else 0)
     values[(slice(None), ~rows.known) if draws else ~rows.known] = np.nan
@@ -54,7 +53,13 @@ def predict(
     return with_note(pd.DataFrame(values, index=rows.index, columns=columns), rows.known)
 
 
-def _model(posterior: PosteriorDraws) -> Specification:
+def in_blocks(posterior: PosteriorDraws, n_rows: int) -> list[slice]:
+    """The rows in blocks of which all draws are held together."""
+    step = max(1, AT_ONCE // (posterior.settings.chains * posterior.settings.draws))
+    return [slice(start, start + step) for start in range(0, max(n_rows, 1), step)]
+
+
+def model_of(posterior: PosteriorDraws) -> Specification:
     """The model, whose coding of the data predictions need. Raises FitError where the posterior has none."""
     if posterior.model is None:
         raise FitError(
@@ -90,7 +95,7 @@ def _function(model: Specification, kind: str) -> Predicted:
 
 def linear_predictor(posterior: PosteriorDraws, rows: PredictedRows, some: slice) -> np.ndarray:
     """Draws (S, m) of the linear predictor of the mean in some rows."""
-    beta = posterior.beta.reshape(-1, rows.X.shape[1])
+    beta = posterior.beta.reshape(posterior.settings.chains * posterior.settings.draws, -1)
     found = beta @ rows.X[some].T + (0.0 if rows.offset is None else rows.offset[some])
     for group, own, kept in zip(posterior.groups, rows.effects, rows.included, strict=True):
         if kept.any():
@@ -102,17 +107,27 @@ def linear_predictor(posterior: PosteriorDraws, rows: PredictedRows, some: slice
     return found
 
 
+def predictors(posterior: PosteriorDraws, rows: PredictedRows, some: slice) -> list[np.ndarray]:
+    """Draws (S, m) of the linear predictor of each of the family's parameters in some rows, that of the mean first."""
+    found = [linear_predictor(posterior, rows, some)]
+    for own, link in zip(rows.parameters, model_of(posterior).likelihood.links[1:], strict=True):
+        draws = posterior.draws[further_variable(own.name, has_formula=own.has_formula)].reshape(-1, len(own.names))
+        found.append(own.predictor(draws if own.has_formula else apply_link(link, draws), some))
+    return found
+
+
+def cutpoints_of(posterior: PosteriorDraws) -> np.ndarray:
+    """Draws (S, K - 1) of an ordered response's cutpoints; (S, 0) of any other."""
+    n_draws = posterior.settings.chains * posterior.settings.draws
+    return posterior.draws.get("cutpoints", np.zeros((n_draws, 0))).reshape(n_draws, -1)
+
+
 def _of_rows(
     posterior: PosteriorDraws, rows: PredictedRows, some: slice, *, function: Callable[..., Any]
 ) -> np.ndarray:
     """Draws of a function of a family's parameters in some rows."""
-    model = _model(posterior)
-    predictors = [linear_predictor(posterior, rows, some)]
-    for own, link in zip(rows.parameters, model.likelihood.links[1:], strict=True):
-        draws = posterior.draws[further_variable(own.name, has_formula=own.has_formula)].reshape(-1, len(own.names))
-        predictors.append(own.predictor(draws if own.has_formula else apply_link(link, draws), some))
-    cutpoints = posterior.draws.get("cutpoints", np.zeros((*posterior.beta.shape[:2], 0)))
-    return of_draws(function, model.likelihood, cutpoints.reshape(len(predictors[0]), -1), predictors)
+    likelihood = model_of(posterior).likelihood
+    return of_draws(function, likelihood, cutpoints_of(posterior), predictors(posterior, rows, some))
 
 
 def _summed_up(draws: np.ndarray, kind: str, level: float, *, as_draws: bool) -> np.ndarray:
@@ -137,6 +152,6 @@ def _array(posterior: PosteriorDraws, values: np.ndarray, index: pd.Index) -> xr
     coords = {**sampled, "obs": coordinate(index)}
     dims = ["chain", "draw", "obs"]
     if values.ndim == 3:
-        dims, coords = [*dims, "category"], {**coords, "category": coordinate(_categories(_model(posterior)))}
+        dims, coords = [*dims, "category"], {**coords, "category": coordinate(_categories(model_of(posterior)))}
     whole = values.reshape(posterior.settings.chains, posterior.settings.draws, *values.shape[1:])
     return xr.DataArray(whole, coords=coords, dims=dims, name=posterior.response)

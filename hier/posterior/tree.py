@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 WHAT = "the posterior"
+# groups that a posterior is given on request
+ADDED = ("log_likelihood", "posterior_predictive", "predictions", "log_prior", "prior", "prior_predictive")
 
 
 def to_tree(posterior: PosteriorDraws) -> xr.DataTree:
@@ -43,15 +45,20 @@ def to_tree(posterior: PosteriorDraws) -> xr.DataTree:
     sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
     draws = dataset(posterior.draws, posterior.groups, posterior.coef_names, attrs, posterior.further)
     codes = {f"{group.stem}_codes": (("obs",), group.codes) for group in posterior.groups}
-    response = in_tree(posterior.response, observations)
     return xr.DataTree.from_dict(
         {
             "posterior": draws,
             "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in posterior.stats.items()}, sampled),
-            "observed_data": xr.Dataset({response: (("obs",), posterior.observed)}, observations),
+            "observed_data": xr.Dataset({response_name(posterior): (("obs",), posterior.observed)}, observations),
             "constant_data": xr.Dataset(codes, observations),
+            **posterior.added,
         }
     )
+
+
+def response_name(posterior: PosteriorDraws) -> str:
+    """What the response is called in the tree, beside the coordinate of its rows."""
+    return in_tree(posterior.response, ("obs",))
 
 
 def save_tree(posterior: PosteriorDraws, tree: xr.DataTree, path: Given) -> Path:

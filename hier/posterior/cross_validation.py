@@ -1,0 +1,227 @@
+"""Cross-validation from the draws of one fit: rows or groups left out by Pareto-smoothed importance sampling."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hier.design import Digest
+from hier.design.owned import owned
+from hier.errors import FitError, did_you_mean
+from hier.estimate.printing import Table
+from hier.posterior.dataset import coordinate, sample_coords
+from hier.posterior.grouping import Group
+from hier.posterior.left_out_by_quadrature import POINTS, level_by_quadrature
+from hier.posterior.left_out_exactly import level_given_others, row_given_others
+from hier.posterior.log_likelihood import log_likelihood
+from hier.posterior.posterior_draws import PosteriorDraws
+from hier.posterior.prediction import model_of
+from hier.posterior.tree import response_name
+from hier.printed import Printed
+from hier.settings import TRUTH, check, written
+
+if TYPE_CHECKING:
+    pass
+
+FEWEST_DRAWS = 25  # of which the largest fifth has a tail that Pareto's distribution can be fitted to
+TOO_VARIABLE = 0.4  # posterior variance of a row's log-likelihood beyond which WAIC is known to fail
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class CrossValidation(Printed):
+    """How well a model predicts what it has not seen, on the log scale: larger is better.
+
+    `elpd`: the expected log predictive density of new data, a sum over what was left out, `unit` by unit (rows, or the
+    levels of a grouping factor); `se`: its standard error; `p`: the effective number of parameters. `table`: the same
+    for each unit, and of importance sampling its Pareto k: above `good_k` the unit's value cannot be trusted, and the
+    model has to be refitted without it. `method`: what was done, in words. `arviz`: ArviZ's own record, which its
+    pictures and comparisons take; None for WAIC. `digest`: that of the model and its data.
+    """
+
+    kind: str
+    unit: str
+    method: str
+    elpd: float
+    se: float
+    p: float
+    n_draws: int
+    good_k: float
+    table: pd.DataFrame = owned()  # type: ignore[assignment]  # noqa: RUF009
+    notes: tuple[str, ...] = ()
+    digest: Digest = field(repr=False)
+    arviz: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def pareto_k(self) -> pd.Series:
+        """Pareto k of each unit; NaN where there was no importance sampling."""
+        return self.table["pareto_k"]
+
+    @property
+    def n_bad(self) -> int:
+        """How many units have a Pareto k above `good_k`."""
+        return int((self.pareto_k > self.good_k).sum())
+
+    def _text(self) -> str:
+        head = [f"{self.method}", f"{self.n_draws} draws, {len(self.table)} {self.unit}", ""]
+        name = self.kind
+        lines = [f"{'':10}{'estimate':>10}{'se':>8}"]
+        lines.append(f"{f'elpd_{name}':10}{self.elpd:10.1f}{self.se:8.1f}")
+        lines.append(f"{f'p_{name}':10}{self.p:10.1f}")
+        return "\n".join([*head, *lines, *self._pareto_lines(), *(f"\nNote: {note}" for note in self.notes)])
+
+    def _pareto_lines(self) -> list[str]:
+        k = self.pareto_k.to_numpy()
+        if np.isnan(k).all():
+            return []
+        bounds = [-np.inf, self.good_k, 1.0, np.inf]
+        counts = np.histogram(k, bounds)[0]
+        words = [f"up to {self.good_k:.2f} (good)", f"{self.good_k:.2f} to 1 (bad)", "above 1 (very bad)"]
+        return ["", "Pareto k", *(f"  {word:24}{n:6d}" for word, n in zip(words, counts, strict=True))]
+
+
+def loo(posterior: PosteriorDraws, integrated: bool) -> CrossValidation:
+    """What `Posterior.loo` says."""
+    if not check("integrated", integrated, TRUTH) or not posterior.groups:
+        found = _kept_log_likelihood(posterior)
+        return _left_out(posterior, found, "loo", "Rows left out one at a time, given the group deviations", None)
+    if not model_of(posterior).has_normal_rows:
+        raise FitError(
+            "rows are left out with the deviations integrated out in closed form, which Normal responses have",
+            found=f'the family "{posterior.family}"',
+            hint="loo() conditions on the deviations, logo(group) leaves whole groups out",
+        )
+    words = "Rows left out one at a time, given the other rows, the group deviations integrated out exactly"
+    return _left_out(posterior, row_given_others(posterior), "loo", words, None)
+
+
+def logo(posterior: PosteriorDraws, group: str | None) -> CrossValidation:
+    """What `Posterior.logo` says."""
+    model, own = model_of(posterior), _group(posterior, group)
+    if model.has_normal_rows:
+        words, how = "all group deviations integrated out exactly", level_given_others
+    else:
+        points = POINTS.get(len(own.names), 1)
+        by = f"by quadrature with {points} points a deviation" if points > 1 else "by Laplace's approximation"
+        words, how = f"its deviations integrated out {by}", level_by_quadrature
+    what = f"Levels of `{own.name}` left out one at a time, all of their rows, {words}"
+    return _left_out(posterior, how(posterior, own), "logo", what, own)
+
+
+def waic(posterior: PosteriorDraws) -> CrossValidation:
+    """What `Posterior.waic` says."""
+    found = _kept_log_likelihood(posterior)
+    p = found.var(axis=0, ddof=1)
+    elpd = _log_mean_exp(found) - p
+    bad = int((p > TOO_VARIABLE).sum())
+    notes = ["loo() is better: it estimates the same, is as cheap, and its Pareto k tells where it fails"]
+    if bad:
+        notes.append(f"WAIC is not to be trusted here: p above {TOO_VARIABLE} in {bad} of {len(p)} rows")
+    return CrossValidation(
+        kind="waic",
+        unit="rows",
+        method="The widely applicable information criterion, given the group deviations",
+        elpd=float(elpd.sum()),
+        se=float(np.sqrt(len(elpd)) * elpd.std()),
+        p=float(p.sum()),
+        n_draws=len(found),
+        good_k=float("nan"),
+        table=Table({"elpd": elpd, "p": p, "pareto_k": np.full(len(p), np.nan)}, index=posterior.index),
+        notes=tuple(notes),
+        digest=posterior.digest,
+    )
+
+
+def _group(posterior: PosteriorDraws, name: str | None) -> Group:
+    """The grouping factor of that name, or the only one. Raises FitError."""
+    known = {own.name: own for own in posterior.groups}
+    if name is None and len(known) == 1:
+        return posterior.groups[0]
+    if not isinstance(name, str) or name not in known:
+        raise FitError(
+            "`group` says whose levels are left out"
+            if name is None
+            else f"there is no grouping factor {written(name)}",
+            expected=", ".join(f"`{own}`" for own in known) or "a model with grouping factors",
+            hint=did_you_mean(name, known) if isinstance(name, str) and known else None,
+        )
+    return known[name]
+
+
+def _kept_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
+    """The log-likelihood (S, n) that was added to the posterior, or computed now."""
+    if "log_likelihood" not in posterior.added:
+        return log_likelihood(posterior)
+    kept = posterior.added["log_likelihood"][response_name(posterior)].to_numpy()
+    return kept.reshape(-1, kept.shape[-1])
+
+
+def _left_out(
+    posterior: PosteriorDraws, log_density: np.ndarray, kind: str, method: str, group: Group | None
+) -> CrossValidation:
+    """Importance sampling of the posterior without each unit, from log densities (S, units) of the units given all else
+    that is kept of a draw.
+    """
+    if len(log_density) < FEWEST_DRAWS:
+        raise FitError(
+            "importance sampling needs more draws", found=f"{len(log_density)}", expected=f"at least {FEWEST_DRAWS}"
+        )
+    index = pd.Index(posterior.index) if group is None else group.levels
+    found = _by_arviz(posterior, log_density, coordinate(index))
+    elpd, k = found.elpd_i.to_numpy(), found.pareto_k.to_numpy()
+    name = "rows" if group is None else f"levels of `{group.name}`"
+    bad, notes = int((k > found.good_k).sum()), []
+    if bad:
+        better = "loo(integrated=True) may do better" if kind == "loo" else "these levels need refits"
+        notes.append(f"Pareto k above {found.good_k:.2f} in {bad} of {len(k)} {name}; {better}")
+    if posterior.is_approximate:
+        notes.append("the draws are those of a Normal approximation, weighted by how far it is from the posterior")
+    return CrossValidation(
+        kind=kind,
+        unit=name,
+        method=method,
+        elpd=float(found.elpd),
+        se=float(found.se),
+        p=float(found.p),
+        n_draws=len(log_density),
+        good_k=float(found.good_k),
+        table=Table({"elpd": elpd, "p": _log_mean_exp(log_density) - elpd, "pareto_k": k}, index=index),
+        notes=tuple(notes),
+        digest=posterior.digest,
+        arviz=found,
+    )
+
+
+def _by_arviz(posterior: PosteriorDraws, log_density: np.ndarray, index: np.ndarray) -> Any:
+    """ArviZ's leave-one-out of these log densities. Source: Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413;
+    for draws of an approximation Magnusson et al. (2019), Proc. Mach. Learn. Res. 97.
+    """
+    import arviz_stats
+    import xarray as xr
+
+    from hier.posterior.tree import to_tree
+
+    chains, draws = posterior.settings.chains, posterior.settings.draws
+    coords = sample_coords(chains, draws) | {"obs": np.arange(len(index))}
+    whole = xr.DataArray(log_density.reshape(chains, draws, -1), coords, ("chain", "draw", "obs"))
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": to_tree(posterior)["posterior"].dataset,
+            "log_likelihood": xr.Dataset({response_name(posterior): whole}),
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pareto k, which the result shows
+        if posterior.is_approximate:
+            weight = posterior.stats["log_weight"]
+            return arviz_stats.loo_approximate_posterior(tree, weight, np.zeros_like(weight), pointwise=True)
+        return arviz_stats.loo(tree, pointwise=True)
+
+
+def _log_mean_exp(values: np.ndarray) -> np.ndarray:
+    """The logarithm of the mean of exp(values) (S, m) over draws."""
+    top = values.max(axis=0)
+    return top + np.log(np.exp(values - top).mean(axis=0))
