@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hier.formula import Formula
     from hier.interface import Comparison, Model, compare, report
     from hier.model import Family, register_family
-    from hier.posterior import Posterior, load_posterior
+    from hier.posterior import CrossValidation, Posterior, compare_models, load_posterior
 
 _HOME = {
     "Model": "hier.interface",
@@ -34,12 +34,15 @@ _HOME = {
     "estimate_many": "hier.estimate",
     "Posterior": "hier.posterior",
     "load_posterior": "hier.posterior",
+    "CrossValidation": "hier.posterior",
+    "compare_models": "hier.posterior",
     "load_dataset": "hier.datasets",
     "list_datasets": "hier.datasets",
 }
 
 __all__ = [
     "Comparison",
+    "CrossValidation",
     "DataError",
     "Estimate",
     "Family",
@@ -54,6 +57,7 @@ __all__ = [
     "Posterior",
     "__version__",
     "compare",
+    "compare_models",
     "estimate_many",
     "list_datasets",
     "load_dataset",

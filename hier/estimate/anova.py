@@ -54,8 +54,10 @@ def _type(given: Any) -> int:
     return found
 
 
-def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool) -> pd.DataFrame:
-    """The table of likelihood-ratio tests that `Estimate.anova` describes."""
+def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool, nested: bool = True) -> pd.DataFrame:
+    """The table of likelihood-ratio tests that `Estimate.anova` describes. `nested`: whether models that are not nested
+    are refused; otherwise their tests are NaN.
+    """
     refit = check("refit", refit, TRUTH)
     _refuse_incomparable(estimates)
     note = "log-likelihoods at the maximum-likelihood estimates"
@@ -71,8 +73,7 @@ def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool) -> pd.Da
     if stray:
         note += f"; no convergence: {', '.join(f'`{text}`' for text in stray)}"
     ordered = sorted(estimates, key=lambda each: each.n_parameters)
-    for smaller, larger in itertools.pairwise(ordered):
-        _refuse_not_nested(smaller, larger)
+    tested = [np.nan, *(_is_tested(*pair, nested=nested) for pair in itertools.pairwise(ordered))]
     table = Table(
         {
             "npar": [each.n_parameters for each in ordered],
@@ -83,11 +84,22 @@ def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool) -> pd.Da
         },
         index=[str(each.model.formula) for each in ordered],
     )
-    chisq = np.maximum(2.0 * np.diff(table["loglik"], prepend=np.nan), 0.0)
-    df = np.diff(table["npar"].to_numpy(dtype=float), prepend=np.nan)
+    chisq = np.maximum(2.0 * np.diff(table["loglik"], prepend=np.nan), 0.0) * tested
+    df = np.diff(table["npar"].to_numpy(dtype=float), prepend=np.nan) * tested
     table = table.assign(chisq=chisq, df=df, p_value=chi_squared_p(chisq, df))
     table.attrs["note"] = note
     return table
+
+
+def _is_tested(smaller: Fitted, larger: Fitted, *, nested: bool) -> float:
+    """1 where one model holds the other, otherwise NaN; where they are said to be `nested`, what is not is refused."""
+    try:
+        _refuse_not_nested(smaller, larger)
+    except ModelError:
+        if nested:
+            raise
+        return np.nan
+    return 1.0
 
 
 def _several_approximations(estimates: Sequence[Fitted]) -> bool:

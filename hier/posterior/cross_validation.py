@@ -58,7 +58,7 @@ class CrossValidation(Printed):
     @property
     def pareto_k(self) -> pd.Series:
         """Pareto k of each unit; NaN where there was no importance sampling."""
-        return self.table["pareto_k"]
+        return pd.Series(self.table["pareto_k"])
 
     @property
     def n_bad(self) -> int:
@@ -199,8 +199,8 @@ def _by_arviz(posterior: PosteriorDraws, log_density: np.ndarray, index: np.ndar
     """ArviZ's leave-one-out of these log densities. Source: Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413;
     for draws of an approximation Magnusson et al. (2019), Proc. Mach. Learn. Res. 97.
     """
-    import arviz_stats
     import xarray as xr
+    from arviz_stats.loo import loo, loo_approximate_posterior
 
     from hier.posterior.tree import to_tree
 
@@ -217,8 +217,8 @@ def _by_arviz(posterior: PosteriorDraws, log_density: np.ndarray, index: np.ndar
         warnings.simplefilter("ignore")  # of Pareto k, which the result shows
         if posterior.is_approximate:
             weight = posterior.stats["log_weight"]
-            return arviz_stats.loo_approximate_posterior(tree, weight, np.zeros_like(weight), pointwise=True)
-        return arviz_stats.loo(tree, pointwise=True)
+            return loo_approximate_posterior(tree, weight, np.zeros_like(weight), pointwise=True)
+        return loo(tree, pointwise=True)
 
 
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def _left_out(posterior: PosteriorDraws, means: np.ndarray, observed: np.ndarray
 
     def of_one(shares: np.ndarray) -> float:
         rest, whole = (own**2 @ shares - (own @ shares) ** 2 for own in (residuals, observed))
-        return 1.0 - rest / whole
+        return float(1.0 - rest / whole)
 
     exponential = (generator.standard_exponential(len(observed)) for _ in range(BOOTSTRAPS))
     return np.array([of_one(own / own.sum()) for own in exponential])

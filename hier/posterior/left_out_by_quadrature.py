@@ -89,7 +89,7 @@ def _mode(integrand: Integrand) -> tuple[np.ndarray, np.ndarray]:
     """
     U = integrand.U
     S, _, q = U.shape
-    u = np.zeros((S, q))
+    u, factor = np.zeros((S, q)), np.broadcast_to(np.eye(q), (S, q, q))
     for _ in range(MOST_STEPS):
         eta = np.einsum("smq,sq->sm", U, u)
         low, middle, high = (integrand.rows(eta + shift) for shift in (-STEP, 0.0, STEP))
