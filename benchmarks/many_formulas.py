@@ -86,7 +86,7 @@ def measured(build: Path, sampled: bool) -> dict[str, float]:
     """The figures of one build."""
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROCESS, json.dumps([FORMULAS, sampled])],
+            [sys.executable, "-P", "-W", "ignore", "-c", PROCESS, json.dumps([FORMULAS, sampled])],
             cwd=ROOT,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(build), "HIER_CACHE_DIR": cache, "HOME": cache},
             capture_output=True,
