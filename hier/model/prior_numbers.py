@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.special import gammaln, multigammaln
 
-from hier.kernel.arrays.library import xp
+from hier.kernel.arrays.library import put, xp
 from hier.kernel.covariance.unconstrained import Ordered
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class ScalarPriors(NamedTuple):
         for k, own in self._apart():
             transform = _transform(own)
             value = transform(free[k])
-            values, volume = values.at[k].set(value), volume + transform.log_abs_det_jacobian(free[k], value)
+            values, volume = put(values, k, value), volume + transform.log_abs_det_jacobian(free[k], value)
         return values, volume
 
     def unconstrain(self, values: Any) -> Any:
