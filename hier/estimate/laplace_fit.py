@@ -24,6 +24,7 @@ from hier.settings import POINTS, check, refuse_beyond_memory
 
 MOST_COLUMNS = 3  # of a level's deviations, for quadrature
 FAR = 14.0  # the size of a further parameter's predictor, a logarithm or a logit, that is looked into
+OUT_OF_PROPORTION = 1e8  # of a mean, beside the largest response
 EXTREME = 20.0  # a linear predictor of a probability beyond it says that the data separate
 
 
@@ -107,7 +108,7 @@ def allows_quadrature(model: Specification) -> bool:
 
 def _in_user_units(model: Specification, method: str, nagq: int, problem: RowProblem, fit: RowFit) -> Fitted:
     design, units = model.design, problem.units
-    crossed = _between_branches(model, fit.eta)
+    crossed = [*_between_branches(model, fit.eta), *_astray(model, fit.eta * float(units.y))]
     fit = fit._replace(converged=fit.converged & (not crossed))
     n_cut, p = model.likelihood.n_cutpoints, len(design.names)
     to_user = block_diag(*units.others, np.eye(n_cut), units.basis)
@@ -193,6 +194,21 @@ def _between_branches(model: Specification, eta: np.ndarray) -> list[str]:
     return [
         f"the linear predictor is positive in some rows, negative in others: two branches of the link `{link.name}`, "
         'so that there are many optima; use link="log", or an offset that keeps it on one side'
+    ]
+
+
+def _astray(model: Specification, eta: np.ndarray) -> list[str]:
+    """Whether means of a positive response are out of all proportion to it: where they are infinite the likelihood of
+    some families is flat (an inverse Gaussian response has Levy's distribution there), and a search may end there.
+    """
+    if model.family.response != "positive" or model.family.response_scale == "log":
+        return []
+    mean, _ = natural(model.likelihood.links[0], eta)
+    if np.nanmax(np.abs(mean), initial=0.0) <= OUT_OF_PROPORTION * float(np.max(model.design.y)):
+        return []
+    return [
+        f"some fitted means are more than {OUT_OF_PROPORTION:.0e} times the largest response, where the likelihood is "
+        'flat; scale or centre the columns, or use priors (method="map" or sample())'
     ]
 
 

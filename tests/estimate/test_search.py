@@ -10,6 +10,7 @@ import pytest
 from scipy import optimize, stats
 
 import hier
+from hier.estimate import laplace_fit
 from tests.estimate.test_generalised_fit import table
 
 
@@ -192,3 +193,14 @@ def test_a_predictor_on_two_branches_of_a_link_has_not_converged():
     assert [set(np.sign(fit.linear_predictor)) for fit in fits] == [{1.0}, {-1.0, 1.0}]
     assert [fit.converged for fit in fits] == [True, False]
     assert ["two branches" in fit.message for fit in fits] == [False, True]
+
+
+def test_means_out_of_all_proportion_are_no_convergence():
+    """The likelihood of an inverse Gaussian response is flat where its mean is infinite."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(8), 6), "y": rng.wald(1.0, 4.0, 48)})
+    model = hier.Model("y ~ 1 + (1 | g)", data, family="inverse_gaussian")
+    assert laplace_fit._astray(model, np.array([0.1, -2.0])) == []
+    (said,) = laplace_fit._astray(model, np.array([0.1, 300.0]))
+    assert "largest response" in said
+    assert model.estimate().converged
