@@ -26,7 +26,7 @@ from hier.jobs.job import estimate_of, sample_of
 from hier.jobs.modelfile import ModelFile, build, with_settings
 from hier.kernel.programs import cache
 from hier.kernel.programs.at_once import only
-from hier.kernel.programs.compiled import cpus
+from hier.kernel.programs.capacity import cpus
 from hier.kernel.programs.waiting import compiling
 
 GROUPS = (20, 50)  # levels of the made-up grouping factors, where nothing else is asked for

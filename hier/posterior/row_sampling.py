@@ -25,7 +25,7 @@ from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
 from hier.kernel.laplace.row_products import RowArrays, empty_products
 from hier.kernel.normal.transport import Transported, transport
-from hier.kernel.programs.compiled import Program, cores, workers
+from hier.kernel.programs.compiled import Program, cores, told_by_origin, workers
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise_with_memory
 from hier.model import Specification
@@ -111,7 +111,7 @@ def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
     return RowSampled(density, shapes), posterior_rows(model)
 
 
-@functools.cache
+@told_by_origin
 def place_program(density: RowDensity) -> Program:
     """The program that finds the Laplace approximation, and the expansion of the rows there."""
     approximation = Approximation(Conditional(density.likelihood), density)

@@ -6,13 +6,12 @@ others, if there are any, are nearly standard Normal already and have a scale ea
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hier.kernel.arrays.library import Array, library_of, xp
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import float64
 from hier.kernel.search.optimise import minimise
 from hier.model.density import Density
@@ -56,7 +55,7 @@ def around_mode(x: Array, hessian: Array) -> Whitening:
     return Whitening(x, directions / xp.sqrt(xp.maximum(curvature, 1.0 / 9.0)), xp.zeros(0))
 
 
-@functools.cache
+@told_by_origin
 def laplace(density: Density) -> Program:
     """The program that finds the map of a density whose coordinates are few: its Laplace approximation."""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from hier.kernel.algebra.padding import padded_dense_size, padded_size
 from hier.kernel.arrays.library import Array, add_at, clipped, segment_sums, taken, xp
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed
 
 SECONDS_A_PAIR = 6e-9  # measured on one core: two gathers and a scatter
@@ -180,7 +180,7 @@ def pairs_of(value: Array, group: Array, column: Array, first: Array, second: Ar
     return Pairs(taken(group, first), position, share * taken(value, first)[:, None] * taken(value, second)[None])
 
 
-@functools.cache
+@told_by_origin
 def _pairs_program(r: int) -> Program:
     return Program("pairs", (r,), functools.partial(pairs_of, r=r), lambda *_: 0.05)
 

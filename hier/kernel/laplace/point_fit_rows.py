@@ -18,7 +18,7 @@ from hier.kernel.laplace.conditional import Inner, Outer, no_deviations
 from hier.kernel.laplace.row_products import empty_products, weighted_products
 from hier.kernel.normal.point_fit import canonical_search
 from hier.kernel.normal.profile import Profiled, stacked, values_of
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed
 from hier.kernel.search.moments import moments_of_scores
 from hier.kernel.search.optimise import Optimum, minimise_with_memory
@@ -179,7 +179,7 @@ def _at_optimum(
     )
 
 
-@functools.cache
+@told_by_origin
 def _program(approximation: Approximation, terms: Terms | None) -> Program:
     function = functools.partial(_fit, approximation=approximation, terms=terms)
     return Program(
@@ -245,7 +245,7 @@ def _few_seconds(approximation: Approximation) -> Callable[..., float]:
     return lambda *given: approximation.seconds(0, given[-1])
 
 
-@functools.cache
+@told_by_origin
 def _expansion_program(approximation: Approximation) -> Program:
     def expand(x: Array, eta: Array, problem: Any) -> tuple[Any, ...]:
         outer = approximation.parameters.outer(x, problem)
@@ -261,7 +261,7 @@ def expansion_at(x: np.ndarray, eta: np.ndarray, problem: Any, approximation: Ap
     return filled(empty_products(problem.rows, problem.rows.X.shape[1] + 1), found)
 
 
-@functools.cache
+@told_by_origin
 def _slopes_program(approximation: Approximation) -> Program:
     def slopes(x: Array, eta: Array, problem: Any) -> tuple[Any, ...]:
         return approximation.conditional.slopes(eta, approximation.parameters.outer(x, problem), problem.rows)
@@ -278,7 +278,7 @@ def slopes_at(
     return np.asarray(score), np.asarray(weights)
 
 
-@functools.cache
+@told_by_origin
 def _spreads_program(approximation: Approximation) -> Program:
     def covariance(x: Array, problem: Any) -> tuple[Any, Any]:
         return approximation.parameters.outer(x, problem).factors, xp.ones(())

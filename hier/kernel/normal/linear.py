@@ -25,7 +25,7 @@ from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.structures import STRUCTURES
 from hier.kernel.covariance.theta import Terms, columns_of, n_columns, relative_factors
 from hier.kernel.normal.expansion import expand
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed
 
 Directions = tuple[Array, ...]  # of each factor, the change (m, q, q) of its covariance with each parameter
@@ -174,7 +174,7 @@ def _bordered(matrix: Array, border: Array, corner: Array) -> Array:
     return put(put(put(matrix, (last, -1), border), (-1, last), border), (-1, -1), corner)
 
 
-@functools.cache
+@told_by_origin
 def _program(terms: Terms) -> Program:
     return Program("expand_linearly", (terms,), functools.partial(_expand_linearly, terms=terms), lambda *_: 0.05)
 

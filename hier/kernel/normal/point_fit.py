@@ -26,7 +26,7 @@ from hier.kernel.arrays.derivatives import Evaluate, gradient, jacobian
 from hier.kernel.arrays.library import Array, put, xp
 from hier.kernel.covariance.theta import Terms, canonical, n_theta, n_variance_parameters, relative_factors, settled
 from hier.kernel.normal.expansion import Objective, evaluator, has_closed_form, local_schur
-from hier.kernel.programs.compiled import Program, fetched
+from hier.kernel.programs.compiled import Program, fetched, told_by_origin
 from hier.kernel.programs.precision import computed
 from hier.kernel.search.optimise import Optimum, minimise
 from hier.kernel.search.restarts import (
@@ -249,7 +249,7 @@ def _dense_seconds(dense: Dense) -> float:
     return 12.0 * len(dense.rr) ** 3 * AN_OPERATION + dense.coupling.pairs.product.size * A_PAIR
 
 
-@functools.cache
+@told_by_origin
 def _likelihood_program(terms: Terms, reml: bool) -> Program:
     function = functools.partial(_fit_likelihood, terms=terms, reml=reml)
     return Program("fit_likelihood", (terms, reml), function, search_seconds)
@@ -297,7 +297,7 @@ def _fit_density(problem: Any, *, density: Any) -> tuple[Array]:
     return (_pack(fit),)
 
 
-@functools.cache
+@told_by_origin
 def _density_program(density: Any) -> Program:
     return Program("fit_density", (density,), functools.partial(_fit_density, density=density), density.seconds)
 

@@ -7,7 +7,6 @@ part where factors cross; C is never formed.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from hier.kernel.algebra.deviations import eliminate, group_deviations
 from hier.kernel.algebra.integrate import Factors, sizes_of
 from hier.kernel.arrays.derivatives import jacobian
 from hier.kernel.arrays.library import Array, xp
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed
 
 NUMBERS_AT_A_TIME = 1 << 23  # of a dense block of rows
@@ -75,7 +74,7 @@ def _recover(factors: Factors, cross: CrossProducts) -> tuple[Array, ...]:
     )
 
 
-@functools.cache
+@told_by_origin
 def _recover_program() -> Program:
     return Program("prediction_errors", (), _recover, lambda *_: 0.05)
 

@@ -30,7 +30,7 @@ from hier.kernel.arrays.library import Array, xp
 from hier.kernel.covariance.theta import Terms, relative_factors
 from hier.kernel.normal.expansion import evaluator
 from hier.kernel.normal.point_fit import search_seconds
-from hier.kernel.programs.compiled import Program
+from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed, float64
 from hier.kernel.search.optimise import minimise
 
@@ -113,7 +113,7 @@ def _likelihood_covariance(x: Array, given: Any, *, terms: Terms) -> tuple[Facto
     return relative_factors(x[:-1], terms), xp.exp(x[-1])
 
 
-@functools.cache
+@told_by_origin
 def _values_program(terms: Terms) -> Program:
     covariance = functools.partial(_likelihood_covariance, terms=terms)
     return Program("parameter_values", (terms,), functools.partial(values_of, covariance=covariance), lambda *_: 0.05)
@@ -266,7 +266,7 @@ def _bound(own: Profiled, search: Search, cross: CrossProducts, *, terms: Terms)
     return end.value, end.root, end.flat, end.steps
 
 
-@functools.cache
+@told_by_origin
 def _bound_program(terms: Terms) -> Program:
     return Program("profile_bound", (terms,), functools.partial(_bound, terms=terms), _bound_seconds)
 

@@ -8,6 +8,7 @@ the cache on disk when it is next needed.
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +22,11 @@ OWN = Path("/proc/self/maps")
 
 _lock = threading.Lock()
 _recent: OrderedDict[Any, Callable[[], None]] = OrderedDict()
+
+
+def cpus() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def used(key: Any) -> None:

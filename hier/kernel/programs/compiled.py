@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hier.kernel.programs import capacity
-from hier.kernel.programs.at_once import Account
-from hier.kernel.programs.executables import TRACED_BY, load_or_compile
+from hier.kernel.arrays.control import leaves
+from hier.kernel.programs import background, capacity
+from hier.kernel.programs.at_once import LOADING, REPEATED, Account
+from hier.kernel.programs.background import Background, Origin
+from hier.kernel.programs.capacity import cpus
+from hier.kernel.programs.executables import TRACED_BY, compile_and_keep, load
 from hier.kernel.programs.precision import own_settings
 from hier.kernel.programs.waiting import enter, interruptible
 
@@ -39,6 +43,15 @@ class Compiled:
             return self._compiled(*leaves)
 
 
+class Use:
+    """How a program has been used for arrays of some shapes: NumPy's `account`, and what another process `compiles`."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        self.compiles: Background | None = None
+        self.has_looked = self.is_compiled = False
+
+
 class Program:
     """A function of arrays, compiled once for each structure of its arguments.
 
@@ -58,13 +71,15 @@ class Program:
         self._key = (name, fixed)
         self.function = function
         self._seconds = seconds
-        self._account = Account()
+        self.origin: Origin | None = None
+        self._uses: dict[Any, Use] = {}
         self._compiled: dict[Any, Compiled] = {}
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Sequence[Any]:
-        if self._is_at_once(*arguments):
-            with self._account, np.errstate(all="ignore"):  # as JAX, which says nothing of what is no number
+        use = self._use_of_numpy(arguments)
+        if use is not None:
+            with use.account, np.errstate(all="ignore"):  # as JAX, which says nothing of what is no number
                 return self.function(*arguments)
         own_settings.set()
         import jax
@@ -72,12 +87,45 @@ class Program:
         leaves, tree = jax.tree.flatten(arguments)
         return self._bound(leaves, tree)(*leaves)
 
-    def _is_at_once(self, *arguments: Any) -> bool:
-        return self._seconds is not None and self._account.allows(self._seconds(*arguments))
+    def _use_of_numpy(self, arguments: tuple[Any, ...]) -> Use | None:
+        """Where NumPy is to compute a call, what is noted of such calls."""
+        if self._seconds is None:
+            return None
+        shapes = tuple((getattr(array, "shape", ()), getattr(array, "dtype", None)) for array in leaves(arguments))
+        use = self._uses.setdefault(shapes, Use())
+        if not use.account.allows(self._seconds(*arguments)):
+            return None
+        return None if use.account.has_taken(LOADING) and self._is_there(use, arguments) else use
+
+    def _is_there(self, use: Use, arguments: tuple[Any, ...]) -> bool:
+        """Whether the program is compiled, or kept on disk, to which another process sees."""
+        if not use.is_compiled:
+            if not use.has_looked:
+                use.has_looked = True
+                use.is_compiled = "jax" in sys.modules and self._load(arguments)
+            elif use.compiles is None:
+                if use.account.has_taken(REPEATED):
+                    use.compiles = background.begin(self.origin, arguments)
+            elif use.compiles.has_just_succeeded():
+                use.is_compiled = self._load(arguments)
+        return use.is_compiled
+
+    def _load(self, arguments: tuple[Any, ...]) -> bool:
+        """Load the program if it is kept; whether it was."""
+        own_settings.set()
+        import jax
+
+        leaves, tree = jax.tree.flatten(arguments)
+        device = jax.config.jax_default_device
+        found = load(self._key[0], self._in_words(leaves, tree), len(leaves), device)
+        if found is not None:
+            with self._lock:
+                self._keep(_signature(leaves, tree, device), Compiled(found))
+        return found is not None
 
     def ahead(self, *arguments: Any) -> None:
         """Load or compile what a call with arguments like these would run, where NumPy is not to compute it."""
-        if not self._is_at_once(*arguments):
+        if self._use_of_numpy(arguments) is None:
             self.bind(*arguments)
 
     def bind(self, *arguments: Any) -> Compiled:
@@ -90,7 +138,7 @@ class Program:
         import jax
 
         device = jax.config.jax_default_device
-        signature = (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
+        signature = _signature(leaves, tree, device)
         found = self._compiled.get(signature)
         if found is not None:
             capacity.used((id(self), signature))
@@ -101,9 +149,13 @@ class Program:
         with self._lock:
             found = self._compiled.get(signature)
             if found is None:
-                found = self._compiled[signature] = self._compile(leaves, tree, device)
-                capacity.added((id(self), signature), lambda: self._compiled.pop(signature, None))
+                found = self._compile(leaves, tree, device)
+                self._keep(signature, found)
         return found
+
+    def _keep(self, signature: Any, compiled: Compiled) -> None:
+        self._compiled[signature] = compiled
+        capacity.added((id(self), signature), lambda: self._compiled.pop(signature, None))
 
     def _compile(self, leaves: list[Any], tree: Any, device: Any) -> Compiled:
         import jax
@@ -111,13 +163,19 @@ class Program:
         def of_leaves(*leaves: Any) -> tuple[jax.Array, ...]:
             return tuple(self.function(*jax.tree.unflatten(tree, leaves)))
 
-        return Compiled(load_or_compile(self._key[0], self._in_words(leaves, tree), of_leaves, leaves, device))
+        name, key = self._key[0], self._in_words(leaves, tree)
+        return Compiled(load(name, key, len(leaves), device) or compile_and_keep(name, key, of_leaves, leaves, device))
 
     def _in_words(self, leaves: list[Any], tree: Any) -> str | None:
         """All that the trace depends on but hier's code; None where there is other code among it."""
         if not (_is_covered(tree) and _is_kept(self._key)):
             return None
         return repr((self._key, str(tree), [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]))
+
+
+def _signature(leaves: list[Any], tree: Any, device: Any) -> tuple[Any, ...]:
+    """What tells the programs of one function apart."""
+    return (tree, device, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
 
 
 def _is_kept(value: Any) -> bool:
@@ -145,6 +203,22 @@ def _is_covered(value: Any) -> bool:
         return all(map(_is_covered, (*value, *value.values())))
     kind = value if isinstance(value, type) else type(value)
     return kind.__module__.partition(".")[0] in COVERED
+
+
+def told_by_origin[**P](factory: Callable[P, Program]) -> Callable[P, Program]:
+    """A function that makes programs, one for each of its arguments, in such a way that another process can make it."""
+
+    @functools.cache
+    def made(*arguments: Any) -> Program:
+        program = factory(*arguments)  # pyright: ignore[reportCallIssue]
+        program.origin = Origin(by_name, arguments)
+        return program
+
+    @functools.wraps(factory)
+    def by_name(*arguments: P.args, **_: P.kwargs) -> Program:
+        return made(*arguments)
+
+    return by_name
 
 
 def fetched(found: Any) -> np.ndarray:
@@ -176,11 +250,6 @@ def cores() -> int:
     if _platform(jax.config.jax_default_device) != "cpu":
         return 1
     return cpus()
-
-
-def cpus() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers(count: int) -> ThreadPoolExecutor:

@@ -31,30 +31,36 @@ COUNT = 4  # bytes of a number
 CHOICES = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_exec_time_optimization_effort")
 
 
-def load_or_compile(
+def load(name: str, key: str | None, n_arguments: int, device: Any) -> jax.stages.Compiled | None:
+    """A program that is kept; `key` says all that its trace depends on but the code, None where that cannot be said,
+    and then nothing is kept.
+    """
+    device = _device(device)
+    whole = _whole(key, device)
+    return None if whole is None else _loaded(cache.read(name, whole), n_arguments, device)
+
+
+def compile_and_keep(
     name: str, key: str | None, function: Callable[..., tuple[Any, ...]], leaves: Sequence[Any], device: Any
 ) -> jax.stages.Compiled:
-    """A function of arrays as a program for arrays like `leaves`; `key` says all that its trace depends on but the
-    code, None where that cannot be said, and then nothing is kept.
-    """
+    """A function of arrays as a program for arrays like `leaves`; `key` as for `load`."""
     import jax
 
-    device = _device(device)
-    whole = None if key is None or cache.bound() == 0 else f"{key}\n{_code()}\n{_runs_on(device)}"
-    if whole is not None:
-        found = _loaded(cache.read(name, whole), len(leaves), device)
-        if found is not None:
-            return found
     # A name that no other program has: out of JAX's own cache, which the user may have turned on, an executable cannot
     # be written again, since it would lack functions when it is next read.
     function.__name__ = f"{OWN}{name}_{secrets.token_hex(4)}"
     with compiling:
         compiled = jax.jit(function).lower(*leaves).compile()
-    if whole is not None:
-        content = _in_bytes(compiled)
-        if content is not None:
-            cache.write(name, whole, content)
+    whole = _whole(key, _device(device))
+    content = None if whole is None else _in_bytes(compiled)
+    if whole is not None and content is not None:
+        cache.write(name, whole, content)
     return compiled
+
+
+def _whole(key: str | None, device: Any) -> str | None:
+    """A key with the code and the device; None where nothing is kept."""
+    return None if key is None or cache.bound() == 0 else f"{key}\n{_code()}\n{_runs_on(device)}"
 
 
 def _in_bytes(compiled: jax.stages.Compiled) -> bytes | None:
