@@ -37,9 +37,9 @@ class Model(Specification):
         file); one row a measurement.
     family : the distribution of the response, by name or as a `hier.Family` record. link : that of its mean, or None
         for the family's default.
-    priors : `numpyro.distributions` objects by parameter (`"week"`, `"Intercept"`, `"beta"`, `"sd_id"`,
-        `"sd_id[week]"`, `"cor_id"`, `"sigma"`, `"sigma_week"`, `"shape"`, `"Intercept[1]"`); the others keep their
-        weakly informative defaults.
+    priors : `numpyro.distributions` objects, or text such as `"normal(0, 5)"`, by parameter (`"week"`, `"Intercept"`,
+        `"beta"`, `"sd_id"`, `"sd_id[week]"`, `"cor_id"`, `"sigma"`, `"sigma_week"`, `"shape"`, `"Intercept[1]"`); the
+        others keep their weakly informative defaults, which `prior_table` lists.
     weights : a column's name or n positive numbers. For a Normal response precision weights, the residual variance of
         a row being sigma^2 / weight; of proportions, and beside `y / n`, with family="binomial" the numbers of trials;
         otherwise what a row's log density is multiplied by. Rows of weight 0 and of 0 trials are left out, and counted.
@@ -107,7 +107,9 @@ class Model(Specification):
         chains: int = DEFAULTS.chains,
         draws: int = DEFAULTS.draws,
         warmup: int = DEFAULTS.warmup,
-        seed: int = DEFAULTS.seed,
+        thin: int = DEFAULTS.thin,
+        seed: int | None = DEFAULTS.seed,
+        keep: str | Sequence[str] = DEFAULTS.keep,
         device: str = DEFAULTS.device,
         progress: bool = DEFAULTS.progress,
         target_accept: float = DEFAULTS.target_accept,
@@ -123,9 +125,14 @@ class Model(Specification):
         `method`: "nuts", or for a fast look "laplace" or "advi": draws of a Normal approximation, whose
         `Posterior.pareto_k` says how far to trust them.
 
-        `warmup`: iterations before the draws are kept. `device`: "cpu", "gpu", or "auto",
+        `warmup`: iterations before the draws are kept; `thin`: of how many iterations after it one is. `keep`: "all";
+        "parameters", which leaves the deviations of all groups out; or the deviations that are kept beside the
+        parameters, such as `["b_school"]`. What needs those left out says so. `device`: "cpu", "gpu", or "auto",
         which takes a GPU only where the problem is large enough to gain. The same seed gives the same draws on the
-        same machine.
+        same machine; None takes one that has not been used, which the result's `settings` say.
+
+        Ctrl-C ends the sampling: during the warm-up with nothing, after it with a posterior of the draws so far, which
+        says so. `Posterior.extend` draws more.
         """
         from hier.posterior.sample import sample
 
@@ -133,7 +140,9 @@ class Model(Specification):
             chains=chains,
             draws=draws,
             warmup=warmup,
+            thin=thin,
             seed=seed,
+            keep=keep,
             device=device,
             progress=progress,
             target_accept=target_accept,
@@ -159,6 +168,17 @@ class Model(Specification):
         from hier.posterior.program import sample_prior
 
         return sample_prior(self, draws, seed)
+
+    def prior_table(self) -> Any:
+        """Every parameter's prior, a row each, as `priors` takes them.
+
+        `parameter`: the name under which a prior is given; `prior`: as text with all digits, such as
+        `half-Student-t(3, 0, 25.4)`; `of`: "at the means of the columns" where it is that of the value there, otherwise
+        "as written"; `source`: "default", or "user" for those that were given.
+        """
+        from hier.estimate.prior_table import prior_table
+
+        return prior_table(self)
 
     def with_priors(self, priors: Mapping[str, Any]) -> Self:
         """The same model with some priors replaced; `priors` as for `Model`."""

@@ -175,14 +175,13 @@ def build(model_file: ModelFile) -> Model:
     path = data_path(model_file)
     data = load_dataset(model_file.data) if path is None else path
     from hier.interface import Model
-    from hier.model.prior_text import read_prior
 
     return Model(
         model_file.whole_formula,
         data,
         family=model_file.family,
         link=model_file.link,
-        priors={name: read_prior(text) for name, text in model_file.priors.items()},
+        priors=model_file.priors,
         weights=model_file.weights,
         offset=model_file.offset,
         **reading_of(model_file),

@@ -15,7 +15,7 @@ from hier.kernel.laplace.links import LINKS
 from hier.model.families import Family
 from hier.model.parameter_names import cor_name, sd_name
 from hier.model.prior_names import Target, target_of
-from hier.model.prior_text import bad_parameters, describe, limits_of
+from hier.model.prior_text import bad_parameters, describe, limits_of, read_prior
 from hier.model.priors import GroupPriors, ParameterPriors, Priors, correlation_limits, lkj_cholesky
 
 if TYPE_CHECKING:
@@ -50,15 +50,24 @@ def replace_priors(priors: Priors, family: Family, given: Mapping[str, Any]) -> 
     targets = {name: target_of(priors, name) for name in given}
     # general names first, so that a prior for one column wins over one for all of them
     for name, target in sorted(targets.items(), key=lambda item: not item[1].is_general):
-        prior = given[name]
+        prior = _read(name, given[name]) if isinstance(given[name], str) else given[name]
         if not isinstance(prior, dist.Distribution):
             raise ModelError(
                 f"the prior of `{name}` is not a distribution",
                 found=repr(prior)[:80],
-                expected="an object of numpyro.distributions, such as dist.Normal(0, 10)",
+                expected='text such as "normal(0, 10)", or an object of numpyro.distributions',
             )
         priors = _of_target(priors, family, target, prior)
     return replace(priors, replaced=priors.replaced | {own.name for own in targets.values()})
+
+
+def _read(name: str, text: str) -> Distribution:
+    """The prior that is given as text. Raises ModelError, which says of what parameter."""
+    try:
+        return read_prior(text)
+    except ModelError as error:
+        where, found, expected, hint = f"prior of `{name}`", error.found, error.expected, error.hint
+        raise ModelError(error.what, where=where, found=found, expected=expected, hint=hint) from None
 
 
 def _of_target(priors: Priors, family: Family, target: Target, prior: Distribution) -> Priors:
