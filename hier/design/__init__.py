@@ -10,6 +10,7 @@ from hier.design.opening import column_of, has_column, open_data
 from hier.design.random_effects import Block, RandomEffects
 from hier.design.reading import Reading, reading_of
 from hier.design.response import Outcome
+from hier.design.some_rows import some_rows
 from hier.design.threads import one_blas_thread
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "one_blas_thread",
     "open_data",
     "reading_of",
+    "some_rows",
 ]

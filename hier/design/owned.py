@@ -38,7 +38,7 @@ def closed(value: Any) -> Any:
             value.flags.writeable = False
         return value
     if isinstance(value, dict):
-        return {name: closed(each) for name, each in value.items()}
+        return type(value)((name, closed(each)) for name, each in value.items())
     if isinstance(value, tuple):
         parts = [closed(each) if isinstance(each, HOLDS_ARRAYS) else each for each in value]
         if any(map(operator.is_not, parts, value)):
@@ -77,5 +77,5 @@ class owned[T]:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _copied(each) for name, each in value.items()}
+        return type(value)((name, _copied(each)) for name, each in value.items())
     return value.copy() if isinstance(value, pd.Series | pd.DataFrame) else value

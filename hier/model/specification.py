@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from hier.design import Design, Digest, digest
+from hier.design import Design, Digest, digest, some_rows
 from hier.errors import ModelError
 from hier.formula import ParsedFormula
 from hier.kernel.algebra.elimination import Elimination, choose_structure
@@ -117,6 +118,15 @@ def on_design(model: Specification, design: Design) -> Specification:
     return Specification(model.formula, model.family, model.link, design, model.centred, {})
 
 
+def on_rows(model: Specification, kept: np.ndarray) -> Specification:
+    """The model of some of its rows, `kept` (n,), under the priors of all of them; levels without rows stay."""
+    other = object.__new__(type(model))
+    own = {name: getattr(model, name) for name in ("priors", "structure", "terms", "likelihood")}
+    other.__dict__ |= {field.name: getattr(model, field.name) for field in dataclasses.fields(model)} | own
+    other.__dict__["design"] = some_rows(model.design, kept)
+    return other
+
+
 def refuse_trials(formula: ParsedFormula, family: Family) -> None:
     """Refuse a response with trials where the family does not count successes. Raises ModelError."""
     if formula.trials is None or family.response == "successes":
@@ -136,7 +146,7 @@ def priors_by_name(priors: Any) -> dict[str, Any]:
     if not isinstance(priors, Mapping):
         raise ModelError(
             f"`priors` cannot be {written(priors)}",
-            expected='distributions by parameter, such as priors={"x": dist.Normal(0, 1)}',
+            expected='priors by parameter, such as priors={"x": "normal(0, 1)"}',
             hint="print(model) shows the parameters and the priors in force",
         )
     return dict(priors)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hier.design import Design, numbers_beside
 from hier.errors import DataError
-from hier.estimate.predicted_rows import Random, rows_of
+from hier.estimate.predicted_rows import PredictedRows, Random, rows_of
 from hier.formula.formula import CBIND
 from hier.kernel.laplace.likelihood import draw_of_draws
 from hier.kernel.laplace.log_densities import Observed
@@ -35,9 +35,23 @@ def with_log_likelihood[P: PosteriorDraws](posterior: P) -> P:
 
 def with_predictive[P: PosteriorDraws](posterior: P, data: Any, random: Random, new_levels: str, seed: int) -> P:
     """What `Posterior.with_predictive` says."""
+    rows = rows_of(model_of(posterior).design, data, random, new_levels)
+    written = _responses(posterior, data, rows, seed)
+    if not rows.known.all():
+        written = np.where(rows.known, written, np.nan)
+    name = "posterior_predictive" if data is None else "predictions"
+    return _with(posterior, {name: _by_row(posterior, written, coordinate(rows.index))})
+
+
+def replicated(posterior: PosteriorDraws, seed: int, random: Random = "all") -> np.ndarray:
+    """Replicated responses (S, n) of the rows of the fit, as `observed` has them."""
+    return _responses(posterior, None, rows_of(model_of(posterior).design, None, random, "error"), seed)
+
+
+def _responses(posterior: PosteriorDraws, data: Any, rows: PredictedRows, seed: int) -> np.ndarray:
+    """Replicated responses (S, n) of some rows, as the user's numbers."""
     model, generator = model_of(posterior), np.random.default_rng(check("seed", seed, SEED))
     draw, design = drawing(model.family), model.design
-    rows = rows_of(design, data, random, new_levels)
     n, n_draws = len(rows.X), posterior.settings.chains * posterior.settings.draws
     refuse_beyond_memory(f"{n_draws} replicated responses of {n} rows", float(n_draws) * n, LESS)
     trials = _trials(design, data, n)
@@ -46,11 +60,7 @@ def with_predictive[P: PosteriorDraws](posterior: P, data: Any, random: Random, 
         known = Observed(np.ones(len(trials[some])), trials[some], cutpoints_of(posterior))
         own = predictors(posterior, rows, some)
         found[:, some] = draw_of_draws(draw, model.likelihood, known, own, generator)
-    written = found / trials if design.shares else design.in_numbers(found)
-    if not rows.known.all():
-        written = np.where(rows.known, written, np.nan)
-    name = "posterior_predictive" if data is None else "predictions"
-    return _with(posterior, {name: _by_row(posterior, written, coordinate(rows.index))})
+    return found / trials if design.shares else design.in_numbers(found)
 
 
 def with_prior[P: PosteriorDraws](posterior: P, draws: int, seed: int) -> P:

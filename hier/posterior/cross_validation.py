@@ -13,6 +13,7 @@ from hier.design import Digest
 from hier.design.owned import owned
 from hier.errors import FitError, did_you_mean
 from hier.estimate.printing import Table
+from hier.posterior.added_groups import replicated
 from hier.posterior.dataset import coordinate, sample_coords
 from hier.posterior.grouping import Group
 from hier.posterior.left_out_by_quadrature import POINTS, level_by_quadrature
@@ -20,6 +21,7 @@ from hier.posterior.left_out_exactly import level_given_others, row_given_others
 from hier.posterior.log_likelihood import log_likelihood
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import model_of
+from hier.posterior.refitting import held_out, log_mean
 from hier.posterior.tree import response_name
 from hier.printed import Printed
 from hier.settings import TRUTH, check, written
@@ -61,6 +63,11 @@ class CrossValidation(Printed):
         return pd.Series(self.table["pareto_k"])
 
     @property
+    def loo_i(self) -> pd.Series:
+        """The expected log predictive density of each unit, its column `elpd`."""
+        return pd.Series(self.table["elpd"])
+
+    @property
     def n_bad(self) -> int:
         """How many units have a Pareto k above `good_k`."""
         return int((self.pareto_k > self.good_k).sum())
@@ -83,11 +90,12 @@ class CrossValidation(Printed):
         return ["", "Pareto k", *(f"  {word:24}{n:6d}" for word, n in zip(words, counts, strict=True))]
 
 
-def loo(posterior: PosteriorDraws, integrated: bool) -> CrossValidation:
+def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> CrossValidation:
     """What `Posterior.loo` says."""
+    refit = check("refit", refit, TRUTH)
     if not check("integrated", integrated, TRUTH) or not posterior.groups:
-        found = _kept_log_likelihood(posterior)
-        return _left_out(posterior, found, "loo", "Rows left out one at a time, given the group deviations", None)
+        found, words = kept_log_likelihood(posterior), "Rows left out one at a time, given the group deviations"
+        return _left_out(posterior, found, "loo", words, None, refit)
     if not model_of(posterior).has_normal_rows:
         raise FitError(
             "rows are left out with the deviations integrated out in closed form, which Normal responses have",
@@ -95,12 +103,22 @@ def loo(posterior: PosteriorDraws, integrated: bool) -> CrossValidation:
             hint="loo() conditions on the deviations, logo(group) leaves whole groups out",
         )
     words = "Rows left out one at a time, given the other rows, the group deviations integrated out exactly"
-    return _left_out(posterior, row_given_others(posterior), "loo", words, None)
+    return _left_out(posterior, row_given_others(posterior), "loo", words, None, refit)
 
 
-def logo(posterior: PosteriorDraws, group: str | None) -> CrossValidation:
+def loo_pit(posterior: PosteriorDraws, seed: int) -> pd.Series:
+    """What `Posterior.loo_pit` says."""
+    log_weights = loo(posterior, integrated=False).arviz.log_weights.transpose("chain", "draw", "obs").to_numpy()
+    weights = np.exp(log_weights.reshape(-1, log_weights.shape[-1]))
+    y, found = posterior.observed, replicated(posterior, seed)
+    below, equal = ((weights * own).sum(axis=0) / weights.sum(axis=0) for own in (found < y, found == y))
+    shares = np.random.default_rng([seed, 1]).random(len(y))
+    return pd.Series(below + shares * equal, index=posterior.index, name="loo_pit")
+
+
+def logo(posterior: PosteriorDraws, group: str | None, refit: bool = False) -> CrossValidation:
     """What `Posterior.logo` says."""
-    model, own = model_of(posterior), _group(posterior, group)
+    model, own = model_of(posterior), group_named(posterior, group)
     if model.has_normal_rows:
         words, how = "all group deviations integrated out exactly", level_given_others
     else:
@@ -108,12 +126,12 @@ def logo(posterior: PosteriorDraws, group: str | None) -> CrossValidation:
         by = f"by quadrature with {points} points a deviation" if points > 1 else "by Laplace's approximation"
         words, how = f"its deviations integrated out {by}", level_by_quadrature
     what = f"Levels of `{own.name}` left out one at a time, all of their rows, {words}"
-    return _left_out(posterior, how(posterior, own), "logo", what, own)
+    return _left_out(posterior, how(posterior, own), "logo", what, own, check("refit", refit, TRUTH))
 
 
 def waic(posterior: PosteriorDraws) -> CrossValidation:
     """What `Posterior.waic` says."""
-    found = _kept_log_likelihood(posterior)
+    found = kept_log_likelihood(posterior)
     p = found.var(axis=0, ddof=1)
     elpd = _log_mean_exp(found) - p
     bad = int((p > TOO_VARIABLE).sum())
@@ -135,7 +153,7 @@ def waic(posterior: PosteriorDraws) -> CrossValidation:
     )
 
 
-def _group(posterior: PosteriorDraws, name: str | None) -> Group:
+def group_named(posterior: PosteriorDraws, name: str | None) -> Group:
     """The grouping factor of that name, or the only one. Raises FitError."""
     known = {own.name: own for own in posterior.groups}
     if name is None and len(known) == 1:
@@ -151,7 +169,7 @@ def _group(posterior: PosteriorDraws, name: str | None) -> Group:
     return known[name]
 
 
-def _kept_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
+def kept_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
     """The log-likelihood (S, n) that was added to the posterior, or computed now."""
     if "log_likelihood" not in posterior.added:
         return log_likelihood(posterior)
@@ -160,10 +178,10 @@ def _kept_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
 
 
 def _left_out(
-    posterior: PosteriorDraws, log_density: np.ndarray, kind: str, method: str, group: Group | None
+    posterior: PosteriorDraws, log_density: np.ndarray, kind: str, method: str, group: Group | None, refit: bool
 ) -> CrossValidation:
     """Importance sampling of the posterior without each unit, from log densities (S, units) of the units given all else
-    that is kept of a draw.
+    that is kept of a draw; `refit`: sampling again in place of it for units whose Pareto k is too large.
     """
     if len(log_density) < FEWEST_DRAWS:
         raise FitError(
@@ -171,12 +189,20 @@ def _left_out(
         )
     index = pd.Index(posterior.index) if group is None else group.levels
     found = _by_arviz(posterior, log_density, coordinate(index))
-    elpd, k = found.elpd_i.to_numpy(), found.pareto_k.to_numpy()
+    elpd, k = found.elpd_i.to_numpy().copy(), found.pareto_k.to_numpy().copy()
+    bad = np.flatnonzero(k > found.good_k) if refit else np.zeros(0, int)
+    for unit in bad:
+        elpd[unit], k[unit] = held_out(posterior, np.array([unit]), group)[0], np.nan
+    p = log_mean(posterior, log_density) - elpd
+    if len(bad):
+        found = as_arviz(elpd, float(p.sum()), len(log_density), float(found.good_k))
     name = "rows" if group is None else f"levels of `{group.name}`"
-    bad, notes = int((k > found.good_k).sum()), []
-    if bad:
-        better = "loo(integrated=True) may do better" if kind == "loo" else "these levels need refits"
-        notes.append(f"Pareto k above {found.good_k:.2f} in {bad} of {len(k)} {name}; {better}")
+    poor, notes = int((k > found.good_k).sum()), []
+    if poor:
+        better = "loo(integrated=True) may do better, " if kind == "loo" and posterior.groups else ""
+        notes.append(f"Pareto k above {found.good_k:.2f} in {poor} of {len(k)} {name}; {better}refit=True is exact")
+    if len(bad):
+        notes.append(f"{len(bad)} {name} left out by sampling again, where Pareto k was above {found.good_k:.2f}")
     if posterior.is_approximate:
         notes.append("the draws are those of a Normal approximation, weighted by how far it is from the posterior")
     return CrossValidation(
@@ -185,10 +211,10 @@ def _left_out(
         method=method,
         elpd=float(found.elpd),
         se=float(found.se),
-        p=float(found.p),
+        p=float(p.sum()),
         n_draws=len(log_density),
         good_k=float(found.good_k),
-        table=Table({"elpd": elpd, "p": _log_mean_exp(log_density) - elpd, "pareto_k": k}, index=index),
+        table=Table({"elpd": elpd, "p": p, "pareto_k": k}, index=index),
         notes=tuple(notes),
         digest=posterior.digest,
         arviz=found,
@@ -219,6 +245,18 @@ def _by_arviz(posterior: PosteriorDraws, log_density: np.ndarray, index: np.ndar
             weight = posterior.stats["log_weight"]
             return loo_approximate_posterior(tree, weight, np.zeros_like(weight), pointwise=True)
         return loo(tree, pointwise=True)
+
+
+def as_arviz(elpd: np.ndarray, p: float, n_draws: int, good_k: float = np.nan) -> Any:
+    """Values of units as ArviZ's record, for its comparisons."""
+    import xarray as xr
+    from arviz_stats.utils import ELPDData
+
+    n = len(elpd)
+    each = xr.DataArray(elpd, {"obs": np.arange(n)}, ("obs",))
+    se, k = float(np.sqrt(n) * elpd.std()), xr.zeros_like(each)
+    sizes = {"n_samples": n_draws, "n_data_points": n, "scale": "log", "warning": False}
+    return ELPDData(elpd=float(elpd.sum()), se=se, p=p, **sizes, good_k=good_k, elpd_i=each, pareto_k=k)
 
 
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:

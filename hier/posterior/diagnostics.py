@@ -51,6 +51,16 @@ def pareto_k(log_weights: np.ndarray) -> float:
     return float(array_stats.psislw(log_weights.ravel())[1])
 
 
+def smoothed(log_weights: np.ndarray) -> np.ndarray:
+    """Normalised log importance weights (S,), those in the tail in the place of quantiles of Pareto's distribution.
+
+    Source: Vehtari et al. (2024), J. Mach. Learn. Res. 25(72).
+    """
+    from arviz_stats.base.array import array_stats
+
+    return np.asarray(array_stats.psislw(log_weights.ravel())[0])
+
+
 def bfmi(energy: np.ndarray) -> np.ndarray:
     """Estimated Bayesian fraction of missing information of each chain, energy (C, D). Source: Betancourt (2016),
     arXiv:1604.00695.

@@ -44,9 +44,9 @@ class Integrand(NamedTuple):
         return self.rows(eta).sum(axis=1) - 0.5 * np.einsum("sq,sq->s", u, u)
 
 
-def level_by_quadrature(posterior: PosteriorDraws, group: Group) -> np.ndarray:
-    """The joint log density (S, J) of the rows of each level of a grouping factor, given all else in each draw but the
-    level's own deviations.
+def level_by_quadrature(posterior: PosteriorDraws, group: Group, only: np.ndarray | None = None) -> np.ndarray:
+    """The joint log density (S, J) of the rows of each level of a grouping factor, or of `only` some of them, given all
+    else in each draw but the level's own deviations.
 
     Source: Pinheiro and Bates (1995), J. Comput. Graph. Stat. 4, 12, equation 11.
     """
@@ -57,6 +57,8 @@ def level_by_quadrature(posterior: PosteriorDraws, group: Group) -> np.ndarray:
     found = np.zeros((len(root), group.n_levels))
     order = np.argsort(group.codes, kind="stable")
     for some in np.split(order, np.flatnonzero(np.diff(group.codes[order])) + 1):
+        if only is not None and group.codes[some[0]] not in only:
+            continue
         own = predictors(posterior, fit, some)
         step = max(1, AT_ONCE // (len(some) * Z.shape[1]))
         for start in range(0, len(root), step):
