@@ -20,6 +20,7 @@ import typer
 
 from hier.errors import HierError, JobError
 from hier.files import is_folder, is_there, place, refuse_unwritable
+from hier.settings import KEPT
 from hier.text import shown
 from hier.version import __version__
 
@@ -76,7 +77,12 @@ class SamplingOptions:
     warmup: Annotated[int | None, typer.Option("--warmup", help="Iterations of each chain before draws are kept.")] = (
         None
     )
+    thin: Annotated[int | None, typer.Option("--thin", help="Of how many iterations one is kept.")] = None
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same draws.")] = None
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="WORD", help="all, parameters, or a variable of deviations; can be repeated."),
+    ] = None
     device: Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu or gpu.")] = None
 
 
@@ -170,7 +176,9 @@ def _model_file(
     settings = asdict(options) | asdict(sampling or SamplingOptions())
     # one word of hier's, or texts of the file
     na = options.na[0] if options.na in (["drop"], ["error"]) else options.na or None
-    return with_settings(found, method, **{name: own for name, own in settings.items() if name != "data"} | {"na": na})
+    keep = settings["keep"][0] if settings["keep"] in ([word] for word in KEPT) else settings["keep"] or None
+    others = {name: own for name, own in settings.items() if name != "data"}
+    return with_settings(found, method, **others | {"na": na, "keep": keep})
 
 
 def _refuse_taken(out: Path, force: bool) -> None:
@@ -249,7 +257,7 @@ def sample(
     model_file = _model_file(model, options, sampling=sampling)
     _refuse_taken(out, force)
     posterior = sample_of(model_file, build(model_file), progress=True)
-    say(f"{posterior.summary()}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
+    say(f"{posterior!r}\n\n{posterior.diagnose()}\n\n{shown(f'Draws: {posterior.save(out)}')}")
 
 
 @app.command()

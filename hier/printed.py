@@ -26,6 +26,7 @@ ELSEWHERE = {
     "num_warmup": "warmup",
     "burnin": "warmup",
     "num_chains": "chains",
+    "thinning": "thin",
     "random_seed": "seed",
     "rng_key": "seed",
     "progressbar": "progress",

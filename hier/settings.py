@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import os
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from hier.text import shown
 
 SHARE_OF_MEMORY = 0.7  # of this machine's memory that one request may need
 LONGEST = 80  # letters of a value in a message
+LEAST_DRAWS = 4  # of a chain
 
 
 class Setting(NamedTuple):
@@ -57,17 +59,27 @@ def _true_or_false(value: Any) -> bool:
     return str(getattr(value, "dtype", "")) == "bool" and getattr(value, "shape", None) == ()  # numpy's own
 
 
+def _variables(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in KEPT
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
 TRUTH = Setting("True or False", _true_or_false)
 SEED = whole(0, 2**63 - 1)  # the largest whole number of a model file, and of a saved posterior
+ANY_SEED = Setting(f"{SEED.expected}, or None for a new one", lambda value: value is None or SEED.fits(value))
+KEPT = ("all", "parameters")  # what may be kept of draws, beside a list of variables
 PROBABILITY = Setting("a number between 0 and 1", _between_0_and_1)
 COUNT = whole(1)
 POINTS = whole(1, 100)  # of quadrature; beyond that no digit is gained, and lme4 refuses more
 REFITS = whole(2)
 SAMPLING = {
     "chains": COUNT,
-    "draws": whole(4),
+    "draws": whole(LEAST_DRAWS),
     "warmup": whole(20, 1_000_000),
-    "seed": SEED,
+    "thin": whole(1, 1_000_000),
+    "seed": ANY_SEED,
+    "keep": Setting('"all", "parameters", or a list of variables of deviations, such as ["b_id"]', _variables, KEPT),
     "device": choice("auto", "cpu", "gpu"),
     "target_accept": PROBABILITY,
     "max_tree_depth": whole(1, 20),
@@ -81,7 +93,8 @@ IN_FILES = {name: setting for name, setting in SAMPLING.items() if name not in I
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the posterior is sampled: `chains` x `draws` after `warmup` iterations of each chain, from `seed`.
+    """How the posterior is sampled: `chains` x `draws`, every `thin`-th after `warmup` iterations of each chain, from
+    `seed`. `keep`: whose deviations are kept.
 
     `integrate`: which of crossed factors' deviations are integrated out. `method`: "nuts", or that of an approximation.
     """
@@ -89,7 +102,9 @@ class Sampling:
     chains: int = 4
     draws: int = 1000
     warmup: int = 200  # two halves: the Laplace fit leaves little to adapt
-    seed: int = 0
+    thin: int = 1
+    seed: int | None = 0
+    keep: str | Sequence[str] = "all"
     device: str = "auto"
     target_accept: float = 0.8
     max_tree_depth: int = 10
@@ -98,17 +113,26 @@ class Sampling:
     progress: bool = True
 
     def checked(self) -> Sampling:
-        """The same with Python's own numbers. Raises FitError for a setting that cannot be."""
-        return Sampling(**{name: check(name, getattr(self, name), own) for name, own in SAMPLING.items()})
+        """The same with Python's own numbers, and a seed where there was none. Raises FitError for a setting that
+        cannot be.
+        """
+        found = Sampling(**{name: check(name, getattr(self, name), own) for name, own in SAMPLING.items()})
+        return found if found.seed is not None else dataclasses.replace(found, seed=secrets.randbelow(1 << 32))
 
     def in_files(self) -> dict[str, Any]:
         """What a model file and the record of a run say of it."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name in IN_FILES}
+        own = {name: getattr(self, name) for name in IN_FILES}
+        return own if isinstance(self.keep, str) else {**own, "keep": list(self.keep)}
 
     @property
     def iterations(self) -> int:
-        """Of each chain; draws of an approximation need no warm-up."""
-        return self.draws + self.own_warmup
+        """Of each chain; draws of an approximation need no warm-up, and are independent."""
+        return self.draws * self.own_thin + self.own_warmup
+
+    @property
+    def own_thin(self) -> int:
+        """Of how many iterations one is kept."""
+        return self.thin if self.method == "nuts" else 1
 
     @property
     def own_warmup(self) -> int:

@@ -84,7 +84,13 @@ def test_sampling_has_the_defaults_of_one_record(pigs_model) -> None:
 
 SAMPLING = ("chains", "draws", "warmup", "seed", "target_accept", "max_tree_depth")
 WRONG = {
-    "sample": [(name, value) for name in SAMPLING for value in (np.nan, None, "a", -1, 1.5, True)]
+    "sample": [
+        (name, value)
+        for name in (*SAMPLING, "thin")
+        for value in (np.nan, None, "a", -1, 1.5, True)
+        if (name, value) != ("seed", None)
+    ]
+    + [("thin", 0), ("keep", None), ("keep", 3), ("keep", [3]), ("keep", "all of it")]
     + [("chains", 0), ("draws", 0), ("draws", 3), ("warmup", 19), ("warmup", 10**12), ("max_tree_depth", 21)]
     + [("target_accept", 0), ("target_accept", 1), ("device", 3), ("device", None), ("device", "tpu")]
     + [("method", None), ("method", 3), ("integrate", None), ("integrate", ["all"])],

@@ -35,7 +35,10 @@ def estimate_of(model_file: ModelFile, model: Model) -> Estimate:
 
 def sample_of(model_file: ModelFile, model: Model, *, progress: bool = False) -> Posterior:
     """The posterior, drawn as a model file says; `progress` shows a bar on standard error."""
-    return model.sample(progress=progress, **model_file.sampling.in_files())
+    found = model.sample(progress=progress, **model_file.sampling.in_files())
+    if found.settings.stopped:  # a file has all the draws that it says, or there is none
+        raise KeyboardInterrupt
+    return found
 
 
 def compare_of(model_file: ModelFile, *, progress: bool = False) -> Comparison:

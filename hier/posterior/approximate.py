@@ -29,12 +29,14 @@ LONGEST = 4.0  # of a logarithm of a spread: what the search may reach
 
 class Independent(NamedTuple):
     """Independent draws: unconstrained `x` (C, D, n), their log density `lp` and `log_weight` (C, D), the logarithm of
-    posterior over approximate density, up to a constant.
+    posterior over approximate density, up to a constant. `end`: the map that makes them, for more of them.
     """
 
     x: np.ndarray
     lp: np.ndarray
     log_weight: np.ndarray
+    end: Whitening
+    stopped: bool = False
 
     def stats(self) -> dict[str, np.ndarray]:
         """What is kept beside the draws."""
@@ -71,7 +73,7 @@ def normal_draws[A](
         on_progress(min(draws, (k + 1) * AT_ONCE // chains))
     lp = np.concatenate(lps)[:total].reshape(chains, draws)
     squares = np.sum(z[:total] ** 2, axis=1).reshape(chains, draws)
-    return Independent(np.concatenate(xs)[:total].reshape(chains, draws, -1), lp, lp + 0.5 * squares)
+    return Independent(np.concatenate(xs)[:total].reshape(chains, draws, -1), lp, lp + 0.5 * squares, whitening)
 
 
 @functools.cache

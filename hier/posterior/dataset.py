@@ -49,6 +49,7 @@ def dataset(
     there = {name: shape for name, shape in dims.items() if name in draws and draws[name].size}
     found = {name: (("chain", "draw", *shape), draws[name]) for name, shape in there.items()}
     used = {dim for shape, _ in found.values() for dim in shape}
+    used |= {dims_of(group.stem)[0] for group in groups}  # also of deviations that were not kept
     sampled = sample_coords(*next(iter(draws.values())).shape[:2])
     return xr.Dataset(found, sampled | {dim: values for dim, values in coords.items() if dim in used}, attrs)
 

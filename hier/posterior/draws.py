@@ -150,11 +150,17 @@ def prepare(density: Exact, problem: ExactArrays, draw: Draw = draw_given) -> No
 
 @float64
 def draw_all(
-    x: np.ndarray, problem: ExactArrays, density: Exact, n_levels: Sequence[int], seed: int, draw: Draw = draw_given
+    x: np.ndarray,
+    problem: ExactArrays,
+    density: Exact,
+    n_levels: Sequence[int | None],
+    seed: int,
+    draw: Draw = draw_given,
 ) -> Draws:
     """Draws of all parameters for unconstrained draws x (C, D, m); a batch at a time, so that shapes recur.
 
-    `n_levels`: of each grouping factor, in the kernel's order. `draw`: how one is made from a point.
+    `n_levels`: of each grouping factor, in the kernel's order, None where its deviations are not kept; they have no
+    draws then. `draw`: how one is made from a point.
     """
     chains, n, m = x.shape
     n_draws = chains * n
@@ -167,22 +173,26 @@ def draw_all(
     like = Draws(
         sd=tuple(np.empty((n_draws, k)) for k in q),
         cor=tuple(np.empty((n_draws, len(correlated_pairs(blocks)))) for blocks in density.terms),
-        b=tuple(np.empty((n_draws, J, k)) for J, k in zip(n_levels, q, strict=True)),
+        b=tuple(np.empty((n_draws, J, k)) if J else np.empty((0, 1, k)) for J, k in zip(n_levels, q, strict=True)),
         others=(np.empty((n_draws, 1)),),
         cutpoints=np.empty((n_draws, 0)),
         beta=np.empty((n_draws, p)),
     )
     arrays, tree = jax.tree.flatten(like)
 
-    filled = [array for array in arrays if array.size]
+    filled = [array for array in arrays if np.prod(array.shape[1:])]
 
     def batch(k: int) -> None:
         rows = slice(k * DRAWS_AT_ONCE, min((k + 1) * DRAWS_AT_ONCE, n_draws))
         results = program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], bits[k], *data)
         for array, values in zip(filled, results, strict=True):
+            if not len(array):
+                continue
             found = np.asarray(values)[: rows.stop - rows.start]
             array[rows] = found if found.shape[1:] == array.shape[1:] else found[:, : array.shape[1]]
 
     with workers(cores()) as pool:
         list(pool.map(batch, range(n_batches)))
-    return jax.tree.unflatten(tree, [array.reshape(chains, n, *array.shape[1:]) for array in arrays])
+    return jax.tree.unflatten(
+        tree, [array.reshape(chains, n if len(array) else 0, *array.shape[1:]) for array in arrays]
+    )

@@ -18,7 +18,7 @@ from hier.posterior.checksums import Damaged, has_checksums
 from hier.posterior.grouping import Group
 from hier.posterior.level_labels import levels_of
 from hier.posterior.posterior import Posterior
-from hier.posterior.posterior_draws import Settings
+from hier.posterior.posterior_draws import Settings, Timing
 from hier.posterior.same_model import refuse_other_model
 from hier.posterior.tree import ADDED, WHAT
 from hier.posterior.variable_names import dims_of, stems
@@ -54,6 +54,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
     """The posterior that `to_tree` made the tree of, by this version of hier or an earlier one."""
     draws = tree["posterior"].dataset
     attrs = draws.attrs
+    later = Settings._field_defaults  # which files of earlier versions do not have
     groups = _groups(tree, json.loads(attrs["groups"]))
     further = {
         str(name): labels if labels is None else tuple(labels) for name, labels in json.loads(attrs["further"]).items()
@@ -67,7 +68,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         groups=groups,
         further=further,
         method=str(attrs["method"]),
-        settings=Settings(*(int(attrs[name]) for name in Settings._fields)),
+        settings=Settings(*(int(attrs.get(name, later.get(name, 0))) for name in Settings._fields)),
         priors=json.loads(attrs["priors"]),
         notes=tuple(json.loads(attrs["notes"])),
         draws=_draws(draws, groups, further),
@@ -75,6 +76,7 @@ def from_tree(tree: xr.DataTree) -> Posterior:
         observed=observed.to_numpy(),
         digest=json.loads(attrs["digest"]),
         index=observed["obs"].to_numpy(),
+        timing=Timing(*timing) if (timing := json.loads(attrs.get("timing", "null"))) else None,
         added={name: tree[name].to_dataset() for name in ADDED if name in tree.children},
     )
 

@@ -11,9 +11,11 @@ A density is hashable and has `size`, `n_dense`, how many of its first coordinat
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -23,7 +25,7 @@ from hier.kernel.programs.compiled import Compiled, Program, cores, workers
 from hier.kernel.programs.precision import float64
 from hier.posterior.trajectory import Adaptation, Chains, advance, chains_at
 from hier.posterior.whitening import Whitening, rescale
-from hier.settings import DEFAULTS, Sampling
+from hier.settings import DEFAULTS, LEAST_DRAWS, Sampling
 
 LONGEST_PIECE = 500  # iterations of one call at most: what the compiled program has space for
 MOST_NUMBERS = 1 << 22  # in the draws of one call, which may shorten it
@@ -48,11 +50,30 @@ class Tell(Protocol):
     def __call__(self, done: int, /) -> object: ...
 
 
+class Stand(NamedTuple):
+    """Where chains stand, for more draws of them: their map, and of each share its generators of random numbers and
+    its chains.
+    """
+
+    whitening: Whitening
+    shares: tuple[tuple[Sequence[np.random.Generator], Chains], ...]
+
+
+class Keeping(NamedTuple):
+    """Which iterations of a run are kept: every `thin`-th after the first `skip`. `least`: where Ctrl-C ends the run,
+    how many there have to be for them to stand; None: it is not to be ended.
+    """
+
+    skip: int
+    thin: int = 1
+    least: int | None = None
+
+
 class Trace(NamedTuple):
     """What is kept of each iteration; chains first, then iterations.
 
     `x` (C, D, m) unconstrained parameters, `lp` log density, `energy`, `n_steps` leapfrog steps, `acceptance_rate`,
-    `diverging`, `step_size`.
+    `diverging`, `step_size`. `end`: where the chains stand after the last. `stopped`: whether Ctrl-C ended them.
     """
 
     x: np.ndarray
@@ -62,6 +83,8 @@ class Trace(NamedTuple):
     acceptance_rate: np.ndarray
     diverging: np.ndarray
     step_size: np.ndarray
+    end: Stand
+    stopped: bool = False
 
     def stats(self) -> dict[str, np.ndarray]:
         """What is kept beside the draws, by ArviZ's names."""
@@ -122,11 +145,24 @@ def run_nuts[A](density: Sampled[A], arrays: A, whitening: Whitening, settings: 
     sampler = _Sampler(program(density), arrays, _adaptation(density, settings), _shares(density, settings))
     whitening = Whitening(*map(np.asarray, whitening))
     z = np.stack([own.standard_normal(density.size) for share in sampler.shares for own in share.random])
-    first = sampler.run(z, whitening, half, on_progress)
-    whitening = rescale(whitening, first.x[:, half // 3 :])
-    z = whitening.undo(first.x[:, half - 1])
-    trace = sampler.run(z, whitening, half + settings.draws, lambda done: on_progress(half + done))
-    return Trace(*(field[:, half:] for field in trace))
+    sampler.place(z)
+    first = sampler.run(whitening, half, on_progress, Keeping(half // 3))
+    whitening = rescale(whitening, first.x)
+    sampler.place(whitening.undo(first.x[:, -1]))
+    iterations = half + settings.draws * settings.thin
+    tell = lambda done: on_progress(half + done)  # noqa: E731
+    return sampler.run(whitening, iterations, tell, Keeping(half, settings.thin, LEAST_DRAWS))
+
+
+@float64
+def more_nuts[A](density: Sampled[A], arrays: A, end: Stand, settings: Sampling, on_progress: Tell) -> Trace:
+    """The draws of chains that go on from where they stand: those that `run_nuts` had drawn next."""
+    shares = _shares(density, settings)
+    for share, (random, chains) in zip(shares, end.shares, strict=True):
+        share.random, share.chains = copy.deepcopy(random), chains
+    sampler = _Sampler(program(density), arrays, _adaptation(density, settings), shares)
+    kept = Keeping(0, settings.thin, LEAST_DRAWS)
+    return sampler.run(end.whitening, settings.draws * settings.thin, on_progress, kept)
 
 
 class _Share:
@@ -168,29 +204,60 @@ class _Sampler(NamedTuple):
     adaptation: Adaptation
     shares: Sequence[_Share]
 
-    def run(self, z: np.ndarray, whitening: Whitening, iterations: int, on_progress: Tell) -> Trace:
-        """`iterations` of every chain from `z` (C, m), in pieces of about a quarter of a second."""
-        shares, at = self.shares, 0
-        for share in shares:
+    def place(self, z: np.ndarray) -> None:
+        """Let the chains begin at z (C, m)."""
+        at = 0
+        for share in self.shares:
             share.place(z[at : at + len(share.random)], self.adaptation.first_step)
             at += len(share.random)
+
+    def run(self, whitening: Whitening, iterations: int, on_progress: Tell, kept: Keeping) -> Trace:
+        """What is kept of `iterations` more of every chain, in pieces of about a quarter of a second."""
+        shares, m = self.shares, self.shares[0].momenta.shape[2]
         data = (self.adaptation, self.arrays, whitening)
         advance = self.program.bind(*shares[0].arguments(0), *data)
         leaves, longest = jax.tree.leaves(data), shares[0].momenta.shape[1] - 1
         pieces: list[np.ndarray] = []
-        n, done = min(FIRST_PIECE, longest), 0
+        n, done, stopped = min(FIRST_PIECE, longest), 0, False
         with workers(min(cores(), len(shares))) as pool:
-            while done < iterations:
-                n = min(n, iterations - done)
-                began = time.perf_counter()
-                pieces.append(
-                    np.concatenate(list(pool.map(lambda share, n=n: share.advance(advance, n, leaves), shares)))
-                )
-                done += n
-                on_progress(done)
-                n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, longest))
-        kept, m = np.concatenate(pieces, axis=1), z.shape[1]
-        return Trace(whitening.apply(kept[..., :m]), *np.moveaxis(kept[..., m:], -1, 0))
+            try:
+                while done < iterations:
+                    n = min(n, iterations - done)
+                    began = time.perf_counter()
+                    parts, interrupted = _side_by_side(
+                        pool, lambda share, n=n: share.advance(advance, n, leaves), shares
+                    )
+                    at = done + 1 + np.arange(n) - kept.skip
+                    pieces.append(parts[:, (at > 0) & (at % kept.thin == 0)])
+                    done += n
+                    if interrupted:
+                        raise KeyboardInterrupt
+                    on_progress(done)
+                    n = int(np.clip(n * SECONDS_A_PIECE / (time.perf_counter() - began), 1, longest))
+            except KeyboardInterrupt:
+                stopped = done < iterations
+                if kept.least is None or sum(own.shape[1] for own in pieces) < kept.least:
+                    raise
+        numbers = np.concatenate(pieces, axis=1)
+        end = Stand(whitening, tuple((own.random, jax.tree.map(np.asarray, own.chains)) for own in shares))
+        lp, energy, n_steps, rate, diverging, step = np.moveaxis(numbers[..., m:], -1, 0)
+        return Trace(whitening.apply(numbers[..., :m]), lp, energy, n_steps, rate, diverging, step, end, stopped)
+
+
+def _side_by_side[S](
+    pool: ThreadPoolExecutor, call: Callable[[S], np.ndarray], shares: Sequence[S]
+) -> tuple[np.ndarray, bool]:
+    """The results of all shares one below the other, and whether Ctrl-C came meanwhile: XLA does not hear it, and what
+    it computes is worth having.
+    """
+    futures = [pool.submit(call, share) for share in shares]
+    interrupted = False
+    try:
+        for own in futures:
+            own.result()
+    except KeyboardInterrupt:
+        interrupted = True
+    return np.concatenate([own.result() for own in futures]), interrupted
 
 
 def _shares(density: Sampled, settings: Sampling) -> list[_Share]:

@@ -13,9 +13,11 @@ import pandas as pd
 
 from hier.estimate.predicted_rows import Random
 from hier.posterior.added_groups import with_log_likelihood, with_predictive, with_prior
-from hier.posterior.cross_validation import CrossValidation, logo, loo, waic
+from hier.posterior.cross_validation import CrossValidation, logo, loo, loo_pit, waic
 from hier.posterior.diagnose import Diagnosis, diagnose
 from hier.posterior.explained_variance import r2
+from hier.posterior.extending import extend
+from hier.posterior.k_fold import kfold
 from hier.posterior.posterior_draws import PosteriorDraws, Settings
 from hier.posterior.prediction import predict
 from hier.posterior.probabilities import hypothesis
@@ -42,7 +44,7 @@ class Posterior(PosteriorDraws, Printed):
         return to_tree(self)
 
     def _text(self) -> str:
-        return self.summary()
+        return self.summary() + (f"\nTime: {self.timing}" if self.timing else "")
 
     def summary(self) -> str:
         """The block that brms prints: means, sds, 95 percent intervals, R-hat, bulk and tail ESS."""
@@ -58,7 +60,21 @@ class Posterior(PosteriorDraws, Printed):
         """The checks that say whether the draws can be used: R-hat, bulk and tail ESS, divergences, tree depth,
         E-BFMI.
         """
+        return self._diagnosis
+
+    @cached_property
+    def _diagnosis(self) -> Diagnosis:
         return diagnose(self)
+
+    def extend(self, draws: int = 1000, *, progress: bool = True) -> Self:
+        """The posterior with `draws` more of each chain, which go on from where they stand, without another warm-up.
+
+        They are what a longer run would have drawn: the chains and what NUTS says of them are the same, draw for draw;
+        what is drawn exactly given these has other random numbers. Groups that were added to `data` are left out, since
+        they have no such draws. More draws of an approximation are independent of those before. Raises FitError for a
+        posterior from a file, which does not hold where its chains stand.
+        """
+        return extend(self, draws, progress)
 
     def hypothesis(self, hypotheses: str | Sequence[str], *, level: float = 0.95) -> pd.DataFrame:
         """Posterior probabilities of hypotheses such as `"week > 6"` or `"a - b < 0.5"`, a row each.
@@ -129,7 +145,7 @@ class Posterior(PosteriorDraws, Printed):
         """
         return with_prior(self, draws, seed)
 
-    def loo(self, *, integrated: bool = False) -> CrossValidation:
+    def loo(self, *, integrated: bool = False, refit: bool = False) -> CrossValidation:
         """Expected log predictive density of new rows, by leaving out each row of the fit (PSIS-LOO).
 
         As it is, a row's density is conditional on everything that was drawn, its group deviations among it; where a
@@ -138,13 +154,33 @@ class Posterior(PosteriorDraws, Printed):
         variance parameters of each draw, in closed form with all group deviations integrated out. Both estimate the
         same, the log density of row i under the posterior that has not seen it, since the other rows still say what
         the group's deviations are; only the weights vary less. Fixed effects are not integrated out: one row tells
-        little of them.
+        little of them. `refit`: rows whose Pareto k is too large are left out by sampling the model again.
 
         Raises FitError for a posterior from a file without its model or log-likelihood, and for what is not Normal.
         """
-        return loo(self, integrated)
+        return loo(self, integrated, refit)
 
-    def logo(self, group: str | None = None) -> CrossValidation:
+    def loo_pit(self, *, seed: int = 0) -> pd.Series:
+        """The probability of each row's response or less under the posterior that has not seen it (LOO-PIT): uniform
+        over rows where the model is right.
+
+        From replicated responses, weighted as in `loo`; that of a response equal to a replicated one is a random share
+        of it. Source: Gelfand (1996), in Markov Chain Monte Carlo in Practice, chapter 9; Czado, Gneiting and Held
+        (2009), Biometrics 65, 1254, for counts. Raises FitError as `loo` and `with_predictive` do.
+        """
+        return loo_pit(self, seed)
+
+    def kfold(self, k: int = 10, *, group: str | None = None, seed: int = 0, progress: bool = True) -> CrossValidation:
+        """Expected log predictive density of new rows, or of new levels of a grouping factor, by sampling the model `k`
+        times, each time without a random part of them.
+
+        Priors stay those of all rows. With `group` the rows of a level are taken jointly, its deviations integrated
+        out, as in `logo`. Compiled programs are those of the posterior. Ctrl-C ends it with nothing. Raises FitError
+        for more folds than units, and DataError where the rows without a fold do not determine the fixed effects.
+        """
+        return kfold(self, k, group, seed, progress)
+
+    def logo(self, group: str | None = None, *, refit: bool = False) -> CrossValidation:
         """Expected log predictive density of new groups, by leaving out all rows of each level of a grouping factor,
         from the same draws.
 
@@ -152,9 +188,9 @@ class Posterior(PosteriorDraws, Printed):
         all factors are integrated out in closed form, given the fixed effects and the variance parameters of a draw.
         Of any other the level's own deviations are, by adaptive Gauss-Hermite quadrature about their mode in each draw
         (beyond four columns by Laplace's approximation), given everything else in the draw, the deviations of other
-        factors included. `group`: may be left out where there is one. Raises FitError.
+        factors included. `group`: may be left out where there is one. `refit`: as in `loo`. Raises FitError.
         """
-        return logo(self, group)
+        return logo(self, group, refit)
 
     def waic(self) -> CrossValidation:
         """The widely applicable information criterion, given the group deviations, on the scale of `loo`. LOO is

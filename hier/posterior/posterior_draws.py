@@ -11,10 +11,11 @@ import pandas as pd
 
 from hier.design import Digest
 from hier.design.owned import Closed, owned
+from hier.errors import FitError
 from hier.estimate.printing import Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.model.parameter_names import SIGMA, coefficient_names
-from hier.posterior.diagnostics import pareto_k
+from hier.posterior.diagnostics import pareto_k, smoothed
 from hier.posterior.grouping import Group, covariance_matrices, largest_first
 from hier.settings import Sampling
 
@@ -25,18 +26,52 @@ if TYPE_CHECKING:
 
 
 class Settings(NamedTuple):
-    """How the draws were made: `chains` x `draws` after `warmup` iterations, from `seed`."""
+    """How the draws were made: `chains` x `draws`, every `thin`-th after `warmup` iterations, from `seed`. `stopped`:
+    whether Ctrl-C ended them (0 or 1).
+    """
 
     chains: int
     draws: int
     warmup: int
     seed: int
     max_tree_depth: int
+    thin: int = 1
+    stopped: int = 0
 
-    @classmethod
-    def of(cls, asked: Sampling) -> Settings:
-        """What is kept of the settings that were asked for."""
-        return cls(asked.chains, asked.draws, asked.own_warmup, asked.seed, asked.max_tree_depth)
+
+class Timing(NamedTuple):
+    """Seconds: of loading or compiling programs, of the search for the mode and the warm-up, and of the draws."""
+
+    compiling: float
+    warmup: float
+    draws: float
+
+    def __str__(self) -> str:
+        words = ("compiling", "warm-up", "draws")
+        return ", ".join(f"{word} {own:.1f} s" for word, own in zip(words, self, strict=True))
+
+
+class Continuation(NamedTuple):
+    """What more draws begin from: the settings that were `asked` for, where the chains stand (`end`, as their method
+    has it), and how many times they were drawn.
+    """
+
+    asked: Sampling
+    end: object
+    times: int = 1
+
+
+class ByVariable(dict[str, np.ndarray]):
+    """Draws by variable; those of deviations may not have been kept."""
+
+    def __missing__(self, name: str) -> np.ndarray:
+        if not name.startswith("b_"):
+            raise KeyError(name)
+        raise FitError(
+            f"the deviations `{name}` were not kept when the posterior was sampled",
+            expected=f'keep="all", or keep=["{name}"], in sample()',
+            hint='random="none" in predictions does without them',
+        )
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -52,8 +87,9 @@ class PosteriorDraws(Closed):
     of the response's distribution, `beta_NAME` for the coefficients of one with a formula, and `cutpoints`.
     `stats`: NUTS's own record of each draw, (C, D). `priors`: by parameter, as `hier.model.prior_text` reads them.
     `observed`, `index` (n,): the response, and the labels of its rows. `method`: how the draws were
-    made, a phrase. `digest`: that of the model and its data. `model`: what was sampled, which predictions need; a file
-    does not hold it. `added`: further groups of `data`, which is the same as an ArviZ tree, by name.
+    made, a phrase; `timing`: how long that took. `end`: where the chains stand, for `extend`; a file does not hold it.
+    `digest`: that of the model and its data. `model`: what was sampled, which predictions need; nor does a file hold
+    that. `added`: further groups of `data`, which is the same as an ArviZ tree, by name.
     """
 
     formula: str
@@ -73,6 +109,12 @@ class PosteriorDraws(Closed):
     index: np.ndarray = field(repr=False)
     model: Specification | None = field(default=None, repr=False, compare=False)
     added: Mapping[str, xr.Dataset] = field(default_factory=dict, repr=False, compare=False)
+    timing: Timing | None = field(default=None, repr=False, compare=False)
+    end: Continuation | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        vars(self)["draws"] = ByVariable(vars(self)["draws"])
+        super().__post_init__()
 
     @property
     def beta(self) -> np.ndarray:
@@ -125,6 +167,15 @@ class PosteriorDraws(Closed):
         Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
         """
         return pareto_k(self.stats["log_weight"]) if self.is_approximate else float("nan")
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """The logarithm of the importance weight of each draw (S,), the largest smoothed, up to a constant: zeros for
+        draws from the posterior itself.
+        """
+        if not self.is_approximate:
+            return np.zeros(self.settings.chains * self.settings.draws)
+        return smoothed(self.stats["log_weight"])
 
     @property
     def family_parameters(self) -> pd.DataFrame:

@@ -185,7 +185,7 @@ class LaplaceTransported:
         return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
 
     @float64
-    def finish(self, x: np.ndarray, arrays: Placed, seed: int) -> Draws:
+    def finish(self, x: np.ndarray, arrays: Placed, seed: int, kept: Sequence[bool]) -> Draws:
         """The draws on the user's scale, a batch at a time; nothing is left to be drawn."""
         chains, n, size = x.shape
         total = chains * n
@@ -194,8 +194,12 @@ class LaplaceTransported:
         program = _draws_program(self.density).bind(flat[:DRAWS_AT_ONCE], arrays)
         data = jax.tree.leaves(arrays)
 
+        q = len(kept)
+        dropped = {2 * q + k for k, own in enumerate(kept) if not own}  # among the leaves, behind sds and correlations
+
         def batch(k: int) -> list[np.ndarray]:
-            return list(map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data)))
+            found = map(np.asarray, program(flat[k * DRAWS_AT_ONCE : (k + 1) * DRAWS_AT_ONCE], *data))
+            return [own[:, :0] if at in dropped else own for at, own in enumerate(found)]
 
         with workers(cores()) as pool:
             parts = list(pool.map(batch, range(batches)))

@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
 import numpy as np
 
-from hier.estimate.progress import progress_bar
-from hier.kernel.programs.waiting import in_threads
 from hier.model import Specification
-from hier.posterior.approximate import best_draws, normal_draws
 from hier.posterior.dataset import coordinate, further_variables, numbers_a_draw
-from hier.posterior.devices import use_device
 from hier.posterior.diagnostics import load_ahead
+from hier.posterior.drawing import METHODS, Drawn, draw
 from hier.posterior.grouping import groups_of
-from hier.posterior.nuts import prepare, run_nuts
 from hier.posterior.posterior import Posterior
 from hier.posterior.posterior_draws import Settings
-from hier.posterior.sampling_routes import SamplingRoute, by_variable, sampling_route
 from hier.settings import DEFAULTS, Sampling, refuse_beyond_memory
-
-
-class Moved(Protocol):
-    """Draws `x` (C, D, n) of what is not integrated out, and what is kept beside them."""
-
-    @property
-    def x(self) -> np.ndarray: ...
-    def stats(self) -> dict[str, np.ndarray]: ...
-
-
-class Method(NamedTuple):
-    """How a density is drawn from: in words; what draws; and what loads or compiles that ahead, if anything does."""
-
-    words: str
-    draw: Callable[..., Moved]
-    prepare: Callable[..., None] = lambda *ahead: None
-
-
-METHODS = {
-    "nuts": Method("NUTS on", run_nuts, prepare),
-    "laplace": Method("approximate: Laplace's Normal approximation of", normal_draws),
-    "advi": Method("approximate: the best Normal approximation, by variational inference (ADVI), of", best_draws),
-}
 
 
 def sample(model: Specification, settings: Sampling = DEFAULTS) -> Posterior:
@@ -61,16 +30,7 @@ def sample(model: Specification, settings: Sampling = DEFAULTS) -> Posterior:
     settings = settings.checked()
     _refuse_too_many(model, settings)
     load_ahead()
-    route, method = sampling_route(model, settings.integrate), METHODS[settings.method]
-    with (
-        use_device(settings.device, route.arrays),
-        progress_bar(settings.iterations, "Sampling", shown=settings.progress) as on_progress,
-    ):
-        in_threads(lambda: method.prepare(route.density, route.arrays, settings), *route.programs())
-        start, arrays = route.begin()
-        moved = method.draw(route.density, arrays, start, settings, on_progress)
-        draws = by_variable(model, route.finish(moved.x, arrays, settings.seed))
-    return _posterior(model, settings, route, draws, moved.stats())
+    return _posterior(model, settings, draw(model, settings))
 
 
 def _refuse_too_many(model: Specification, settings: Sampling) -> None:
@@ -79,14 +39,8 @@ def _refuse_too_many(model: Specification, settings: Sampling) -> None:
     refuse_beyond_memory(what, held * numbers_a_draw(model.design), "4 chains of 1,000 draws do for most uses")
 
 
-def _posterior(
-    model: Specification,
-    settings: Sampling,
-    route: SamplingRoute,
-    draws: dict[str, np.ndarray],
-    stats: dict[str, np.ndarray],
-) -> Posterior:
-    design = model.design
+def _posterior(model: Specification, settings: Sampling, drawn: Drawn) -> Posterior:
+    design, route = model.design, drawn.route
     return Posterior(
         formula=str(model.formula),
         family=model.family.name,
@@ -94,14 +48,24 @@ def _posterior(
         coef_names=design.names,
         groups=groups_of(design),
         further=further_variables(design),
-        settings=Settings.of(settings),
+        settings=_made(settings, drawn),
         method=f"{METHODS[settings.method].words} {route.of}",
         priors=dict(model.priors.rows(None)),
         notes=(*design.notes(), *(own.sentence for own in model.undetermined), *route.notes),
-        draws=draws,
-        stats=stats,
+        draws=drawn.draws,
+        stats=drawn.stats,
         observed=design.in_numbers(design.y if design.outcome.is_continuous else design.y.astype(np.int64)),
         digest=model.digest,
         model=model,
         index=coordinate(design.index),
+        timing=drawn.timing,
+        end=drawn.end,
     )
+
+
+def _made(asked: Sampling, drawn: Drawn) -> Settings:
+    """What is said of the settings: so many draws as there are."""
+    draws = next(iter(drawn.stats.values())).shape[1]
+    seed = int(asked.seed or 0)
+    made = (asked.chains, draws, asked.own_warmup, seed, asked.max_tree_depth, asked.own_thin, int(drawn.stopped))
+    return Settings(*made)

@@ -50,8 +50,10 @@ class SamplingRoute(Protocol):
         """Where the chains begin: the affine map of the Laplace approximation, and the arrays of the density."""
         ...
 
-    def finish(self, x: np.ndarray, arrays: Any, seed: int) -> Draws:
-        """Draws of all parameters and deviations from those of what NUTS moves in, `x` (C, D, n)."""
+    def finish(self, x: np.ndarray, arrays: Any, seed: int, kept: Sequence[bool]) -> Draws:
+        """Draws of all parameters and deviations from those of what NUTS moves in, `x` (C, D, n); `kept`: of which
+        grouping factors the deviations are, in the kernel's order.
+        """
         ...
 
 
@@ -74,8 +76,8 @@ class AllIntegrated:
     def begin(self) -> tuple[Whitening, Problem]:
         return whitening.laplace_map(self.density, self.arrays), self.arrays
 
-    def finish(self, x: np.ndarray, arrays: Problem, seed: int) -> Draws:
-        return exact.draw_all(x, arrays, self.density, self.n_levels, seed)
+    def finish(self, x: np.ndarray, arrays: Problem, seed: int, kept: Sequence[bool]) -> Draws:
+        return exact.draw_all(x, arrays, self.density, _kept_levels(self.n_levels, kept), seed)
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,13 @@ class LargestIntegrated:
         placed = partial.place(self.arrays, variances, few.centre, self.whole)
         return whitening.beside(few, self.density.n_sampled), placed
 
-    def finish(self, x: np.ndarray, arrays: PartialProblem, seed: int) -> Draws:
-        return exact.draw_all(x, arrays, self.density, self.n_levels, seed, exact.draw_given_sampled)
+    def finish(self, x: np.ndarray, arrays: PartialProblem, seed: int, kept: Sequence[bool]) -> Draws:
+        n_levels = _kept_levels(self.n_levels, kept)
+        return exact.draw_all(x, arrays, self.density, n_levels, seed, exact.draw_given_sampled)
+
+
+def _kept_levels(n_levels: Sequence[int], kept: Sequence[bool]) -> list[int | None]:
+    return [J if own else None for J, own in zip(n_levels, kept, strict=True)]
 
 
 def sampling_route(model: Specification, integrate: str) -> SamplingRoute:
@@ -131,7 +138,7 @@ def _exact_route(model: Specification, integrate: str) -> SamplingRoute:
 
 
 def by_variable(model: Specification, drawn: Draws) -> dict[str, np.ndarray]:
-    """The draws by the names of their variables, grouping factors in the design's order."""
+    """The draws by the names of their variables, grouping factors in the design's order; those that are kept."""
     design = model.design
     found = {"beta": drawn.beta} if design.names else {}
     for k, (group, priors) in enumerate(zip(groups_of(design), model.priors.groups, strict=True)):
@@ -141,7 +148,9 @@ def by_variable(model: Specification, drawn: Draws) -> dict[str, np.ndarray]:
             found |= _spreads(own.sd_centred, own.cor_centred, sd, cor)
             anchored = covariance_matrices(sd, cor, group.blocks)
             sd, cor = spreads_of(priors.to_user @ anchored @ priors.to_user.T, group.blocks)
-        found |= _spreads(own.sd, own.cor, sd, cor) | {own.b: drawn.b[at]}
+        found |= _spreads(own.sd, own.cor, sd, cor)
+        if drawn.b[at].size:
+            found[own.b] = drawn.b[at]
     if design.n_cutpoints:
         found["cutpoints"] = drawn.cutpoints
     for own, values in zip(design.parameters, drawn.others, strict=True):

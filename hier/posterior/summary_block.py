@@ -81,7 +81,9 @@ def summarise(posterior: PosteriorDraws) -> str:
         f"Formula: {posterior.formula}",
         f"Rows: {len(posterior.observed)}",
         f"Draws: {settings.chains} chains of {settings.draws} after {settings.warmup} warm-up iterations, "
-        f"{total} in all",
+        + (f"one of {settings.thin} kept, " if settings.thin > 1 else "")
+        + f"{total} in all",
+        *(["Note: Ctrl-C ended the sampling early; extend(draws) goes on"] if settings.stopped else []),
         *(f"Note: {note}" for note in posterior.notes),
     ]
     parts = [head]

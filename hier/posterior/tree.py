@@ -37,6 +37,7 @@ def to_tree(posterior: PosteriorDraws) -> xr.DataTree:
         "notes": json.dumps(posterior.notes),
         "digest": json.dumps(posterior.digest),
         "response": posterior.response,
+        "timing": json.dumps(posterior.timing),
         "creation_library": "hier",
         "inference_library": "numpyro",
         **posterior.settings._asdict(),

@@ -33,7 +33,9 @@ def _drawn(posterior: Posterior) -> str:
         return f"{settings.chains * settings.draws} independent draws"
     return (
         f"{settings.chains} chains of {settings.draws} draws after {settings.warmup} warm-up iterations, "
-        f"tree depth at most {settings.max_tree_depth}"
+        + (f"one of {settings.thin} kept, " if settings.thin > 1 else "")
+        + ("ended early by Ctrl-C, " if settings.stopped else "")
+        + f"tree depth at most {settings.max_tree_depth}"
     )
 
 
