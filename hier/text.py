@@ -31,3 +31,9 @@ def blocks(parts: Iterable[Iterable[str]]) -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def plain_text(value: object) -> str:
+    """Text with replacement characters for what netCDF has no place for: NUL, and half of a surrogate pair."""
+    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not text.isascii() else text

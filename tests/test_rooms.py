@@ -68,7 +68,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "jinja2": frozenset({"reporting"}),
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli", "estimate"}),
-    "xarray": frozenset({"posterior", "jobs"}),
+    "xarray": frozenset({"estimate", "posterior", "jobs"}),
     "h5netcdf": frozenset({"posterior", "jobs"}),
     "h5py": frozenset({"posterior", "jobs"}),
     "platformdirs": frozenset({"kernel", "posterior", "jobs"}),

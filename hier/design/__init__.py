@@ -5,7 +5,7 @@ from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
 from hier.design.digest import Digest, differences, digest
 from hier.design.further import ParameterDesign
-from hier.design.levels import kind_of
+from hier.design.levels import coordinate, kind_of
 from hier.design.opening import column_of, has_column, open_data
 from hier.design.random_effects import Block, RandomEffects
 from hier.design.reading import Reading, reading_of
@@ -27,6 +27,7 @@ __all__ = [
     "bar_anchors",
     "build_design",
     "column_of",
+    "coordinate",
     "differences",
     "digest",
     "has_column",

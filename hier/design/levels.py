@@ -14,6 +14,7 @@ import pandas as pd
 
 from hier.design.delimited import NUMBER
 from hier.errors import DataError
+from hier.text import plain_text
 
 EXACT = 2.0**53  # from here on neighbouring whole numbers are one number in floating point
 SHOWN = 3
@@ -43,6 +44,13 @@ def kind_of(labels: pd.Index) -> str:
         return _KINDS[kind]
     types = {type(label).__name__ for label in labels}
     return f"values of type {types.pop()}" if len(types) == 1 else "values of several types"
+
+
+def coordinate(levels: pd.Index) -> np.ndarray:
+    """Levels as a coordinate that netCDF can hold: numbers as they are, everything else as text."""
+    if levels.dtype.kind in "iuf":
+        return levels.to_numpy()
+    return np.array([plain_text(level) for level in levels], object)
 
 
 def match(name: str, labels: pd.Index, levels: pd.Index) -> np.ndarray:

@@ -1,54 +1,51 @@
-"""Prediction: the fixed part, any of the random terms, new levels, and standard errors that include them all."""
+"""Prediction by an estimate: of means, linear predictors and responses, with errors that include the deviations'."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from hier.design import Design, RandomEffects, numbers_beside
+from hier.design import Design, numbers_beside
 from hier.errors import DataError, FitError
 from hier.estimate.choices import check_choice, normal_quantile
+from hier.estimate.drawn_rows import responses, trials_of
 from hier.estimate.expected import expected, expected_with_slope, probabilities_with_slope
 from hier.estimate.fitted import Fitted
-from hier.estimate.mixed_model_equations import combinations, total_variances
-from hier.estimate.predicted_rows import PredictedRows, Random, rows_of
-from hier.estimate.routes import refuse_unless_offered, solved
-from hier.model import Specification
-from hier.settings import PROBABILITY, TRUTH, check
+from hier.estimate.linear_predictors import linear_predictor, new_spread, variances
+from hier.estimate.predicted_draws import cutpoints_of_draws, drawn_table, further_predictors
+from hier.estimate.predicted_rows import PredictedRows, Prediction, rows_of
+from hier.estimate.routes import refuse_unless_offered
+from hier.kernel.laplace.averages import averaged
 
-KINDS = ("response", "link", "probabilities")
+if TYPE_CHECKING:
+    import xarray as xr
+
 INTERVALS = (None, "confidence", "prediction")
-NEW_LEVELS = ("error", "zero")
+SIMULATED = 4000  # responses of each row, of which standard deviations and intervals are taken
+AT_ONCE = 2_000_000  # of them that are held together
 
 
-class Prediction(NamedTuple):
-    """What a user asks of predictions: arguments of `Estimate.predict`."""
-
-    kind: str
-    random: Random
-    new_levels: str
-    se: bool
-    interval: str | None
-    level: float
-    weights: Any
-
-
-def predict(estimate: Fitted, data: Any, asked: Prediction) -> pd.Series | pd.DataFrame:
+def predict(estimate: Fitted, data: Any, asked: Prediction) -> pd.Series | pd.DataFrame | xr.DataArray:
     """What `Estimate.predict` says."""
     asked = _checked(estimate, asked)
     rows = rows_of(estimate.model.design, data, asked.random, asked.new_levels)
-    found = _link(estimate, rows, data, asked)
-    if asked.kind != "link" and not estimate.model.is_linear_normal:
-        others = [own.predictor(values) for own, values in zip(rows.parameters, estimate.others, strict=True)]
-        found = _on_response(estimate, found, others, asked.kind)
-    return with_note(found, rows.known)
+    if asked.draws:
+        return drawn_table(estimate, rows, data, asked)
+    others = [own.predictor(values) for own, values in zip(rows.parameters, estimate.others, strict=True)]
+    found = _Predicted(estimate, rows, others, asked)
+    if asked.kind == "response":
+        return with_note(_responses(found, data), rows)
+    if asked.kind == "probabilities":
+        return with_note(found.probabilities(), rows)
+    if not asked.se and asked.interval is None:
+        return with_note(pd.Series(found.mean(found.eta), index=rows.index, name="fit"), rows)
+    return with_note(_with_errors(found, data), rows)
 
 
 def _checked(estimate: Fitted, asked: Prediction) -> Prediction:
-    check_kind(estimate.model, asked.kind)
+    asked = asked.checked(estimate.model)
     exact = estimate.model.is_linear_normal
     if asked.weights is not None:
         refuse_unless_offered(estimate, "the prediction interval, to which `weights` belong,")
@@ -56,92 +53,156 @@ def _checked(estimate: Fitted, asked: Prediction) -> Prediction:
     if asked.kind == "probabilities" and (asked.se or asked.interval is not None):
         raise FitError(
             "probabilities of categories come without standard errors",
-            hint='use kind="link" or kind="response" for these',
+            hint='use kind="link" or kind="mean" for these',
         )
-    check_choice("new_levels", asked.new_levels, NEW_LEVELS)
-    return asked._replace(level=check("level", asked.level, PROBABILITY), se=check("se", asked.se, TRUTH))
+    if asked.kind == "response" and asked.interval == "confidence":
+        return asked._replace(kind="mean")  # of R's `type = "response"`
+    return asked
 
 
-def _link(estimate: Fitted, rows: PredictedRows, data: Any, asked: Prediction) -> pd.Series | pd.DataFrame:
-    """Linear predictors of the mean, with what was asked for of their errors."""
-    fit = rows.X @ estimate.arrays.beta + (0.0 if rows.offset is None else rows.offset)
-    for own, kept, term in zip(rows.effects, rows.included, estimate.arrays.terms, strict=True):
-        if kept.any():
-            deviations = np.where((own.codes >= 0)[:, None], term.deviations[own.codes], 0.0)
-            fit = fit + np.einsum("ij,ij->i", own.Z * kept, deviations)
-    fit = np.where(rows.known, fit, np.nan)
-    if not asked.se and asked.interval is None:
-        return pd.Series(fit, index=rows.index, name="fit")
-    variance = np.where(rows.known, _variances(estimate, rows.X, rows.effects, rows.included), np.nan)
-    table = pd.DataFrame({"fit": fit, "se": estimate.size * np.sqrt(variance)}, index=rows.index)
+class _Predicted:
+    """Rows with their linear predictors `eta` (n,) at the estimates, and what averages over levels that are new.
+
+    `spread` (n,): the standard deviation of what these may add.
+    """
+
+    def __init__(self, estimate: Fitted, rows: PredictedRows, others: list[np.ndarray], asked: Prediction) -> None:
+        self.estimate, self.rows, self.others, self.asked = estimate, rows, others, asked
+        self.eta = linear_predictor(estimate, rows)
+        self.spread = estimate.size * new_spread(estimate, rows)
+        self.is_linear = asked.kind == "link" or estimate.model.mean_is_predictor
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """What is predicted (n,) at linear predictors, new levels averaged over where that was asked for."""
+        if self.is_linear:
+            return eta
+        if not self.averages:
+            return expected(self.estimate, [eta, *self.others])
+        return averaged(lambda more: expected(self.estimate, [eta + more, *self.others]), self.spread)
+
+    def slope(self) -> np.ndarray:
+        """The derivative (n,) of that."""
+        if self.is_linear:
+            return np.ones(len(self.eta))
+
+        def at(more: np.ndarray) -> np.ndarray:
+            return expected_with_slope(self.estimate, [self.eta + more, *self.others])[1]
+
+        return averaged(at, self.spread) if self.averages else at(np.zeros_like(self.eta))
+
+    def probabilities(self) -> pd.DataFrame:
+        """Of an ordered response's categories."""
+
+        def at(more: np.ndarray) -> np.ndarray:
+            return probabilities_with_slope(self.estimate, [self.eta + more, *self.others])[0]
+
+        design = self.estimate.model.design
+        values = averaged(at, self.spread) if self.averages else at(np.zeros_like(self.eta))
+        columns = pd.Index(design.categories, name=design.response)
+        return pd.DataFrame(values, index=self.rows.index, columns=columns)
+
+    @property
+    def averages(self) -> bool:
+        return self.asked.new_levels in ("sample", "integrate") and bool(self.spread.any())
+
+    def variance(self, *, with_new: bool) -> np.ndarray:
+        """Of the linear predictor (n,), over the square of `estimate.size`, with that of new levels or without."""
+        found = variances(self.estimate, self.rows)
+        if with_new:
+            found = found + (self.spread / self.estimate.size) ** 2
+        return np.where(self.rows.known, found, np.nan)
+
+
+def _with_errors(found: _Predicted, data: Any) -> pd.DataFrame:
+    """Means or linear predictors with standard errors, and with an interval where one was asked for."""
+    estimate, asked = found.estimate, found.asked
+    variance = found.variance(with_new=asked.new_levels != "integrate")
+    se = estimate.size * np.sqrt(variance)
+    table = pd.DataFrame({"fit": found.mean(found.eta), "se": _standard_errors(found, se)}, index=found.rows.index)
     if asked.interval is not None:
         if asked.interval == "prediction":
-            own_weights = _row_weights(estimate.model.design, data, asked.weights)
+            own_weights = row_weights(estimate.model.design, data, asked.weights)
             variance = variance + (estimate.sigma / estimate.size) ** 2 / own_weights
         half = normal_quantile(0.5 + asked.level / 2) * estimate.size * np.sqrt(variance)
-        table["lower"], table["upper"] = fit - half, fit + half
-    return table
-
-
-def _on_response(
-    estimate: Fitted, found: pd.Series | pd.DataFrame, others: list[np.ndarray], kind: str
-) -> pd.Series | pd.DataFrame:
-    """Expected responses, or probabilities of categories, of linear predictors; standard errors by the delta method."""
-    design = estimate.model.design
-    if isinstance(found, pd.Series):
-        if kind == "probabilities":
-            values, _ = probabilities_with_slope(estimate, [found.to_numpy(), *others])
-            categories = pd.Index(design.categories, name=design.response)
-            return pd.DataFrame(values, index=found.index, columns=categories)
-        return pd.Series(expected(estimate, [found.to_numpy(), *others]), index=found.index, name="fit")
-    mean, slope = expected_with_slope(estimate, [found["fit"].to_numpy(), *others])
-    table = pd.DataFrame({"fit": mean, "se": np.abs(slope) * found["se"]}, index=found.index)
-    if "lower" in found:
-        ends = np.stack([expected(estimate, [found[end].to_numpy(), *others]) for end in ("lower", "upper")])
+        at = (
+            found
+            if asked.new_levels == "integrate"
+            else _Predicted(estimate, found.rows, found.others, asked._replace(new_levels="zero"))
+        )
+        ends = np.stack([at.mean(found.eta - half), at.mean(found.eta + half)])
         table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)
     return table
 
 
-def with_note[Found: (pd.Series, pd.DataFrame)](found: Found, known: np.ndarray) -> Found:
-    """Predictions with a note in `attrs`, where the data of the fit do not determine all of them."""
-    if not known.all():
-        found.attrs["note"] = (
-            f"NaN in {int((~known).sum())} of {len(known)} rows, where the data of the fit do not determine the fixed "
-            "part"
-        )
-    return found
-
-
-def check_kind(model: Specification, kind: str, kinds: Sequence[str] = KINDS) -> None:
-    """Raise FitError unless a model has predictions of this kind, one of `kinds`, the first of which is the expected
-    response.
+def _standard_errors(found: _Predicted, se: np.ndarray) -> np.ndarray:
+    """Standard errors of what is predicted from those of linear predictors: by the delta method, of a mean in a level
+    that is drawn the standard deviation itself, since that level's deviation is not small.
     """
-    check_choice("kind", kind, kinds)
-    if kind == "probabilities" and not model.family.has_cutpoints:
-        raise FitError(
-            "only an ordered response has probabilities of categories",
-            found=f"the family `{model.family.name}`",
-            hint=f'use kind="{kinds[0]}", the expected response: of two outcomes, the probability of the second',
+    if found.asked.new_levels != "sample" or not found.averages or found.is_linear:
+        return np.abs(found.slope()) * se
+
+    def at(more: np.ndarray) -> np.ndarray:
+        mean = expected(found.estimate, [found.eta + more, *found.others])
+        return np.stack([mean, mean**2])
+
+    first, second = averaged(at, se)
+    own = np.sqrt(np.maximum(second - first**2, 0.0))
+    return np.where(found.spread > 0.0, own, np.abs(found.slope()) * se)
+
+
+def _responses(found: _Predicted, data: Any) -> pd.DataFrame:
+    """Expected responses, and standard deviations and intervals of responses: those of Normal ones in closed form, of
+    others by simulation.
+    """
+    estimate, rows, asked = found.estimate, found.rows, found.asked
+    variance = found.variance(with_new=True)
+    if estimate.model.has_normal_rows:
+        sigma = np.exp(found.others[0]) / estimate.size
+        if estimate.model.is_linear_normal and (data is not None or asked.weights is not None):
+            sigma = sigma / np.sqrt(row_weights(estimate.model.design, data, asked.weights))
+        se = estimate.size * np.sqrt(variance + sigma**2)
+        half = normal_quantile(0.5 + asked.level / 2) * se
+        columns = {"fit": found.eta, "se": se, "lower": found.eta - half, "upper": found.eta + half}
+        return pd.DataFrame(columns, index=rows.index)
+    trials = trials_of(estimate.model.design, data, len(rows.X))
+    fit = found.mean(found.eta) * (1.0 if estimate.model.design.shares else trials)
+    spread, low, high = _simulated(found, estimate.size * np.sqrt(variance), trials).T
+    return pd.DataFrame({"fit": fit, "se": spread, "lower": low, "upper": high}, index=rows.index)
+
+
+def _simulated(found: _Predicted, se: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """The standard deviation and the ends of the interval (n, 3) of responses whose linear predictors are Normal."""
+    estimate, asked, blocks = found.estimate, found.asked, []
+    generator, cutpoints = np.random.default_rng(asked.seed), cutpoints_of_draws(estimate, SIMULATED)
+    tails, step = [0.5 - 0.5 * asked.level, 0.5 + 0.5 * asked.level], AT_ONCE // SIMULATED
+    for start in range(0, max(len(se), 1), step):
+        some = slice(start, start + step)
+        eta = found.eta[some] + se[some] * generator.standard_normal((SIMULATED, len(se[some])))
+        predictors = further_predictors(estimate, found.rows, eta, some)
+        values = responses(estimate.model, cutpoints, predictors, trials[some], generator)
+        blocks.append(np.column_stack([values.std(axis=0, ddof=1), *np.quantile(values, tails, axis=0)]))
+    return np.concatenate(blocks)
+
+
+def with_note[Found: (pd.Series, pd.DataFrame)](found: Found, rows: PredictedRows) -> Found:
+    """Predictions with a note in `attrs`, where the data of the fit do not determine all of them, and where the table
+    has no grouping factor.
+    """
+    said = []
+    if not rows.known.all():
+        said.append(
+            f"NaN in {int((~rows.known).sum())} of {len(rows.known)} rows, where the data of the fit do not determine "
+            "the fixed part"
         )
-
-
-def _variances(
-    estimate: Fitted, X: np.ndarray, effects: Sequence[RandomEffects], included: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Variances of predictions (n,), over the square of `estimate.size`."""
-    if not any(kept.any() for kept in included):
-        return (estimate.arrays.standard_errors(X) / estimate.size) ** 2
-    equations = solved(estimate)
-    found = total_variances(estimate, equations, X, combinations(equations, effects, included))
-    for own, kept, term in zip(effects, included, estimate.arrays.terms, strict=True):
-        new = own.codes < 0
-        if new.any():  # nothing is known of a new level's deviations but their covariance
-            half = (own.Z[new] * kept) @ (term.factor / estimate.size)
-            found[new] += np.einsum("ij,ij->i", half, half)
+    if rows.absent:
+        names = " and ".join(f"`{name}`" for name in rows.absent)
+        said.append(f"the table has no {names}, so each of its rows is a level that the fit has not seen")
+    if said:
+        found.attrs["note"] = "; ".join(said)
     return found
 
 
-def _row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
+def row_weights(design: Design, data: Any, weights: Any) -> np.ndarray | float:
     """Precision weights of the rows that are predicted."""
     if data is None and weights is None:
         return 1.0 if design.weights is None else design.weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ from hier.estimate.intervals import Intervals, Refits, confint
 from hier.estimate.kenward_roger import KenwardRoger, kenward_roger
 from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.mixed_model_equations import Solved, mode_errors
-from hier.estimate.predict import Prediction, predict
-from hier.estimate.predicted_rows import Random
+from hier.estimate.predict import predict
+from hier.estimate.predicted_rows import Prediction, Random
 from hier.estimate.ranova import ranova
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
@@ -33,6 +33,9 @@ from hier.estimate.tidy import tidy
 from hier.model import Specification
 from hier.printed import Printed
 from hier.settings import of_kind
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @final
@@ -236,46 +239,56 @@ class Estimate(Fitted, Printed):
 
     def predict(
         self,
-        data: Any = None,
+        new_data: Any = None,
         *,
+        kind: str = "mean",
         random: Random = "all",
         new_levels: str = "error",
+        draws: bool = False,
+        level: float = 0.95,
+        seed: int = 0,
         se: bool = False,
         interval: str | None = None,
-        level: float = 0.95,
         weights: Any = None,
-        kind: str = "response",
         type: str | None = None,
-    ) -> pd.Series | pd.DataFrame:
-        """Expected responses of the fit's rows, or of another table's, on the scale of `fitted`.
+        data: Any = None,
+    ) -> pd.Series | pd.DataFrame | xr.DataArray:
+        """Expected responses of the fit's rows, or of another table's, on the scale of `fitted`, or new responses.
 
         Parameters
         ----------
-        data : any table that `Model` reads, with the model's columns; None for the rows of the fit. Grouping factors
-            that nothing needs may be absent.
+        new_data : any table that `Model` reads, with the model's columns; None for the rows of the fit. Grouping
+            factors that nothing needs may be absent. `data` is the same by its earlier name.
+        kind : "mean"; "response", of a new response of the row, with its own noise; "link", the linear predictor;
+            "probabilities" of the categories of an ordered response, a column for each. `type` is `kind` by its name in
+            R, where "response" is the expected one.
         random : the deviations to include: "all", "none" (the fixed part only), or a list of grouping factors, such as
             `"id"`, and of random terms, such as `"(1 | id)"`.
-        new_levels : "error" refuses levels of those grouping factors that the fit has not seen, or that are missing;
-            "zero" takes their deviations as zero.
+        new_levels : "error" refuses levels of those grouping factors that the fit has not seen, or that are missing.
+            Otherwise columns of grouping factors may be absent, and what is predicted is: by "zero" that of a deviation
+            of zero; by "sample" and "integrate" the mean over the groups' distribution, in closed form where the mean
+            is the linear predictor and by quadrature elsewhere. Errors are those of predictions for a level that is
+            drawn from the distribution, of "integrate" those of the mean over it.
+        draws : whether to give 1,000 draws instead, Normal about the estimates, an array by chain, draw and row, the
+            rows of a level drawn together; `seed` of these and of what is simulated.
         se : whether to give standard errors: those of the linear predictor, and of an expected response by the delta
             method. interval : "confidence", or for a Normal response "prediction", with the residual's variance;
             `level` of both, by Normal quantiles. Of an expected response they are those of the predictor taken through
-            the link.
-        weights : precision weights of the rows, for a prediction interval: a column's name or numbers.
-        kind : "response" or "link", the linear predictor, which of a Normal response are the same; "probabilities" of
-            the categories of an ordered response, a column for each. `type` is `kind` by its name in R.
+            the link. Responses have both, exactly for Normal ones and by simulation for others.
+        weights : precision weights of the rows, for predicted responses: a column's name or numbers.
 
         NaN stands in rows where the data of the fit do not determine the fixed part; `attrs["note"]` says so.
         A Series on the data's index; a DataFrame with columns `fit, se` and for an interval `lower, upper` where these
-        are asked for. Standard errors are those of prediction: of x'(estimate of beta - beta) + z'(mode of b - b), all
-        terms and their covariances included, a new level's deviation with its own variance, and the variance parameters
-        as they are estimated.
+        are asked for, and of kind="response". Standard errors are those of prediction: of x'(estimate of beta - beta) +
+        z'(mode of b - b), all terms and their covariances included, a new level's deviation with its own variance, and
+        the variance parameters as they are estimated.
 
         Raises DataError for data that do not fit the model, and FitError for an argument that it does not have.
         Source: Henderson (1975), Biometrics 31, 423, section 4: the inverse of the mixed model equations.
         """
-        asked = Prediction(kind if type is None else type, random, new_levels, se, interval, level, weights)
-        return predict(self, data, asked)
+        kind = kind if type is None else "mean" if isinstance(type, str) and type == "response" else type
+        asked = Prediction(kind, random, new_levels, draws, level, seed, se, interval, weights)
+        return predict(self, new_data if data is None else data, asked)
 
     def simulate(self, n: int = 1, *, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
         """Responses simulated from the fit by its family: a column for each simulation, `sim_1` to `sim_n`, on the

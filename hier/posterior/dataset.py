@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from hier.design import Design
+from hier.design import Design, coordinate
 from hier.estimate.tables import correlated_pairs
 from hier.model.parameter_names import further_variable, parameter_of
 from hier.posterior.grouping import Group
-from hier.posterior.variable_names import dims_of, plain_text
+from hier.posterior.variable_names import dims_of
+from hier.text import plain_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,10 +85,3 @@ def numbers_a_draw(design: Design) -> int:
 def sample_coords(chains: int, draws: int) -> dict[str, np.ndarray]:
     """The coordinates of chains and draws."""
     return {"chain": np.arange(chains), "draw": np.arange(draws)}
-
-
-def coordinate(levels: pd.Index) -> np.ndarray:
-    """Levels as a coordinate that netCDF can hold: numbers as they are, everything else as text."""
-    if levels.dtype.kind in "iuf":
-        return levels.to_numpy()
-    return np.array([plain_text(level) for level in levels], object)

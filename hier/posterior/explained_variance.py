@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hier.estimate.predicted_rows import Prediction
 from hier.estimate.printing import Table
 from hier.posterior.cross_validation import loo
 from hier.posterior.posterior_draws import PosteriorDraws
@@ -33,7 +34,7 @@ def r2(posterior: PosteriorDraws, level: float) -> pd.DataFrame:
 
 def _means(posterior: PosteriorDraws, random: Any) -> np.ndarray:
     """Draws (S, n) of the expected responses, as shares where there are trials."""
-    found = predict(posterior, None, "mean", random, "error", draws=True, level=0.95)
+    found = predict(posterior, None, Prediction(random=random, draws=True))
     return np.asarray(found).reshape(-1, len(posterior.observed))
 
 

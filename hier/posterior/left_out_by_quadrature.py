@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hier.posterior.grouping import Group
-from hier.posterior.left_out_exactly import roots_of
 from hier.posterior.log_likelihood import log_density, rows_of_fit
+from hier.posterior.new_levels import roots_of
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import AT_ONCE, predictors
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from hier.errors import FitError
 from hier.kernel.laplace.log_densities import LOG_2PI
-from hier.posterior.grouping import Group, covariance_matrices
+from hier.posterior.grouping import Group
 from hier.posterior.log_likelihood import rows_of_fit
+from hier.posterior.new_levels import roots_of
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import AT_ONCE, model_of, predictors
 
@@ -111,16 +112,6 @@ def _connected(nodes: Sequence[np.ndarray], starts: np.ndarray) -> np.ndarray:
     first = np.concatenate([nodes[0]] * len(nodes))
     edges = coo_matrix((np.ones(len(first)), (first, np.concatenate(list(nodes)))), shape=(starts[-1], starts[-1]))
     return connected_components(edges, directed=False)[1][nodes[0]]
-
-
-def roots_of(posterior: PosteriorDraws, group: Group) -> np.ndarray:
-    """A root (S, q, q) of the covariance matrix of a factor's deviations in each draw."""
-    sd, cor = posterior.draws[group.variables.sd], posterior.draws.get(group.variables.cor)
-    sd = sd.reshape(-1, sd.shape[-1])
-    if cor is None:
-        return sd[:, :, None] * np.eye(sd.shape[1])
-    values, vectors = np.linalg.eigh(covariance_matrices(np.ones_like(sd), cor.reshape(len(sd), -1), group.blocks))
-    return sd[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
 
 
 def _whitened(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import pandas as pd
 
-from hier.estimate.predicted_rows import Random
+from hier.estimate.predicted_rows import Prediction, Random
 from hier.posterior.added_groups import with_log_likelihood, with_predictive, with_prior
 from hier.posterior.cross_validation import CrossValidation, logo, loo, loo_pit, waic
 from hier.posterior.diagnose import Diagnosis, diagnose
@@ -88,28 +88,38 @@ class Posterior(PosteriorDraws, Printed):
 
     def predict(
         self,
-        data: Any = None,
+        new_data: Any = None,
         *,
         kind: str = "mean",
         random: Random = "all",
         new_levels: str = "error",
         draws: bool = False,
         level: float = 0.95,
+        seed: int = 0,
+        data: Any = None,
     ) -> pd.DataFrame | xr.DataArray:
         """Posterior mean `fit`, sd `se` and interval `lower, upper` of the expected response in each row of the fit or
         of another table, on the data's index.
 
         `kind`: "mean", on the scale of `Estimate.fitted` (probabilities of a bernoulli response, expected shares of
-        successes, means of an ordered one's labels); "link", the linear predictor; "probabilities", the posterior means
-        of those of an ordered response's categories, a column each. `random`: as in `Estimate.predict`. `new_levels`:
-        "error", or "zero", which gives levels that the fit has not seen deviations of zero. `draws`: all draws instead,
-        an array by chain, draw, row and, of probabilities, category. `level`: that of the equal-tailed interval. NaN
-        where the data do not determine the fixed part.
+        successes, means of an ordered one's labels); "response", of a new response of the row, with its own noise, as
+        the response is written: counts of successes are counts, and new rows have a precision weight of 1; "link", the
+        linear predictor; "probabilities", the posterior means of those of an ordered response's categories, a column
+        each. `random`: as in `Estimate.predict`.
+        `new_levels`: what becomes of levels that the fit has not seen, and of rows without a label, each a level of its
+        own: "error"; "zero" gives them deviations of zero; "sample" draws their deviations from the groups'
+        distribution in each draw, the same for all rows of a level; "integrate" gives the mean over that distribution
+        in each draw, in closed form where the mean is the linear predictor and by quadrature elsewhere, and of
+        "response" a response of a group of its own for every row. Columns of grouping factors may then be absent.
+        `draws`: all draws instead, an array by chain, draw, row and, of probabilities, category. `level`: that of the
+        equal-tailed interval. `seed` of what is drawn. `data` is `new_data` by its earlier name. NaN where the data do
+        not determine the fixed part. Rows are predicted in blocks, so that a table needs little memory beside itself.
 
         Raises FitError for a posterior from a file that was read without its model, a kind that the family does not
         have and terms that the model does not have; DataError for data without what the formula needs.
         """
-        return predict(self, data, kind, random, new_levels, draws, level)
+        asked = Prediction(kind, random, new_levels, draws, level, seed)
+        return predict(self, new_data if data is None else data, asked)
 
     def with_log_likelihood(self) -> Self:
         """The posterior with the group `log_likelihood` in its `data`: the log density of each row's response given
@@ -127,13 +137,13 @@ class Posterior(PosteriorDraws, Printed):
         rows of the fit, `predictions` of those of another table.
 
         Responses are the numbers that `observed_data` has: counts, shares where the response is these, what the
-        categories of an ordered one count as. `random`, `new_levels`: as in `predict`; new levels have deviations of
-        zero. New rows have a precision weight of 1. The same seed gives the same responses.
+        categories of an ordered one count as. `random`, `new_levels`: as in `predict(kind="response")`, whose draws
+        these are. New rows have a precision weight of 1. The same seed gives the same responses.
 
         Raises FitError as `predict` does, ModelError for a family that does not say how a response is drawn, and
         DataError for new rows of a count of successes whose numbers of trials are not known.
         """
-        return with_predictive(self, new_data, random, new_levels, seed)
+        return with_predictive(self, new_data, Prediction("response", random, new_levels, seed=seed))
 
     def with_prior(self, draws: int = 1000, *, seed: int = 0) -> Self:
         """The posterior with the groups `prior`, `prior_predictive` and `log_prior` in its `data`: draws from the prior

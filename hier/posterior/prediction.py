@@ -1,8 +1,7 @@
-"""Predictions by a posterior: of linear predictors, expected responses, and the categories of ordered ones."""
+"""Predictions by a posterior: of linear predictors, expected responses, categories and responses, draw by draw."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,52 +9,69 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import FitError
-from hier.estimate.choices import check_choice
-from hier.estimate.predict import NEW_LEVELS, check_kind, with_note
-from hier.estimate.predicted_rows import PredictedRows, Random, rows_of
-from hier.kernel.laplace.likelihood import apply_link, of_draws
-from hier.kernel.laplace.responses import category_probabilities
+from hier.estimate.drawn_rows import function_of_draws, responses, trials_of
+from hier.estimate.predict import with_note
+from hier.estimate.predicted_draws import by_draw_and_row
+from hier.estimate.predicted_rows import PredictedRows, Prediction, rows_of
+from hier.kernel.laplace.averages import averaged
+from hier.kernel.laplace.likelihood import apply_link
 from hier.model.parameter_names import further_variable
+from hier.posterior.new_levels import Unseen, unseen
 from hier.posterior.posterior_draws import PosteriorDraws
-from hier.settings import PROBABILITY, TRUTH, check, refuse_beyond_memory
+from hier.settings import refuse_beyond_memory
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from hier.model import Specification
 
-KINDS = ("mean", "link", "probabilities")
 AT_ONCE = 2_000_000  # draws of rows that are held together: of a linear predictor 16 MB
+BLOCKS = 10  # into which these are parted where rows are independent: a block fits a processor's cache
 
 
-def predict(
-    posterior: PosteriorDraws, data: Any, kind: str, random: Random, new_levels: str, draws: bool, level: float
-) -> pd.DataFrame | xr.DataArray:
+def predict(posterior: PosteriorDraws, data: Any, asked: Prediction) -> pd.DataFrame | xr.DataArray:
     """What `Posterior.predict` says."""
     model = model_of(posterior)
-    check_kind(model, kind, KINDS)
-    check_choice("new_levels", new_levels, NEW_LEVELS)
-    draws, level = check("draws", draws, TRUTH), check("level", level, PROBABILITY)
-    of_predictors = _function(model, kind)
-    rows = rows_of(model.design, data, random, new_levels)
-    n_draws = posterior.settings.chains * posterior.settings.draws
-    if draws:
-        refuse_beyond_memory(f"{n_draws} draws of {len(rows.X)} rows", float(n_draws) * len(rows.X), "draws=False")
-    found = [
-        _summed_up(of_predictors(posterior, rows, some), kind, level, as_draws=draws)
-        for some in in_blocks(posterior, len(rows.X))
-    ]
-    values = np.concatenate(found, axis=1 if draws else 0)
-    values[(slice(None), ~rows.known) if draws else ~rows.known] = np.nan
-    if draws:
-        return _array(posterior, values, rows.index)
-    columns = _categories(model) if kind == "probabilities" else ["fit", "se", "lower", "upper"]
-    return with_note(pd.DataFrame(values, index=rows.index, columns=columns), rows.known)
+    asked = asked.checked(model)
+    if asked.draws:
+        rows, values = predicted_draws(posterior, data, asked)
+        chains, draws = posterior.settings.chains, posterior.settings.draws
+        return by_draw_and_row(values.reshape(chains, draws, *values.shape[1:]), model.design, rows.index)
+    rows = rows_of(model.design, data, asked.random, asked.new_levels)
+    values_of = _values(posterior, rows, data, asked)
+    blocks = [_summed_up(values_of(some), asked) for some in in_blocks(posterior, len(rows.X))]
+    values = np.concatenate(blocks)
+    values[~rows.known] = np.nan
+    is_table = asked.kind == "probabilities"
+    columns = pd.Index(model.design.categories, name=model.design.response) if is_table else SUMMARY
+    return with_note(pd.DataFrame(values, index=rows.index, columns=columns), rows)
+
+
+SUMMARY = ["fit", "se", "lower", "upper"]
+
+
+def predicted_draws(posterior: PosteriorDraws, data: Any, asked: Prediction) -> tuple[PredictedRows, np.ndarray]:
+    """The rows that were asked for, and draws (S, n) or (S, n, K) of what was asked of them."""
+    rows = rows_of(model_of(posterior).design, data, asked.random, asked.new_levels)
+    n, n_draws = len(rows.X), posterior.settings.chains * posterior.settings.draws
+    refuse_beyond_memory(f"{n_draws} draws of {n} rows", float(n_draws) * n, "fewer rows, or a table in place of draws")
+    values_of = _values(posterior, rows, data, asked)
+    found: np.ndarray | None = None
+    for some in in_blocks(posterior, n):
+        values = values_of(some)
+        if found is None:
+            found = np.empty((n_draws, n, *values.shape[2:]), values.dtype)
+        found[:, some] = values
+    assert found is not None
+    if not rows.known.all():
+        found = found.astype(np.float64)
+        found[:, ~rows.known] = np.nan
+    return rows, found
 
 
 def in_blocks(posterior: PosteriorDraws, n_rows: int) -> list[slice]:
     """The rows in blocks of which all draws are held together."""
-    step = max(1, AT_ONCE // (posterior.settings.chains * posterior.settings.draws))
+    step = max(1, AT_ONCE // (BLOCKS * posterior.settings.chains * posterior.settings.draws))
     return [slice(start, start + step) for start in range(0, max(n_rows, 1), step)]
 
 
@@ -70,41 +86,76 @@ def model_of(posterior: PosteriorDraws) -> Specification:
     return posterior.model
 
 
-def _categories(model: Specification) -> pd.Index:
-    return pd.Index(model.design.categories, name=model.design.response)
+def _values(
+    posterior: PosteriorDraws, rows: PredictedRows, data: Any, asked: Prediction
+) -> Callable[[slice], np.ndarray]:
+    """What makes draws (S, m), or (S, m, K) of probabilities, of some rows."""
+    model, cutpoints = model_of(posterior), cutpoints_of(posterior)
+    own = unseen(posterior, asked.seed) if rows.is_new.any() else None
+    if asked.new_levels == "sample":
+        rows = rows._replace(deviations=own)
+    averages = own if asked.new_levels == "integrate" else None
+    if asked.kind == "response":
+        trials = trials_of(model.design, data, len(rows.X))
+        generator = np.random.default_rng(asked.seed)
+
+        def drawn(some: slice) -> np.ndarray:
+            found = predictors(posterior, rows, some)
+            if averages is not None:
+                found[0] = found[0] + averages.spread(rows, some) * generator.standard_normal(found[0].shape)
+            return responses(model, cutpoints, found, trials[some], generator)
+
+        return drawn
+    of = function_of_draws(model, asked.kind)
+    if asked.kind == "link" or model.mean_is_predictor:
+        return lambda some: linear_predictor(posterior, rows, some)
+
+    def expected(some: slice) -> np.ndarray:
+        found = predictors(posterior, rows, some)
+        values = of(cutpoints, found)
+        if averages is not None:
+            _average_new(values, found, averages, rows, some, lambda these: of(cutpoints, these))
+        return values
+
+    return expected
 
 
-Predicted = Callable[[PosteriorDraws, PredictedRows, slice], np.ndarray]
-
-
-def _function(model: Specification, kind: str) -> Predicted:
-    """What makes draws (S, m), or (S, m, K) of probabilities, of some rows. Raises FitError where there is no mean."""
-    family = model.family
-    if kind == "link" or model.is_linear_normal:
-        return linear_predictor
-    if not family.has_cutpoints and family.mean is None:
-        raise FitError(f"the family `{family.name}` does not say what its mean is", hint='use kind="link"')
-    if not family.has_cutpoints:
-        return functools.partial(_of_rows, function=family.mean)
-    of_categories = functools.partial(category_probabilities, density=model.likelihood.density)
-    probabilities = functools.partial(_of_rows, function=of_categories)
-    if kind == "probabilities":
-        return probabilities
-    return lambda posterior, rows, some: probabilities(posterior, rows, some) @ model.design.category_values
+def _average_new(
+    values: np.ndarray,
+    found: list[np.ndarray],
+    averages: Unseen,
+    rows: PredictedRows,
+    some: slice,
+    of: Callable[[list[np.ndarray]], np.ndarray],
+) -> None:
+    """Put averages over the deviations of new levels in the place of the values of rows that have such levels."""
+    at = np.flatnonzero(rows.is_new[some])
+    if not len(at):
+        return
+    spread = averages.spread(rows, some)[:, at]
+    first, *others = (own[:, at] for own in found)
+    values[:, at] = averaged(lambda more: of([first + more, *others]), spread)
 
 
 def linear_predictor(posterior: PosteriorDraws, rows: PredictedRows, some: slice) -> np.ndarray:
-    """Draws (S, m) of the linear predictor of the mean in some rows."""
+    """Draws (S, m) of the linear predictor of the mean in some rows, the draws of a row side by side in memory. Levels
+    that the fit has not seen have deviations of zero, unless `rows` has draws of them.
+    """
     beta = posterior.beta.reshape(posterior.settings.chains * posterior.settings.draws, -1)
-    found = beta @ rows.X[some].T + (0.0 if rows.offset is None else rows.offset[some])
-    for group, own, kept in zip(posterior.groups, rows.effects, rows.included, strict=True):
-        if kept.any():
-            codes = own.codes[some]
-            deviations = posterior.draws[group.variables.b].reshape(len(beta), group.n_levels, -1)
-            for k in np.flatnonzero(kept):
-                z = np.where(codes >= 0, own.Z[some, k], 0.0)  # a level that the fit has not seen has none
-                found += z * deviations[:, codes, k]
-    return found
+    found = rows.X[some] @ beta.T + (0.0 if rows.offset is None else rows.offset[some, None])
+    for place, (group, own, kept) in enumerate(zip(posterior.groups, rows.effects, rows.included, strict=True)):
+        if not kept.any():
+            continue
+        Z, new = own.Z[some], np.flatnonzero(rows.new[place][some] >= 0)
+        levels, at = np.unique(np.maximum(own.codes[some], 0), return_inverse=True)
+        deviations = posterior.draws[group.variables.b].reshape(len(beta), group.n_levels, -1)
+        drawn = None if rows.deviations is None or not len(new) else rows.deviations(place, rows.new[place][some][new])
+        for k in np.flatnonzero(kept):
+            z = np.where(own.codes[some] >= 0, Z[:, k], 0.0)
+            found += z[:, None] * np.ascontiguousarray(deviations[:, levels, k].T)[at]
+            if drawn is not None:
+                found[new] += Z[new, k, None] * drawn[:, k]
+    return found.T
 
 
 def predictors(posterior: PosteriorDraws, rows: PredictedRows, some: slice) -> list[np.ndarray]:
@@ -122,36 +173,10 @@ def cutpoints_of(posterior: PosteriorDraws) -> np.ndarray:
     return posterior.draws.get("cutpoints", np.zeros((n_draws, 0))).reshape(n_draws, -1)
 
 
-def _of_rows(
-    posterior: PosteriorDraws, rows: PredictedRows, some: slice, *, function: Callable[..., Any]
-) -> np.ndarray:
-    """Draws of a function of a family's parameters in some rows."""
-    likelihood = model_of(posterior).likelihood
-    return of_draws(function, likelihood, cutpoints_of(posterior), predictors(posterior, rows, some))
-
-
-def _summed_up(draws: np.ndarray, kind: str, level: float, *, as_draws: bool) -> np.ndarray:
-    """The draws (S, m, ...) as they are, or of each row their mean, sd and quantiles (m, 4), of probabilities the means
-    (m, K).
-    """
-    if as_draws:
-        return draws
-    if kind == "probabilities":
+def _summed_up(draws: np.ndarray, asked: Prediction) -> np.ndarray:
+    """Of each row the mean, sd and quantiles (m, 4) of the draws (S, m), of probabilities the means (m, K)."""
+    if asked.kind == "probabilities":
         return draws.mean(axis=0)
-    ends = np.quantile(draws, [0.5 - 0.5 * level, 0.5 + 0.5 * level], axis=0)
-    return np.column_stack([draws.mean(axis=0), draws.std(axis=0, ddof=1), *ends])
-
-
-def _array(posterior: PosteriorDraws, values: np.ndarray, index: pd.Index) -> xr.DataArray:
-    """Draws by chain, draw and row, and of probabilities by category."""
-    import xarray as xr
-
-    from hier.posterior.dataset import coordinate, sample_coords
-
-    sampled = sample_coords(posterior.settings.chains, posterior.settings.draws)
-    coords = {**sampled, "obs": coordinate(index)}
-    dims = ["chain", "draw", "obs"]
-    if values.ndim == 3:
-        dims, coords = [*dims, "category"], {**coords, "category": coordinate(_categories(model_of(posterior)))}
-    whole = values.reshape(posterior.settings.chains, posterior.settings.draws, *values.shape[1:])
-    return xr.DataArray(whole, coords=coords, dims=dims, name=posterior.response)
+    own = np.ascontiguousarray(draws.T)  # as they mostly are already
+    ends = np.quantile(own, [0.5 - 0.5 * asked.level, 0.5 + 0.5 * asked.level], axis=1)
+    return np.column_stack([own.mean(axis=1), own.std(axis=1, ddof=1), *ends])

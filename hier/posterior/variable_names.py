@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from hier.model.parameter_names import group_variables
+from hier.text import plain_text
 
 _PARAMETERS = ("sigma", "nu", "shape", "phi", "zi", "hu")
 # names that no grouping factor can have there
@@ -39,9 +40,3 @@ def in_tree(name: str, taken: Collection[str] = ()) -> str:
     while stem in taken or stem == ".":  # which HDF5 takes for the place itself
         stem += "_"
     return stem
-
-
-def plain_text(value: object) -> str:
-    """Text with replacement characters for what netCDF has no place for: NUL, and half of a surrogate pair."""
-    text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not text.isascii() else text

@@ -108,8 +108,8 @@ def test_parameters_with_formulas_and_means(counts, normal):
     for posterior in (counts, normal):
         with pytest.raises(hier.FitError, match="only an ordered response has probabilities"):
             posterior.predict(kind="probabilities")
-        with pytest.raises(hier.FitError, match="`kind` cannot be 'response'"):
-            posterior.predict(kind="response")
+        with pytest.raises(hier.FitError, match="`kind` cannot be 'risk'"):
+            posterior.predict(kind="risk")
 
 
 def test_a_posterior_from_a_file_needs_its_model(normal, tmp_path):

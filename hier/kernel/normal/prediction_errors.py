@@ -151,6 +151,21 @@ def error_covariance(errors: Errors, rows: Combinations) -> np.ndarray:
     return found
 
 
+def error_draws(errors: Errors, rows: Combinations, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Draws (n, m) of the errors of all combinations together, Normal with covariance z'C z; times s, of them given
+    beta.
+    """
+    half, rest = _halves(errors, rows)
+    n_levels = int(half.indices.max(initial=-1)) + 1
+    found = (half[:, :n_levels] @ generator.standard_normal((n_levels, n))).T
+    if errors.spread is not None:
+        assert rest is not None
+        values, vectors = np.linalg.eigh(errors.spread)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        found = found + (rest @ (root @ generator.standard_normal((len(root), n)))).T
+    return found
+
+
 def _halves(errors: Errors, rows: Combinations) -> tuple[sparse.csr_array, sparse.csr_array | None]:
     """Sparse matrices v (m, deviations) and d (m, r) with z'Cz = v v' + d N d', N the dense part's own C.
 
