@@ -9,9 +9,10 @@ import numpy as np
 from hier.design import Design, one_blas_thread
 from hier.design.rank import column_lengths, triangular_factor
 from hier.errors import DataError
-from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products
+from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products, with_empty_columns
 from hier.kernel.algebra.elimination import refuse_too_large
 from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
+from hier.kernel.algebra.padding import padded_columns
 from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import sd_columns, unstructured_columns
 from hier.kernel.programs.precision import float64, kept_programs
@@ -71,6 +72,33 @@ def posterior_problem(model: Specification) -> Problem:
     fixed = _fixed_prior(priors, units, order, len(own))
     first = moments(cross, model.terms)
     return Problem(cross, units, first, order, fixed, arrays)
+
+
+def padded(problem: Problem) -> Problem:
+    """The problem of a posterior with columns of zeros before its own, so that formulas with about as many fixed
+    effects share their programs. Their coefficients have standard Normal priors and stand after the model's own in the
+    user's order; nothing else depends on them.
+    """
+    p, priors = len(problem.order), problem.priors
+    n = padded_columns(p) - p
+    if n == 0 or priors is None:
+        return problem
+    units = problem.units
+    return problem._replace(
+        cross=with_empty_columns(problem.cross, n),
+        units=units._replace(centre=np.append(np.zeros(n), units.centre), basis=_beside(np.eye(n), units.basis)),
+        order=np.append(np.arange(p, p + n), problem.order),
+        fixed=FixedPrior(_beside(np.eye(n), problem.fixed.quadratic), problem.fixed.constant + n * LOG_2PI),
+        priors=priors._replace(shift=np.pad(priors.shift, ((0, 0), (n, 0)))),
+    )
+
+
+def _beside(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The block-diagonal matrix of two square ones."""
+    n = len(one)
+    found = np.pad(other, ((n, 0), (n, 0)))
+    found[:n, :n] = one
+    return found
 
 
 def refuse_large_dense(model: Specification) -> None:

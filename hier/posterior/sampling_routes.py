@@ -16,7 +16,7 @@ import numpy as np
 from hier.model import Specification
 from hier.model.density import Density
 from hier.model.parameter_names import further_variable
-from hier.model.problem import Problem, posterior_problem
+from hier.model.problem import Problem, padded, posterior_problem
 from hier.posterior import draws as exact
 from hier.posterior import partial, whitening
 from hier.posterior.draws import Draws
@@ -122,7 +122,7 @@ def sampling_route(model: Specification, integrate: str) -> SamplingRoute:
 
 
 def _exact_route(model: Specification, integrate: str) -> SamplingRoute:
-    problem = posterior_problem(model)
+    problem = padded(posterior_problem(model))
     assert problem.priors is not None
     density = Density(model.terms, problem.priors.fixed.count, with_volume=True)
     chosen = choose_integration(problem.cross, integrate)
@@ -140,7 +140,7 @@ def _exact_route(model: Specification, integrate: str) -> SamplingRoute:
 def by_variable(model: Specification, drawn: Draws) -> dict[str, np.ndarray]:
     """The draws by the names of their variables, grouping factors in the design's order; those that are kept."""
     design = model.design
-    found = {"beta": drawn.beta} if design.names else {}
+    found = {"beta": drawn.beta[..., : len(design.names)]} if design.names else {}
     for k, (group, priors) in enumerate(zip(groups_of(design), model.priors.groups, strict=True)):
         at, own = model.structure.place(k), group.variables
         sd, cor = drawn.sd[at], drawn.cor[at] if group.is_correlated else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import numpyro.distributions as dist
 import pytest
 
@@ -13,13 +14,13 @@ from hier.kernel.programs import at_once, compiled
 def made(monkeypatch):
     """The names of the programs that are compiled or loaded during a test."""
     names: list[str] = []
-    before = compiled.load_or_compile
+    before = compiled.load
 
     def noted(name, *rest):
         names.append(name)
         return before(name, *rest)
 
-    monkeypatch.setattr(compiled, "load_or_compile", noted)
+    monkeypatch.setattr(compiled, "load", noted)
     return names
 
 
@@ -45,10 +46,11 @@ SETTINGS = [
 
 
 def test_other_settings_compile_nothing(sampled, made):
-    for other in SETTINGS:
-        post = sampled.sample(**{"draws": 20, "warmup": 20, "progress": False} | other)
-        chains, draws = other.get("chains", 4), other.get("draws", 20)
-        assert post.draws["beta"].shape == (chains, draws, 2)
+    with at_once.only(numpy=True):  # however slow the machine
+        for other in SETTINGS:
+            post = sampled.sample(**{"draws": 20, "warmup": 20, "progress": False} | other)
+            chains, draws = other.get("chains", 4), other.get("draws", 20)
+            assert post.draws["beta"].shape == (chains, draws, 2)
     assert made == []
 
 
@@ -81,4 +83,38 @@ def test_other_priors_compile_nothing(family, pigs, made):
         made.clear()
         for other in (*PRIORS, *OF_FAMILY[family]):
             hier.Model(formula, table, family=family, priors=other).sample(**few)
+            assert made == [], other
+
+
+FORMULAS = [
+    ("weight ~ 1 + (week | id)", "weight ~ week + (week | id)", "weight ~ age + (age | id)"),
+    (
+        "weight ~ week + noise + (week | id)",
+        "weight ~ week * sex + (week | id)",
+        "weight ~ poly(week, 2) + noise + (week | id)",
+    ),
+    (
+        "weight ~ week + noise + (1 | id) + (1 | litter)",
+        "weight ~ sex * week + (1 | id) + (1 | litter)",
+    ),
+]
+
+
+@pytest.mark.parametrize("formulas", FORMULAS, ids=["two columns", "four columns", "crossed"])
+def test_formulas_of_about_as_many_columns_share_their_programs(formulas, pigs, made):
+    rng = np.random.default_rng(2)
+    table = pigs.assign(
+        noise=rng.normal(size=len(pigs)),
+        age=7.0 * pigs["week"] + 21.0,
+        sex=np.where(pigs["id"].astype("category").cat.codes % 2, "f", "m"),
+        litter=rng.integers(0, 9, len(pigs)),
+    )
+    few = {"draws": 20, "warmup": 20, "progress": False}
+    with at_once.only(numpy=True):
+        hier.Model(formulas[0], table).sample(**few)
+        made.clear()
+        for other in formulas[1:]:
+            model = hier.Model(other, table)
+            post = model.sample(**few)
+            assert list(post.draws["beta"].shape[2:]) == [len(model.design.names)], other
             assert made == [], other

@@ -84,6 +84,23 @@ class CrossProducts(NamedTuple):
     log_weights: np.ndarray
 
 
+def with_empty_columns(cross: CrossProducts, n: int) -> CrossProducts:
+    """The same with `n` columns of zeros before the other fixed-effects columns."""
+    own = cross.xx.shape[0]
+
+    def before_own(products: np.ndarray, axis: int) -> np.ndarray:
+        at = products.shape[axis] - own
+        return np.insert(products, np.full(n, at), 0.0, axis=axis)
+
+    levels = tuple(level._replace(right=before_own(level.right, 1)) for level in cross.levels)
+    return cross._replace(
+        levels=levels,
+        merged=merge_equal(levels[0]) if cross.merged else (),
+        dense=tuple(dense._replace(rx=before_own(dense.rx, 1)) for dense in cross.dense),
+        xx=before_own(before_own(cross.xx, 0), 1),
+    )
+
+
 def group_products(left: np.ndarray, right: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
     """left_j' right_j of every group: (n, a) and (n, b) to (a, b, J)."""
     products = np.zeros((left.shape[1], right.shape[1], n_groups))

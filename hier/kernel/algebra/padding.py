@@ -1,7 +1,7 @@
 """Sizes that arrays are rounded up to, so that a second data set of similar size runs a program compiled already.
 
 What is added is empty: a level with zero cross-products adds nothing to any sum, and its deviations stay at their
-prior.
+prior; so does the coefficient of a column of zeros.
 """
 
 from __future__ import annotations
@@ -22,4 +22,12 @@ def padded_dense_size(size: int) -> int:
     as the cube of its size.
     """
     step = max(4, 1 << max(0, (size - 1).bit_length() - 5))
+    return -(-size // step) * step
+
+
+def padded_columns(size: int) -> int:
+    """The smallest even number that holds `size` fixed-effects columns, of more than eight the smallest multiple of an
+    eighth of their magnitude; none for none.
+    """
+    step = max(2, 1 << max(0, (size - 1).bit_length() - 3))
     return -(-size // step) * step
