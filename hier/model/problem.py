@@ -12,7 +12,7 @@ from hier.errors import DataError
 from hier.kernel.algebra.crossproducts import CrossProducts, FactorColumns, cross_products, with_empty_columns
 from hier.kernel.algebra.elimination import refuse_too_large
 from hier.kernel.algebra.marginal import LOG_2PI, FixedPrior
-from hier.kernel.algebra.padding import padded_columns
+from hier.kernel.algebra.padding import padded_columns, with_identity
 from hier.kernel.algebra.scaling import Units
 from hier.kernel.covariance.theta import sd_columns, unstructured_columns
 from hier.kernel.programs.precision import float64, kept_programs
@@ -86,19 +86,11 @@ def padded(problem: Problem) -> Problem:
     units = problem.units
     return problem._replace(
         cross=with_empty_columns(problem.cross, n),
-        units=units._replace(centre=np.append(np.zeros(n), units.centre), basis=_beside(np.eye(n), units.basis)),
+        units=units._replace(centre=np.append(np.zeros(n), units.centre), basis=with_identity(units.basis, before=n)),
         order=np.append(np.arange(p, p + n), problem.order),
-        fixed=FixedPrior(_beside(np.eye(n), problem.fixed.quadratic), problem.fixed.constant + n * LOG_2PI),
+        fixed=FixedPrior(with_identity(problem.fixed.quadratic, before=n), problem.fixed.constant + n * LOG_2PI),
         priors=priors._replace(shift=np.pad(priors.shift, ((0, 0), (n, 0)))),
     )
-
-
-def _beside(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The block-diagonal matrix of two square ones."""
-    n = len(one)
-    found = np.pad(other, ((n, 0), (n, 0)))
-    found[:n, :n] = one
-    return found
 
 
 def refuse_large_dense(model: Specification) -> None:

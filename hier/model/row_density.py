@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hier.kernel.algebra.marginal import solve_upper
+from hier.kernel.algebra.padding import with_identity
 from hier.kernel.covariance.theta import Terms, sd_columns
 from hier.kernel.covariance.unconstrained import correlated_factor
 from hier.kernel.laplace.conditional import Outer
@@ -95,13 +96,13 @@ def row_start(model: Specification, density: RowDensity, problem: RowProblem) ->
     return space.start(sds, further, cut, beta if space.is_free else priors.beta.at @ (units.basis @ beta), priors)
 
 
-def row_density(model: Specification, *, with_volume: bool) -> RowDensity:
-    """The density of a model's parameters."""
+def row_density(model: Specification, *, with_volume: bool, n_more: int = 0) -> RowDensity:
+    """The density of a model's parameters, and of so many fixed effects more as `posterior_rows` is asked for."""
     space = ParameterSpace(
         terms=model.terms,
         n_coefficients=tuple(len(own.names) if own.has_formula else 0 for own in model.design.parameters),
         n_cutpoints=model.likelihood.n_cutpoints,
-        n_fixed=len(model.design.names),
+        n_fixed=len(model.design.names) + n_more,
         is_free=_is_free(model),
         with_volume=with_volume,
     )
@@ -115,10 +116,19 @@ def _is_free(model: Specification) -> bool:
     return all(prior.support == constraints.real for prior in model.priors.beta.values())
 
 
-def posterior_rows(model: Specification) -> RowProblem:
-    """The rows of a model with its priors. Raises FitError as `row_problem` does."""
+def posterior_rows(model: Specification, n_more: int = 0) -> RowProblem:
+    """The rows of a model with its priors. Raises FitError as `row_problem` does.
+
+    `n_more`: fixed effects of columns of zeros, with standard Normal priors, after the model's own.
+    """
+    from numpyro.distributions import Normal
+
     problem, priors = row_problem(model), model.priors
-    units = problem.units
-    into = units.basis if _is_free(model) else np.linalg.inv(priors.at)
-    beta, fixed = Coefficients(priors.at, into), list(priors.beta.values())
-    return problem._replace(priors=prior_arrays(priors, model.structure, units.random, units.others, beta, fixed))
+    rows, units = problem.rows, problem.units
+    units = units._replace(basis=with_identity(units.basis, after=n_more))
+    at = with_identity(priors.at, after=n_more)
+    beta = Coefficients(at, units.basis if _is_free(model) else np.linalg.inv(at))
+    fixed = [*priors.beta.values(), *[Normal(0.0, 1.0)] * n_more]
+    own = prior_arrays(priors, model.structure, units.random, units.others, beta, fixed)
+    own = own._replace(shift=np.pad(own.shift, ((0, 0), (0, n_more))))
+    return RowProblem(rows._replace(X=np.pad(rows.X, ((0, 0), (0, n_more)))), units, own)

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from hier.kernel.algebra.crossproducts import CrossProducts
+from hier.kernel.algebra.padding import padded_columns, padded_dense_size
 from hier.kernel.arrays.control import filled
 from hier.kernel.arrays.control import leaves as leaves_of
 from hier.kernel.arrays.library import xp
 from hier.kernel.laplace.approximation import Approximation
 from hier.kernel.laplace.conditional import LEAST_CURVATURE, Conditional, Inner, Outer, no_deviations
-from hier.kernel.laplace.row_products import RowArrays, empty_products
+from hier.kernel.laplace.row_products import RowArrays, empty_products, padded_rows
 from hier.kernel.normal.transport import Transported, transport
 from hier.kernel.programs.compiled import Program, cores, told_by_origin, workers
 from hier.kernel.programs.precision import float64
@@ -103,14 +104,6 @@ def _coefficients(outer: Outer) -> Any:
     return xp.append(outer.beta, -xp.mean(outer.cutpoints))
 
 
-def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
-    """The density that NUTS samples, and its arrays."""
-    density = row_density(model, with_volume=True)
-    effects = model.structure.ordered(model.design.random_effects)
-    shapes = tuple((len(own.names), own.n_levels) for own in effects)
-    return RowSampled(density, shapes), posterior_rows(model)
-
-
 @told_by_origin
 def place_program(density: RowDensity) -> Program:
     """The program that finds the Laplace approximation, and the expansion of the rows there."""
@@ -163,6 +156,7 @@ class LaplaceTransported:
     model: Specification
     density: RowSampled
     arrays: Placed
+    start: np.ndarray
     of: str = "all parameters and deviations, placed by Laplace's approximation"
     notes: tuple[str, ...] = ()
 
@@ -172,14 +166,13 @@ class LaplaceTransported:
     @float64
     def _load(self) -> None:
         density, problem = self.density.density, self.arrays.problem
-        place_program(density).ahead(row_start(self.model, density, problem), problem)
+        place_program(density).ahead(self.start, problem)
         _draws_program(self.density).bind(np.zeros((DRAWS_AT_ONCE, self.density.size)), self.arrays)
 
     @float64
     def begin(self) -> tuple[Whitening, Placed]:
         sampled, density, problem = self.density, self.density.density, self.arrays.problem
-        start = row_start(self.model, density, problem)
-        leaves = [np.asarray(leaf) for leaf in place_program(density)(start, problem)]
+        leaves = [np.asarray(leaf) for leaf in place_program(density)(self.start, problem)]
         n_few = len(Whitening._fields)
         cross = filled(empty_products(problem.rows, 1), leaves[n_few:])
         return beside(Whitening(*leaves[:n_few]), sampled.size - sampled.n_dense), Placed(problem, cross)
@@ -206,13 +199,25 @@ class LaplaceTransported:
         leaves = [np.concatenate(own)[:total].reshape(chains, n, *own[0].shape[1:]) for own in zip(*parts, strict=True)]
         k, others = len(self.density.shapes), len(self.density.density.space.n_coefficients)
         like = Draws((0,) * k, (0,) * k, (0,) * k, (0,) * others, 0, 0)  # type: ignore
-        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+        draws = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        effects = self.model.structure.ordered(self.model.design.random_effects)
+        return draws._replace(b=tuple(b[:, :, : own.n_levels] for b, own in zip(draws.b, effects, strict=True)))
+
+
+def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
+    """The density that NUTS samples, its columns and levels rounded up, and its arrays."""
+    n_more = padded_columns(len(model.design.names)) - len(model.design.names)
+    effects = model.structure.ordered(model.design.random_effects)
+    shapes = tuple((len(own.names), padded_dense_size(own.n_levels)) for own in effects)
+    return RowSampled(row_density(model, with_volume=True, n_more=n_more), shapes), posterior_rows(model, n_more)
 
 
 def transported_route(model: Specification) -> LaplaceTransported:
-    """The route of a model that is not Normal."""
+    """The route of a model that is not Normal, with its rows rounded up too."""
     sampled, problem = sampled_of(model)
-    return LaplaceTransported(model, sampled, _unplaced(sampled, problem))
+    start = np.asarray(row_start(model, sampled.density, problem))
+    placed = _unplaced(sampled, problem._replace(rows=padded_rows(problem.rows)))
+    return LaplaceTransported(model, sampled, placed, start)
 
 
 @float64

@@ -48,11 +48,13 @@ def at_random_points(model: hier.Model, seed: int = 0, points: int = 4) -> Pair:
         return {name: transforms[name].inv(value) for name, value in values.items()}
 
     def flat(vector: Any) -> Any:
-        return jnp.concatenate([jnp.ravel(value) for value in unconstrained(vector).values()])
+        own = [jnp.ravel(value) for value in unconstrained(vector).values()]
+        return jnp.concatenate([*own, filling(model, sampled, placed, vector)])
 
     @jax.jit
     def both(vector: Any) -> tuple[Any, Any]:
         found = -potential_energy(program, (), given, unconstrained(vector))
+        found = found - 0.5 * jnp.sum(filling(model, sampled, placed, vector) ** 2)
         volume = jnp.linalg.slogdet(jax.jacfwd(flat)(vector))[1]
         return -0.5 * sampled.neg2_log_density(vector, placed), found + volume
 
@@ -75,10 +77,21 @@ def _some_deviations(rows: Any, rng: np.random.Generator) -> Any:
     return jax.tree.map(lambda u: 0.3 * rng.normal(size=u.shape), no_deviations(rows, with_fixed=False))
 
 
+def filling(model: hier.Model, sampled: RowSampled, placed: Placed, vector: Any) -> Any:
+    """What the sampled vector has beyond the model's own: standard Normal coefficients of columns of zeros, and the
+    numbers of levels without rows.
+    """
+    found, at = [_natural(vector, placed, sampled).beta[len(model.design.names) :]], sampled.n_dense
+    for (q, J), own in zip(sampled.shapes, model.structure.ordered(model.design.random_effects), strict=True):
+        found.append(jnp.ravel(vector[at : at + q * J].reshape(q, J)[:, own.n_levels :]))
+        at += q * J
+    return jnp.concatenate(found)
+
+
 def sites(model: hier.Model, sampled: RowSampled, placed: Placed, vector: Any) -> dict[str, Any]:
     """The values of the program's sites at a sampled vector, from the draw that a user gets of it."""
     draw = _natural(vector, placed, sampled)
-    found = {"beta": draw.beta} if model.design.names else {}
+    found = {"beta": draw.beta[: len(model.design.names)]} if model.design.names else {}
     if model.priors.cutpoints:
         found["cutpoints"] = draw.cutpoints
     for own, values in zip(model.design.parameters, draw.others, strict=True):
@@ -88,5 +101,5 @@ def sites(model: hier.Model, sampled: RowSampled, placed: Placed, vector: Any) -
         found[f"sd_{group.stem}{centred}"] = draw.sd[at]
         if own.cor:
             found[f"cor_{group.stem}{centred}"] = draw.cor[at]
-        found[f"b_{group.stem}"] = draw.b[at]
+        found[f"b_{group.stem}"] = draw.b[at][: model.design.random_effects[k].n_levels]
     return found

@@ -87,6 +87,10 @@ def test_other_priors_compile_nothing(family, pigs, made):
 
 
 FORMULAS = [
+    (
+        "count ~ week + noise + (1 | id)",
+        "count ~ age * sex + (1 | id)",
+    ),
     ("weight ~ 1 + (week | id)", "weight ~ week + (week | id)", "weight ~ age + (age | id)"),
     (
         "weight ~ week + noise + (week | id)",
@@ -100,7 +104,7 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize("formulas", FORMULAS, ids=["two columns", "four columns", "crossed"])
+@pytest.mark.parametrize("formulas", FORMULAS, ids=["counts", "two columns", "four columns", "crossed"])
 def test_formulas_of_about_as_many_columns_share_their_programs(formulas, pigs, made):
     rng = np.random.default_rng(2)
     table = pigs.assign(
@@ -108,13 +112,18 @@ def test_formulas_of_about_as_many_columns_share_their_programs(formulas, pigs, 
         age=7.0 * pigs["week"] + 21.0,
         sex=np.where(pigs["id"].astype("category").cat.codes % 2, "f", "m"),
         litter=rng.integers(0, 9, len(pigs)),
+        count=pigs["weight"].round().astype(int),
     )
-    few = {"draws": 20, "warmup": 20, "progress": False}
+    few, family = {"draws": 20, "warmup": 20, "progress": False}, "poisson" if "count" in formulas[0] else "gaussian"
     with at_once.only(numpy=True):
-        hier.Model(formulas[0], table).sample(**few)
+        hier.Model(formulas[0], table, family=family).sample(**few)
         made.clear()
         for other in formulas[1:]:
-            model = hier.Model(other, table)
+            model = hier.Model(other, table, family=family)
             post = model.sample(**few)
             assert list(post.draws["beta"].shape[2:]) == [len(model.design.names)], other
             assert made == [], other
+        fewer = table[table["id"] != table["id"].iloc[0]].iloc[1:]
+        post = hier.Model(formulas[0], fewer, family=family).sample(**few)
+        assert post.draws["b_id"].shape[2] == fewer["id"].nunique()
+        assert made == [], "one group and one row fewer"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hier.kernel.algebra.padding import padded_dense_size, padded_size
+from hier.kernel.algebra.padding import filled_up, padded_dense_size, padded_size
 from hier.kernel.arrays.library import Array, add_at, clipped, segment_sums, taken, xp
 from hier.kernel.programs.compiled import Program, told_by_origin
 from hier.kernel.programs.precision import computed
@@ -121,9 +121,9 @@ def couple(
     value, group, column = value[:, order], group[order], column[order]
     first, second = pairs_of_level(group, column, n_groups, q, offset)
     size = padded_size(len(group) + 1)  # the last entry is nothing's: what fills the pairs up is made of it
-    value = _padded(value, size, 0.0)
-    group = _padded(group.astype(np.int32), size, n_groups - 1)
-    column = _padded(column.astype(np.int32), size, offset)  # out of range: nothing is added anywhere
+    value = filled_up(value, size, 0.0)
+    group = filled_up(group.astype(np.int32), size, n_groups - 1)
+    column = filled_up(column.astype(np.int32), size, offset)  # out of range: nothing is added anywhere
     pairs = _padded_pairs(value, group, column, first, second, offset)
     return Coupling(value, group, column, pairs, np.zeros(n_groups, np.int8), np.zeros(offset, np.int8))
 
@@ -194,14 +194,8 @@ def _padded_pairs(
     """
     if not len(first):
         return pairs_of(value, group, column, first, second, r)
-    places = (_padded(places, padded_dense_size(len(first)), len(group) - 1) for places in (first, second))
+    places = (filled_up(places, padded_dense_size(len(first)), len(group) - 1) for places in (first, second))
     import jax
 
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         return Pairs(*map(np.asarray, _pairs_program(r)(value, group, column, *places)))
-
-
-def _padded(values: np.ndarray, size: int, filler: float) -> np.ndarray:
-    """The array with its last axis filled up to `size`."""
-    fill = np.full((*values.shape[:-1], size - values.shape[-1]), filler, values.dtype)
-    return np.concatenate([values, fill], axis=-1)

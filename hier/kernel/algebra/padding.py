@@ -6,6 +6,8 @@ prior; so does the coefficient of a column of zeros.
 
 from __future__ import annotations
 
+import numpy as np
+
 
 def padded_size(size: int) -> int:
     """The smallest of 8, 12, 16, 24, 32, 48, 64, ... that holds `size` levels; for what costs time as its size."""
@@ -31,3 +33,17 @@ def padded_columns(size: int) -> int:
     """
     step = max(2, 1 << max(0, (size - 1).bit_length() - 3))
     return -(-size // step) * step
+
+
+def filled_up(values: np.ndarray, size: int, filler: float) -> np.ndarray:
+    """The array with its last axis filled up to `size`."""
+    fill = np.full((*values.shape[:-1], size - values.shape[-1]), filler, values.dtype)
+    return np.concatenate([values, fill], axis=-1)
+
+
+def with_identity(matrix: np.ndarray, before: int = 0, after: int = 0) -> np.ndarray:
+    """The block-diagonal matrix of identities of these sizes before and after a square one."""
+    size = len(matrix)
+    found = np.eye(before + size + after)
+    found[before : before + size, before : before + size] = matrix
+    return found

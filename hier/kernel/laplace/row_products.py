@@ -17,7 +17,7 @@ from hier.design.rank import triangular_factor
 from hier.kernel.algebra.coupling import Coupling, pairs_of, pairs_of_level
 from hier.kernel.algebra.crossproducts import CrossProducts, Dense, FactorColumns, Level, column_units, orthogonal_basis
 from hier.kernel.algebra.elimination import Elimination
-from hier.kernel.algebra.padding import padded_dense_size, padded_size
+from hier.kernel.algebra.padding import filled_up, padded_dense_size, padded_size
 from hier.kernel.algebra.scaling import ColumnUnits
 from hier.kernel.arrays.control import tree_map
 from hier.kernel.arrays.library import Array, add_at, segment_sums, xp
@@ -109,6 +109,44 @@ def _cells(first: FactorColumns, others: Sequence[FactorColumns], sizes: Sequenc
         column=column.astype(np.int32),
         first=first_of,
         second=second,
+    )
+
+
+def padded_rows(rows: RowArrays) -> RowArrays:
+    """The rows with copies of the first that count 0 times, so that data sets of about as many rows share programs; the
+    entries of crossed factors are filled up as those of Normal models are.
+    """
+    n, pattern = len(rows.y), rows.pattern
+    take = np.append(np.arange(n), np.zeros(padded_dense_size(n) - n, int))
+    r = sum(z.shape[0] * len(like) for z, like in zip(rows.z[1:], pattern.like[1:], strict=True))
+
+    def taken_of(own: tuple[Any, ...], axis: int = -1) -> tuple[Any, ...]:
+        return tuple(np.ascontiguousarray(np.take(array, take, axis)) for array in own)
+
+    return RowArrays(
+        y=rows.y[take],
+        trials=rows.trials[take],
+        counts=filled_up(rows.counts, len(take), 0.0),
+        X=rows.X[take],
+        others=taken_of(rows.others, 0),
+        offsets=taken_of(rows.offsets),
+        z=taken_of(rows.z),
+        pattern=pattern._replace(
+            codes=taken_of(pattern.codes), cells=tuple(_padded_cells(own, take, r) for own in pattern.cells)
+        ),
+    )
+
+
+def _padded_cells(cells: Cells, take: np.ndarray, r: int) -> Cells:
+    """The last entry is nothing's, and the pairs are filled up with it; its column (r) is beyond the last."""
+    size, pairs = padded_size(len(cells.group) + 1), len(cells.first)
+    places = [filled_up(own, padded_dense_size(pairs) if pairs else 0, size - 1) for own in (cells.first, cells.second)]
+    return Cells(
+        place=tuple(place[:, take] for place in cells.place),
+        group=filled_up(cells.group, size, cells.group[-1]),
+        column=filled_up(cells.column, size, r),
+        first=places[0],
+        second=places[1],
     )
 
 
