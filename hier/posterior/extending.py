@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 
 from hier.errors import FitError
-from hier.posterior.drawing import draw
 from hier.posterior.posterior_draws import Continuation, PosteriorDraws, Timing
 from hier.posterior.prediction import model_of
 from hier.settings import SAMPLING, TRUTH, Sampling, check
@@ -15,6 +14,8 @@ from hier.settings import SAMPLING, TRUTH, Sampling, check
 
 def extend[P: PosteriorDraws](posterior: P, draws: int, progress: bool) -> P:
     """What `Posterior.extend` says."""
+    from hier.posterior.drawing import draw  # JAX comes with it
+
     model, end = model_of(posterior), posterior.end
     if end is None:
         raise FitError(

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 
 from hier.model.specification import on_rows
-from hier.posterior.drawing import draw
 from hier.posterior.grouping import Group
 from hier.posterior.left_out_by_quadrature import level_by_quadrature
 from hier.posterior.log_likelihood import log_density, rows_of_fit
@@ -40,6 +39,8 @@ def log_mean(posterior: PosteriorDraws, values: np.ndarray) -> np.ndarray:
 
 def _without(posterior: PosteriorDraws, out: np.ndarray) -> PosteriorDraws:
     """Draws of all parameters and deviations that have not seen the rows `out` (n,), in place of the posterior's."""
+    from hier.posterior.drawing import draw  # JAX comes with it
+
     drawn = draw(on_rows(model_of(posterior), ~out), _settings(posterior))
     if drawn.stopped:
         raise KeyboardInterrupt
