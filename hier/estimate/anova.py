@@ -12,6 +12,8 @@ import pandas as pd
 from hier.design import Design
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
+from hier.estimate.boundary import boundary_p
+from hier.estimate.chi_squared import chi_squared_p
 from hier.estimate.fit import fit
 from hier.estimate.fitted import Fitted
 from hier.estimate.laplace_fit import allows_quadrature
@@ -87,6 +89,9 @@ def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool, nested: 
     chisq = np.maximum(2.0 * np.diff(table["loglik"], prepend=np.nan), 0.0) * tested
     df = np.diff(table["npar"].to_numpy(dtype=float), prepend=np.nan) * tested
     table = table.assign(chisq=chisq, df=df, p_value=chi_squared_p(chisq, df))
+    if not all(each.model.terms for each in ordered):
+        pairs = zip(chisq[1:], itertools.pairwise(ordered), strict=True)
+        table["p_boundary"] = [np.nan, *(boundary_p(value, *pair) for value, pair in pairs)]
     table.attrs["note"] = note
     return table
 
@@ -104,19 +109,24 @@ def _is_tested(smaller: Fitted, larger: Fitted, *, nested: bool) -> float:
 
 def _several_approximations(estimates: Sequence[Fitted]) -> bool:
     """Whether the likelihoods of some are integrals by other numbers of points than those of others."""
-    return len({each.nagq for each in estimates if each.nagq is not None}) > 1
+    return len({each.nagq for each in _approximated(estimates)}) > 1
+
+
+def _approximated(estimates: Sequence[Fitted]) -> list[Fitted]:
+    """Those whose likelihood is an integral that is approximated; without groups there is none."""
+    return [each for each in estimates if each.nagq is not None and each.model.terms]
 
 
 def _refitted(estimates: Sequence[Fitted]) -> tuple[list[Fitted], str]:
     """The estimates by maximum likelihood, all by the finest approximation that each of the models can have, and a note
     on which were refitted.
     """
-    approximate = [each for each in estimates if each.nagq is not None]
+    approximate = _approximated(estimates)
     all_allow = all(allows_quadrature(each.model) for each in approximate)
     nagq = max((each.nagq or 1 for each in approximate), default=1) if all_allow else 1
     found, by_reml, by_other = [], 0, 0
     for each in estimates:
-        other = each.nagq not in (None, nagq)
+        other = bool(each.model.terms) and each.nagq not in (None, nagq)
         by_reml, by_other = by_reml + (each.method == "reml"), by_other + other
         found.append(fit(each.model, "ml", nagq) if other or each.method == "reml" else each)
     said = []
@@ -130,14 +140,6 @@ def _refitted(estimates: Sequence[Fitted]) -> tuple[list[Fitted], str]:
             f"{by_other} of {len(found)} models were fitted by another approximation and have been refitted by {how}"
         )
     return found, "; ".join(said)
-
-
-def chi_squared_p(statistic: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Upper tail of chi-squared variables; one on no degrees of freedom is zero."""
-    from scipy.special import chdtrc
-
-    of_zero = np.where(np.isnan(df), np.nan, np.where(statistic > 0, 0.0, 1.0))
-    return np.where(df > 0, chdtrc(np.maximum(df, 1.0), statistic), of_zero)
 
 
 def _refuse_incomparable(estimates: Sequence[Fitted]) -> None:
@@ -199,7 +201,7 @@ def _refuse_approximations(estimates: Sequence[Fitted]) -> None:
     """Likelihoods compare where the same approximation stands for their integrals."""
     if not _several_approximations(estimates):
         return
-    points = sorted({each.nagq for each in estimates if each.nagq is not None})
+    points = sorted({each.nagq for each in _approximated(estimates)})
     names = ", ".join("Laplace's approximation" if nagq == 1 else f"nagq={nagq}" for nagq in points)
     raise ModelError(
         "these log-likelihoods are different approximations, so they do not compare",

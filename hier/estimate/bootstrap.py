@@ -25,6 +25,7 @@ from hier.kernel.normal.resample import fit_resampled, of_levels
 from hier.kernel.search.moments import SMALLEST
 from hier.model.parameter_names import varcorr_name
 from hier.model.problem import Problem, likelihood_problem
+from hier.model.specification import refuse_without_groups
 from hier.settings import PROBABILITY, REFITS, SEED, check, refuse_beyond_memory
 
 
@@ -100,9 +101,11 @@ def bootstrap(
         )
     n, seed = check("n", n, REFITS), check("seed", seed, SEED)
     rows = estimate.model.design.nobs
-    held = 2.0 * rows if kind == "parametric" else max(own.n_levels for own in estimate.model.design.random_effects)
+    levels = [own.n_levels for own in estimate.model.design.random_effects]
+    held = 2.0 * rows if kind == "parametric" else max(levels, default=0)
     refuse_beyond_memory(f"a bootstrap of {n} refits of {rows} rows", n * held, "some 1,000 refits do for intervals")
     if kind == "groups":
+        refuse_without_groups("drawing groups", estimate.model.formula, estimate.model.design.random_effects)
         _refuse_crossed(estimate)
     model = estimate.model
     problem = likelihood_problem(model)

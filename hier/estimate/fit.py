@@ -76,7 +76,7 @@ def _refuse_unidentified(model: Specification) -> None:
     """
     nobs, effects = model.design.nobs, model.design.random_effects
     counts = [random.n_levels * len(random.names) for random in effects]
-    if max(counts) < nobs:
+    if max(counts, default=0) < nobs:
         return
     for own in model.undetermined:
         for k in sorted({k for k, _, _ in own.entries}) if own.residual else ():

@@ -20,6 +20,7 @@ from hier.estimate.tables import coef_table, labels, varcorr_table
 from hier.kernel.algebra.scaling import magnitude
 from hier.kernel.search.curvature import Curvature
 from hier.model import Specification
+from hier.model.specification import refuse_without_groups
 
 
 def once[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -222,7 +223,10 @@ class Fitted(Closed):
         return [self.eta, *(own.predictor(coefficients) for own, coefficients in both)]
 
     def by_level(self, values: list[np.ndarray]) -> dict[str, pd.DataFrame]:
-        """Arrays (J, q), one for each grouping factor, as tables of levels x columns."""
+        """Arrays (J, q), one for each grouping factor, as tables of levels x columns. Raises ModelError where there is
+        none.
+        """
+        refuse_without_groups("`ranef`", self.model.formula, self.model.design.random_effects)
         return {
             random.group: Table(own, index=random.levels.rename(random.group), columns=list(random.names))
             for random, own in zip(self.model.design.random_effects, values, strict=True)

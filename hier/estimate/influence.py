@@ -21,6 +21,7 @@ from hier.estimate.routes import refuse_unless_offered, solved
 from hier.estimate.satterthwaite import in_basis
 from hier.kernel.algebra.crossproducts import group_products
 from hier.kernel.normal.prediction_errors import error_covariance
+from hier.model.specification import refuse_without_groups
 from hier.settings import as_given, nearest_choice
 
 MOST_ROWS = 5_000  # of one level that is deleted by a low-rank update
@@ -50,6 +51,7 @@ def influence(estimate: Fitted, group: str | None) -> Influence:
     """What `Estimate.influence` says."""
     refuse_unless_offered(estimate, "influence()")
     model = estimate.model
+    refuse_without_groups("influence()", model.formula, model.design.random_effects)
     effects = model.design.random_effects
     at = _place(group, [own.group for own in effects], [own.n_levels for own in effects])
     if not model.design.names:

@@ -45,7 +45,7 @@ def in_kernel(own: NamedParameter, estimate: Fitted, units: Units) -> Profiled:
     sizes = [columns.size for columns in units.random]
     if own.kind == "fixed":
         return profile.fixed_parameter(direction(units.basis[own.i])[0], sizes)
-    at = estimate.model.structure.place(own.group)
+    at = 0 if own.kind == "sigma" else estimate.model.structure.place(own.group)
     return variance_parameter(own, len(units.centre), units.random, at)
 
 

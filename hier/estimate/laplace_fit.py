@@ -45,6 +45,12 @@ def fit_rows_of(model: Specification, method: str, nagq: int) -> Fitted:
         refuse_kinks(model, found.arrays.beta, found.arrays.vcov, converged=found.converged)
         return found
     start = likelihood_starts(model, problem.rows, with_fixed=approximation.conditional.with_fixed)
+    if not start.shape[-1]:
+        raise FitError(
+            "REML is for variances and further parameters, and the model has none",
+            found=f"`{model.formula}` of the family `{model.family.name}`",
+            expected='method="ml", or "map"',
+        )
     terms = model.terms
     fit = fit_best_rows(start, problem, approximation, terms, predictor_unit(model, problem.rows))
     _refuse_exact_fit(model, fit)

@@ -8,20 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hier.design import Design
 from hier.design.reduced import deletions
 from hier.errors import ModelError
-from hier.estimate.anova import chi_squared_p
 from hier.estimate.assemble import in_response_units
+from hier.estimate.chi_squared import chi_squared_p
 from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
 from hier.estimate.routes import refuse_unless_offered
-from hier.kernel.algebra.marginal import LOG_2PI
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import fit_best
 from hier.kernel.search.moments import start_of
 from hier.model.problem import likelihood_problem
-from hier.model.specification import Specification, on_design
+from hier.model.specification import Specification, on_design, refuse_without_groups
 
 NO_DIFFERENCE = 1e-7  # on the scale of -2 log likelihood: the last digits of two searches for one optimum
 
@@ -43,6 +41,7 @@ def ranova(estimate: Fitted) -> pd.DataFrame:
             found='a fit with method="map"',
             expected='method="reml" or "ml"',
         )
+    refuse_without_groups("ranova()", estimate.model.formula, estimate.model.design.random_effects)
     reml = estimate.method == "reml"
     design = estimate.model.design
     fits = {"<none>": _Fit(estimate.loglik, estimate.n_parameters, estimate.converged)}
@@ -75,26 +74,9 @@ def ranova(estimate: Fitted) -> pd.DataFrame:
 
 
 def _fit(model: Specification, *, reml: bool) -> _Fit:
-    """The fit of a model; without random effects it is least squares."""
     design, p = model.design, len(model.design.names)
-    if not design.random_effects:
-        return _Fit(-0.5 * _least_squares(design, reml=reml), p + 1, True)
     problem, terms = likelihood_problem(model), model.terms
     fit = fit_best(start_of(problem.first, terms), problem.cross, terms, reml=reml)
     log_det = float(problem.units.log_det_basis) if reml else 0.0
     objective = in_response_units(float(fit.value), problem.units.y, design.nobs, log_det)
     return _Fit(-0.5 * objective, p + n_variance_parameters(terms), bool(fit.converged))
-
-
-def _least_squares(design: Design, *, reml: bool) -> float:
-    """-2 log (restricted) likelihood of the linear model, the variance at its best.
-
-    Source: Harville (1974), Biometrika 61, 383, equation 2, at sigma^2 = RSS / (n - p), or RSS / n for ML.
-    """
-    n, p = design.X.shape
-    R = np.abs(np.diag(design.triangle))
-    df = n - p if reml else n
-    value = df * (LOG_2PI + 2.0 * np.log(R[p]) - np.log(df) + 1.0)
-    if reml:
-        value += 2.0 * float(np.log(R[:p]).sum())
-    return float(value - (0.0 if design.weights is None else np.log(design.weights).sum()))

@@ -185,7 +185,9 @@ class Estimate(Fitted, Printed):
         Likelihood-ratio tests: each model against the next smaller one. REML fits are refitted by maximum likelihood,
         unless `refit` is False, where all have the same fixed effects. Where some log-likelihoods are Laplace's
         approximation and others are by quadrature, all are refitted by the finest that every model allows, and refused
-        if `refit` is False. Columns `npar, aic, bic, loglik, deviance, chisq, df, p_value`, a row a model.
+        if `refit` is False. Columns `npar, aic, bic, loglik, deviance, chisq, df, p_value`, a row a model; with a model
+        that has no groups also `p_boundary`, in which a variance of zero is on the boundary: the p-value by the mixture
+        of chi-squared variables that the statistic then is (of one variance, half of `p_value`).
         `attrs["note"]` says what was done.
 
         Raises FitError for another type or method, ModelError for models that cannot be compared.

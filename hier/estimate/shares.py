@@ -10,6 +10,7 @@ import pandas as pd
 from hier.estimate.fitted import Fitted
 from hier.estimate.printing import Table
 from hier.estimate.routes import refuse_unless_offered
+from hier.model.specification import refuse_without_groups
 
 ALL = "(all)"
 
@@ -52,6 +53,7 @@ def r2(estimate: Fitted) -> pd.Series:
 def icc(estimate: Fitted) -> pd.DataFrame:
     """What `Estimate.icc` says."""
     refuse_unless_offered(estimate, "icc()")
+    refuse_without_groups("icc()", estimate.model.formula, estimate.model.design.random_effects)
     parts = variances(estimate)
     values = np.array([*parts.groups, sum(parts.groups)])
     within = values[-1] + parts.residual

@@ -7,19 +7,19 @@ import pandas as pd
 
 from hier.design import Design
 from hier.estimate import approximations
+from hier.estimate.assemble import criteria, in_response_units
 from hier.estimate.contrasts import coefficient_table
+from hier.estimate.exact_route import solved_exactly
 from hier.estimate.expected import residuals
 from hier.estimate.fitted import Fitted
 from hier.estimate.satterthwaite import in_basis
 from hier.estimate.text_columns import align, align_in_blocks, p_value, significant
 from hier.estimate.wald import family_parameters
+from hier.kernel.search.restarts import neg2_without_deviations
 from hier.text import blocks
 
-TITLES = {
-    "reml": "Linear mixed model fit by REML",
-    "ml": "Linear mixed model fit by maximum likelihood",
-    "map": "Linear mixed model, posterior mode (MAP)",
-}
+TITLES = {"reml": " fit by REML", "ml": " fit by maximum likelihood", "map": ", posterior mode (MAP)"}
+LEAST_SQUARES = {"reml": " fit by least squares"}  # without groups, what REML is
 MOST_CORRELATED = 12  # fixed effects whose correlations are printed
 OBJECTIVES = {"reml": "REML criterion", "ml": "-2 log-likelihood", "map": "-2 log posterior density"}
 FITTED_BY = {
@@ -36,13 +36,7 @@ def summarise(estimate: Fitted, ddf: str) -> str:
     design, table = estimate.model.design, coefficient_table(estimate, ddf)
     exact = estimate.model.is_linear_normal
     parts = _exact_head(estimate, ddf) if exact else _approximate_head(estimate)
-    parts.append(
-        [
-            "Random effects:",
-            *random_effects_lines(estimate),
-            f"Number of obs: {estimate.nobs}, groups: {groups_line(design)}",
-        ]
-    )
+    parts.append(_groups_lines(estimate) if design.random_effects else _rows_lines(estimate))
     if not exact and design.parameters:
         heading = f"Parameters of the {estimate.model.family.name} family:"
         parts.append([heading, *_two_columns(family_parameters(estimate))])
@@ -57,9 +51,12 @@ def summarise(estimate: Fitted, ddf: str) -> str:
 
 
 def _exact_head(estimate: Fitted, ddf: str) -> list[list[str]]:
-    tests = f"; t-tests use {approximations.title(estimate, ddf)}" if estimate.model.design.names else ""
+    design, method = estimate.model.design, f"; t-tests use {approximations.title(estimate, ddf)}"
+    if not design.random_effects and estimate.method == "reml":
+        method = "; t-tests"  # all methods agree
+    tests = method if design.names else ""
     return [
-        [f"{TITLES[estimate.method]}{tests}", f"Formula: {estimate.model.formula}"],
+        [f"{_linear_title(estimate)}{tests}", f"Formula: {estimate.model.formula}"],
         [
             f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
@@ -82,10 +79,44 @@ def _approximate_head(estimate: Fitted) -> list[list[str]]:
 def _title(estimate: Fitted) -> str:
     """How the model was fitted; with several residual variances it is linear still, and its likelihood exact."""
     if estimate.model.has_normal_rows:
-        return f"{TITLES[estimate.method]}, sigma with a formula of its own; z-tests"
+        return f"{_linear_title(estimate)}, sigma with a formula of its own; z-tests"
+    if not estimate.model.design.random_effects:
+        return f"Generalized linear model fit by {FITTED_BY[estimate.method]}"
     points = estimate.nagq
     by = "Laplace approximation" if points == 1 else f"adaptive Gauss-Hermite quadrature, nAGQ = {points}"
     return f"Generalized linear mixed model fit by {FITTED_BY[estimate.method]} ({by})"
+
+
+def _linear_title(estimate: Fitted) -> str:
+    if estimate.model.design.random_effects:
+        return f"Linear mixed model{TITLES[estimate.method]}"
+    exact = estimate.model.is_linear_normal
+    return "Linear model" + (LEAST_SQUARES if exact else {}).get(estimate.method, TITLES[estimate.method])
+
+
+def _groups_lines(estimate: Fitted) -> list[str]:
+    """The random effects, and the numbers of rows and levels."""
+    counts = f"Number of obs: {estimate.nobs}, groups: {groups_line(estimate.model.design)}"
+    return ["Random effects:", *random_effects_lines(estimate), counts]
+
+
+def _rows_lines(estimate: Fitted) -> list[str]:
+    """Without groups: the number of rows; of a linear model the residual standard error, and the
+    log-likelihood at its maximum, as R's `lm`, `logLik` and `AIC` have them.
+    """
+    rows = f"Number of obs: {estimate.nobs}, no groups"
+    if not estimate.model.is_linear_normal:
+        return [rows]
+    design = estimate.model.design
+    n, p, solved = design.nobs, len(design.names), solved_exactly(estimate)
+    found = [rows, f"Residual standard error: {significant(estimate.sigma)} on {n - p} degrees of freedom"]
+    if estimate.method == "reml":
+        alone = neg2_without_deviations(solved.cross, reml=False)
+        fit = criteria(in_response_units(alone, float(solved.units.y), n), p + 1, n)
+        found.append(
+            f"At maximum likelihood: logLik: {fit['loglik']:.3f}   AIC: {fit['aic']:.2f}   BIC: {fit['bic']:.2f}"
+        )
+    return found
 
 
 def groups_line(design: Design) -> str:

@@ -1,4 +1,5 @@
-"""A mixed model's formula as a value: a response, fixed effects, and random terms by a grouping factor.
+"""A mixed model's formula as a value: a response, fixed effects, and random terms by a grouping factor,
+of which there may be none.
 
 Source: lme4's vignette "Fitting Linear Mixed-Effects Models Using lme4", section 2.1; R's `?formula`.
 """
@@ -180,13 +181,6 @@ def _parse(text: str, columns: tuple[str, ...] | None) -> ParsedFormula:
     named.update(trials.factor.variables if trials and trials.factor else ())
     others = None if columns is None else [name for name in columns if name not in named]
     fixed = expand(rest, text, tree.right.span if rest is None else rest.span, others)
-    if not random:
-        raise FormulaError(
-            "there is no random effects term in the formula",
-            text,
-            tree.right.span,
-            hint="hier fits models with groups: add a term such as `(1 | group)`",
-        )
     for group in dict.fromkeys([frozenset(term.factors) for term in random]):
         _check_columns_once([term for term in random if frozenset(term.factors) == group], text)
     parameters = _parameters(further, text, others)

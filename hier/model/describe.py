@@ -18,7 +18,7 @@ def describe_model(model: Specification) -> str:
     design = model.design
     n_deviations = sum(random.n_levels * len(random.names) for random in design.random_effects)
     lines = [
-        f"Hierarchical model: {model.formula}",
+        f"{'Hierarchical model' if design.random_effects else 'Model without groups'}: {model.formula}",
         f"Family: {model.family.name}, {_links(model)}",
         f"Rows: {', '.join([str(design.nobs), *trials_and_weights(model)])}",
         f"Fixed effects: {', '.join(design.names) or 'none'}",
@@ -56,9 +56,13 @@ def _n_parameters(model: Specification) -> int:
 
 def _likelihood(model: Specification) -> str:
     """By what route the deviations are integrated out."""
+    if not model.is_linear_normal and not model.design.random_effects:
+        return "exact, without group deviations"
     if not model.is_linear_normal:
         return "Laplace's approximation for estimates; NUTS over all deviations for the posterior"
     random = model.design.random_effects
+    if not random:
+        return "in closed form, without group deviations"
     sizes = [own.n_levels * len(own.names) for own in random]
     return model.structure.in_words([own.group for own in random], sizes)
 

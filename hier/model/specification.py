@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -136,6 +136,17 @@ def refuse_trials(formula: ParsedFormula, family: Family) -> None:
         found=f'family="{family.name}"',
         expected='family="binomial" or family="beta_binomial"',
         hint="write I(y / n) to model the proportion itself",
+    )
+
+
+def refuse_without_groups(what: str, formula: object, groups: Sequence[object]) -> None:
+    """Raise ModelError where a model has no grouping factor, so that this means nothing."""
+    if groups:
+        return
+    raise ModelError(
+        f"{what} is of group deviations, and the model has none",
+        found=f"`{formula}`",
+        expected="a grouping factor, as in `(1 | group)`",
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from hier.design import RandomEffects
 from hier.errors import ModelError
 from hier.model import Specification
+from hier.model.specification import refuse_without_groups
 from hier.pooling.compare import of_group
 from hier.settings import as_given, nearest_choice
 
@@ -17,6 +18,7 @@ def find_factor(model: Specification, group: str | None) -> int:
 
     Raises ModelError for a name that the model does not have.
     """
+    refuse_without_groups("this picture", model.formula, model.design.random_effects)
     factors = model.design.random_effects
     if group is None:
         return max(range(len(factors)), key=lambda k: factors[k].n_levels)

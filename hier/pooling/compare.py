@@ -12,6 +12,7 @@ from hier.design.owned import owned
 from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.estimate.printing import Table
+from hier.model.specification import refuse_without_groups
 from hier.pooling.least_squares import own_least_squares, shrinkage
 from hier.posterior import Posterior
 from hier.posterior.grouping import Group, covariance_matrices, largest_first
@@ -68,6 +69,7 @@ def pooled(estimate: Estimate, posterior: Posterior) -> PooledTables:
         expected="two results of one model",
         hint="fit both from one Model object",
     )
+    refuse_without_groups("a comparison by level", estimate.model.formula, estimate.model.design.random_effects)
     shrunk = [_shrinkage_table(estimate, posterior, k) for k in range(len(posterior.groups))]
     tables = [
         _level_table(estimate, posterior, group.name, own) for group, own in zip(posterior.groups, shrunk, strict=True)

@@ -124,7 +124,7 @@ def side_by_side(problem: ExactArrays) -> int:
     for dense in cross.dense:
         r, (q, _, size) = dense.rr.shape[0], cross.levels[0].zz.shape
         held += 6 * r**2 + (4 * r * q * size if dense.coupling.is_dense else 0)
-    return int(np.clip(MOST_NUMBERS // held, 1, DRAWS_AT_ONCE))
+    return int(np.clip(MOST_NUMBERS // max(held, 1), 1, DRAWS_AT_ONCE))
 
 
 @functools.cache

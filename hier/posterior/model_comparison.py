@@ -97,7 +97,9 @@ def _by_likelihood(estimates: Mapping[str, Estimate]) -> pd.DataFrame:
     pairs = itertools.pairwise(estimates[name] for name in names)
     tables = [likelihood_ratio_table(pair, refit=True, nested=False) for pair in pairs]
     rows = [tables[0].iloc[0], *(table.iloc[1] for table in tables)]
-    whole = Table(np.array([row.to_numpy(float) for row in rows]), index=names, columns=tables[0].columns)
+    columns = max((table.columns for table in tables), key=len)  # some tests are at a boundary, and have more to say
+    values = np.array([row.reindex(columns).to_numpy(float) for row in rows])
+    whole = Table(values, index=names, columns=columns)
     notes = dict.fromkeys(note for table in tables if (note := table.attrs.get("note")))
     whole.attrs["note"] = "; ".join(notes)
     return whole.astype({"npar": np.int64})

@@ -15,6 +15,7 @@ from hier.errors import FitError
 from hier.estimate.printing import Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.model.parameter_names import SIGMA, coefficient_names
+from hier.model.specification import refuse_without_groups
 from hier.posterior.diagnostics import pareto_k, smoothed
 from hier.posterior.grouping import Group, covariance_matrices, largest_first
 from hier.settings import Sampling
@@ -217,7 +218,10 @@ class PosteriorDraws(Closed):
         return {group: coef_table(self.fixef, table) for group, table in self.ranef.items()}
 
     def _by_level(self, statistic: Callable[[np.ndarray], np.ndarray]) -> dict[str, pd.DataFrame]:
-        """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations."""
+        """A statistic (J, q) of the draws (C, D, J, q) of every grouping factor's deviations. Raises ModelError where
+        there is no grouping factor.
+        """
+        refuse_without_groups("`ranef`", self.formula, self.groups)
         return {
             group.name: Table(
                 statistic(self.draws[group.variables.b]),

@@ -61,8 +61,6 @@ WRONG = [
     ("y ~ (x > 1)" + G, "comparison cannot be a term", ">"),
     ("y ~ x == 1" + G, "comparison cannot be a term", "=="),
     # the random terms
-    ("y ~ x", "no random effects term", "x"),
-    ("y ~ 1", "no random effects term", "1"),
     ("y ~ 1|g", "needs parentheses", "|"),
     ("y ~ x + 1|g", "needs parentheses", "|"),
     ("y ~ (|g)", "an empty random term", "|"),

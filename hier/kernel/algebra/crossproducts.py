@@ -159,7 +159,7 @@ def cross_products(
     terms = structure.ordered(terms)
     basis = _basis(X, R, terms, weights)
     chain, crossed = terms[: len(structure.levels)], terms[len(structure.levels) :]
-    step = max(ROWS_PER_BLOCK, max(term.n_levels for term in terms) // 2)
+    step = max(ROWS_PER_BLOCK, max((term.n_levels for term in terms), default=0) // 2)
 
     def summed(first: int, stride: int) -> _Sums:
         sums = _Sums(chain, crossed, p)

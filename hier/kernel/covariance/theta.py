@@ -89,13 +89,12 @@ def _split(theta: Any, terms: Terms) -> list[list[Any]]:
 
 def _by_block(theta: Any, terms: Terms, change: Callable[[CovarianceStructure, Any, Block], Array]) -> Array:
     """Theta with the part of each block changed."""
-    return xp.concatenate(
-        [
-            change(STRUCTURES[block.structure], part, block)
-            for blocks, parts in zip(terms, _split(theta, terms), strict=True)
-            for block, part in zip(blocks, parts, strict=True)
-        ]
-    )
+    changed = [
+        change(STRUCTURES[block.structure], part, block)
+        for blocks, parts in zip(terms, _split(theta, terms), strict=True)
+        for block, part in zip(blocks, parts, strict=True)
+    ]
+    return xp.concatenate(changed) if changed else theta
 
 
 def relative_factors(theta: Array, terms: Terms) -> tuple[Array, ...]:
@@ -150,7 +149,7 @@ def theta_of(covariances: Sequence[Any], terms: Terms, least: float = 0.0) -> An
     for covariance, blocks in zip(covariances, terms, strict=True):
         for block, (start, stop) in zip(blocks, columns_of(blocks), strict=True):
             found.append(STRUCTURES[block.structure].nearest(covariance[start:stop, start:stop], block, least))
-    return library_of(found[0]).concatenate(found)
+    return library_of(found[0]).concatenate(found) if found else np.zeros(0)
 
 
 @functools.cache

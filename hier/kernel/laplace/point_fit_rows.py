@@ -123,10 +123,11 @@ def _spread(x: Array, unit: Array, problem: Any, approximation: Approximation, t
     """x (m,) with theta from moments of the scores, at all other parameters' best without deviations; `unit` of the
     predictor.
 
-    Of several factors each would claim the variation of all, and of several starts there would be one: there x stays.
+    Without deviations x stays; of several factors each would claim the variation of all, and of several starts there
+    would be one, so there it stays too.
     """
     model, rows = approximation.conditional, problem.rows
-    if len(terms) > 1 or has_several_maxima(terms) or model.with_fixed:
+    if len(terms) != 1 or has_several_maxima(terms) or model.with_fixed:
         return x
     outer = approximation.parameters.outer(x, problem)
     eta = model.mean_predictor(outer, no_deviations(rows, with_fixed=False), rows)

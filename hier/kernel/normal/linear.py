@@ -93,6 +93,18 @@ def _of_crossed(factors: Factors, directions: Directions, cross: CrossProducts) 
     )
 
 
+def _of_none(cross: CrossProducts) -> _Derivatives:
+    """Without deviations nothing depends on what multiplies Z Sigma Z', the one direction."""
+    p = cross.xx.shape[0] - 1
+    return _Derivatives(
+        information=xp.asarray(cross.xx)[:p, :p],
+        log_det_slopes=xp.zeros(1),
+        slopes=xp.zeros((1, p, p)),
+        log_det_curvature=xp.zeros((1, 1)),
+        curvature=xp.zeros((1, 1, p, p)),
+    )
+
+
 def _of_levels(factors: Factors, directions: Directions, cross: CrossProducts) -> _Derivatives:
     """From the elimination of factors nested in each other, differentiated twice."""
     levels = cross.merged or cross.levels
@@ -152,7 +164,8 @@ def _eliminate_changed(factors: Factors, changes: Factors, levels: tuple[Level, 
 def _expand_linearly(theta: Array, cross: CrossProducts, *, terms: Terms) -> tuple[Array, ...]:
     factors = relative_factors(theta, terms)
     directions = _directions(theta, factors, terms)
-    found = (_of_crossed if cross.dense else _of_levels)(factors, directions, cross)
+    find = _of_crossed if cross.dense else _of_levels
+    found = find(factors, directions, cross) if terms else _of_none(cross)
     # the last direction is Sigma itself, and W^-1 = M - Z Sigma Z'
     once, twice, traces = -found.slopes, 0.5 * found.curvature, -found.log_det_curvature
     last = found.information - once[-1]

@@ -121,11 +121,12 @@ def _with_response(cross: CrossProducts, zy: tuple[Array, ...], merged: tuple[Ar
 
 @functools.cache
 def _program(terms: Terms, reml: bool) -> Program:
-    def batch(start: Array, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
+    def batch(starts: Array, responses: Responses, cross: CrossProducts) -> tuple[Any, ...]:
         one = functools.partial(_fit_response, terms=terms, reml=reml)
         import jax
 
-        return jax.vmap(one, in_axes=(None, 0, 0, None))(start, responses.zy, responses.merged, cross)
+        # the start is the same for all, and stands for the batch where there are no deviations
+        return jax.vmap(one, in_axes=(0, 0, 0, None))(starts, responses.zy, responses.merged, cross)
 
     return Program("fit_many", (terms, reml), batch)
 
@@ -134,9 +135,10 @@ def _program(terms: Terms, reml: bool) -> Program:
 def fit_many(Y: np.ndarray, rows: Rows, cross: CrossProducts, units: Units, searches: Searches) -> ManyFits:
     """Estimates of every column of `Y` (n, B), whose other columns are the `rows` that `cross` was made of."""
     X, random, weights = rows
-    start, n_responses, p = searches.start, Y.shape[1], X.shape[1]
+    n_responses, p = Y.shape[1], X.shape[1]
     size = sum(term.n_levels * term.Z.shape[1] for term in random) * (p + 1)
     at_once = fits_at_once(n_responses, size)
+    start = np.tile(searches.start, (at_once, 1))
     sorted_rows = [_Sorted.of(term, own, weights) for term, own in zip(random, units.random, strict=True)]
     basis = units.columns(X)
     program = _program(searches.terms, searches.reml)

@@ -133,8 +133,10 @@ def moments_of_scores(factor: Array, zz: Array, scores: Array) -> Array:
 
 def _is_quick(cross: CrossProducts) -> bool:
     """Whether one factor with few levels is eliminated in less time than the moments take."""
+    if len(cross.levels) != 1 or cross.dense:
+        return False
     q, c, J = cross.levels[0].right.shape
-    return len(cross.levels) == 1 and not cross.dense and J * q * q * (q + c) < QUICK
+    return J * q * q * (q + c) < QUICK
 
 
 def _solved(

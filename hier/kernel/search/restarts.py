@@ -89,9 +89,9 @@ def is_doubtful(fit: EndOfNormal, alone: float) -> bool:
 
 def are_rows_doubtful(fit: EndOfRows, terms: Terms, unit: float) -> bool:
     """The same of a likelihood of rows, whose linear predictor has the scale `unit`."""
-    spread = max(float(np.linalg.norm(factor, axis=1).max()) for factor in fit.factors)
-    least = min(float(np.abs(np.diagonal(factor)).min()) for factor in fit.factors)
-    at_edge = least < BOUNDARY * unit or spread > HIGH_SD * unit
+    spreads = [float(np.linalg.norm(factor, axis=1).max()) for factor in fit.factors]
+    least = [float(np.abs(np.diagonal(factor)).min()) for factor in fit.factors]
+    at_edge = any(own < BOUNDARY * unit for own in least) or any(own > HIGH_SD * unit for own in spreads)
     return bool(not is_at_minimum(fit) or at_edge or fit.value > fit.alone + SAME or _is_vague(fit, terms))
 
 
