@@ -74,7 +74,7 @@ def table():
 
 MODELS = (
     ("y ~ x + f + (x | school) + (1 | pupil)", {}, {}),
-    ("count ~ x + (x | school)", {"family": "negbinomial"}, {}),
+    pytest.param("count ~ x + (x | school)", {"family": "negbinomial"}, {}, marks=pytest.mark.slow),
     pytest.param("y ~ x + (1 | school / form)", {}, {}, marks=pytest.mark.slow),
     pytest.param("y ~ x + cs(0 + f | school)", {}, {}, marks=pytest.mark.slow),
     pytest.param("y ~ x + (x || pupil)", {"weights": "share"}, {}, marks=pytest.mark.slow),

@@ -49,6 +49,7 @@ def few_groups() -> pd.DataFrame:
     return pd.DataFrame({"g": g, "x": x, "y": 2.0 + x + b[:, 0] + b[:, 1] * x + rng.normal(size=sum(sizes))})
 
 
+@pytest.mark.slow
 def test_few_unbalanced_groups():
     # with five groups the default half-Student-t(3) leaves the sds' posterior too heavy a tail for its sd to be known
     # to 5 percent in any run of this length; half-Normal priors do not
