@@ -15,7 +15,7 @@ from hier.version import __version__
 
 if TYPE_CHECKING:
     from hier.datasets import list_datasets, load_dataset
-    from hier.estimate import Estimate, ManyEstimates, estimate_many
+    from hier.estimate import Estimate, ManyEstimates, estimate_many, load_estimate
     from hier.formula import Formula
     from hier.interface import Comparison, Model, compare, report
     from hier.model import Family, register_family
@@ -32,6 +32,7 @@ _HOME = {
     "Estimate": "hier.estimate",
     "ManyEstimates": "hier.estimate",
     "estimate_many": "hier.estimate",
+    "load_estimate": "hier.estimate",
     "Posterior": "hier.posterior",
     "load_posterior": "hier.posterior",
     "CrossValidation": "hier.posterior",
@@ -61,6 +62,7 @@ __all__ = [
     "estimate_many",
     "list_datasets",
     "load_dataset",
+    "load_estimate",
     "load_posterior",
     "register_family",
     "report",

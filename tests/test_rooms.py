@@ -69,8 +69,8 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "typer": frozenset({"cli"}),
     "rich": frozenset({"cli", "estimate"}),
     "xarray": frozenset({"estimate", "posterior", "jobs"}),
-    "h5netcdf": frozenset({"posterior", "jobs"}),
-    "h5py": frozenset({"posterior", "jobs"}),
+    "h5netcdf": frozenset({"estimate", "posterior", "jobs"}),
+    "h5py": frozenset({"estimate", "posterior", "jobs"}),
     "platformdirs": frozenset({"kernel", "posterior", "jobs"}),
 }
 

@@ -25,7 +25,7 @@ from hier.model.specification import refuse_without_groups
 
 def once[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
     """A function of a fit that is computed when it is first asked for, and kept with the fit; its arrays are closed."""
-    name = f"_{make.__module__}.{make.__qualname__}"  # not among the attributes that a misspelt one is compared with
+    name = _kept_as(make)
 
     @functools.wraps(make)
     def kept(fit: Any) -> T:
@@ -35,6 +35,15 @@ def once[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
         return own[name]
 
     return kept
+
+
+def keep(fit: Any, make: Callable[[Any], Any], value: Any) -> None:
+    """Let a fit have the answer of a function made by `once`, as one that was read from a file."""
+    vars(fit)[_kept_as(make)] = closed(value)
+
+
+def _kept_as(make: Callable[[Any], Any]) -> str:
+    return f"_{make.__module__}.{make.__qualname__}"  # not among the attributes that a misspelt one is compared with
 
 
 class TermArrays(NamedTuple):

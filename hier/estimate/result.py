@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -26,6 +28,7 @@ from hier.estimate.mixed_model_equations import Solved, mode_errors
 from hier.estimate.predict import predict
 from hier.estimate.predicted_rows import Prediction, Random
 from hier.estimate.ranova import ranova
+from hier.estimate.saving import save_estimate
 from hier.estimate.shares import icc, r2
 from hier.estimate.simulate import simulate
 from hier.estimate.summary import summarise
@@ -394,6 +397,14 @@ class Estimate(Fitted, Printed):
         as the group.
         """
         return tidy(self)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the estimate to a netCDF file that `hier.load_estimate` reads, with checksums of all that is in it: its
+        numbers, how it codes data, and what predictions and their errors need, but no row of the data.
+
+        Raises JobError where the file cannot be written, and for levels of a type that no file can keep.
+        """
+        return save_estimate(self, path)
 
 
 def estimate(model: Specification, method: str | None = None, nagq: int = 1) -> Estimate:

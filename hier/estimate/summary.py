@@ -11,7 +11,7 @@ from hier.estimate.assemble import criteria, in_response_units
 from hier.estimate.contrasts import coefficient_table
 from hier.estimate.exact_route import solved_exactly
 from hier.estimate.expected import residuals
-from hier.estimate.fitted import Fitted
+from hier.estimate.fitted import Fitted, once
 from hier.estimate.satterthwaite import in_basis
 from hier.estimate.text_columns import align, align_in_blocks, p_value, significant
 from hier.estimate.wald import family_parameters
@@ -61,7 +61,7 @@ def _exact_head(estimate: Fitted, ddf: str) -> list[list[str]]:
             f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
         ],
-        ["Scaled residuals:", *_scaled_residuals(estimate)],
+        ["Scaled residuals:", *_residual_lines(estimate)],
     ]
 
 
@@ -125,12 +125,18 @@ def groups_line(design: Design) -> str:
     return "; ".join(f"{random.group}, {random.n_levels}" for random in ordered)
 
 
-def _scaled_residuals(estimate: Fitted) -> list[str]:
+@once
+def scaled_residuals(estimate: Fitted) -> np.ndarray:
+    """The smallest, the quartiles and the largest of the residuals over their standard deviations (5,)."""
     weights = estimate.model.design.weights
     scaled = residuals(estimate).to_numpy() / estimate.sigma * (1.0 if weights is None else np.sqrt(weights))
-    quartiles = np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0])
+    return np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+def _residual_lines(estimate: Fitted) -> list[str]:
     heads = ["Min", "1Q", "Median", "3Q", "Max"]
-    return ["".join(f"{head:>9}" for head in heads), "".join(f"{value:9.4f}" for value in quartiles)]
+    values = scaled_residuals(estimate)
+    return ["".join(f"{head:>9}" for head in heads), "".join(f"{value:9.4f}" for value in values)]
 
 
 def random_effects_lines(estimate: Fitted) -> list[str]:

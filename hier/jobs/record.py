@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from hier.errors import JobError
+from hier.estimate.level_labels import levels_of, written_if_known
 from hier.files import existing, is_folder, place, write
-from hier.posterior.level_labels import levels_of, written_if_known
 from hier.version import __version__
 
 if TYPE_CHECKING:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hier.design import Block
-from hier.errors import JobError
+from hier.errors import ModelError
+from hier.estimate.checked_files import damaged, description_in, foreign, read_tree
+from hier.estimate.described_model import model_of_description
+from hier.estimate.level_labels import levels_of
 from hier.estimate.tables import correlated_pairs
-from hier.files import LONGEST, Given, existing, named, refusal
-from hier.posterior.checksums import Damaged, has_checksums
+from hier.files import Given
 from hier.posterior.grouping import Group
-from hier.posterior.level_labels import levels_of
 from hier.posterior.posterior import Posterior
 from hier.posterior.posterior_draws import Settings, Timing
 from hier.posterior.same_model import refuse_other_model
-from hier.posterior.tree import ADDED, WHAT
+from hier.posterior.tree import ADDED, POSTERIOR
 from hier.posterior.variable_names import dims_of, stems
 
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 
     from hier.model import Specification
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-
 
 def load_posterior(path: Given, model: Specification | None = None) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote. `model`: what it was sampled from, which `predict` needs.
+    """Read a posterior that `Posterior.save` wrote. It predicts new data without those of the fit; `model`, built again
+    from these, gives it back what needs their rows, such as the log-likelihood.
 
     Raises JobError where the file is not there or is not one, and where anything in it is not as it was saved: draws
     that were changed, thinned or lost. Raises ModelError for a model other than that of the posterior.
@@ -118,42 +118,16 @@ def _groups(tree: xr.DataTree, described: list[Any]) -> tuple[Group, ...]:
 
 
 def _read(path: Given) -> Posterior:
-    import xarray as xr
-
-    path = existing(path, WHAT, hint="check the folder, or sample again")
+    path, tree = read_tree(path, POSTERIOR)
+    kept = description_in(tree, path, POSTERIOR)
+    if isinstance(kept, dict) and kept["kind"] != "posterior":
+        raise foreign(path, "an estimate, which hier.load_estimate reads", POSTERIOR)
     try:
-        with path.open("rb") as file:
-            begins = file.read(len(HDF5))
-    except OSError as error:
-        raise refusal(f"{WHAT} cannot be read", path, error) from error
-    if begins and begins != HDF5:
-        raise _foreign(path, "a file that is not netCDF 4")
-    try:
-        if not has_checksums(path):
-            raise _foreign(path, "a netCDF file of another program, or one without hier's checksums")
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return from_tree(tree.load())
-    except Damaged as error:
-        raise _damaged(path, str(error)) from error
-    except JobError:
-        raise
-    except Exception as error:  # whatever xarray says of a file whose arrays are whole, and their frame is not
-        raise _damaged(path, f"its structure cannot be read: {error}") from error
-
-
-def _foreign(path: Path, found: str) -> JobError:
-    return JobError(
-        f"{named(path.name)} is not a posterior that hier wrote",
-        where=named(path),
-        found=found,
-        expected="a file of Posterior.save()",
-    )
-
-
-def _damaged(path: Path, found: str) -> JobError:
-    return JobError(
-        f"{named(path.name)} is damaged: it is not as Posterior.save() wrote it",
-        where=named(path),
-        found=found[:LONGEST],
-        hint="take a copy from before, or sample again",
-    )
+        found = from_tree(tree)
+    except Exception as error:  # of arrays that are whole, and do not go together
+        raise damaged(path, f"its structure cannot be read: {error}", POSTERIOR) from error
+    if kept is None:
+        return found
+    with contextlib.suppress(ModelError):  # a family of the user's own that is not registered
+        return replace(found, model=model_of_description(kept["model"]))
+    return found

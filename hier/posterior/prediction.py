@@ -79,7 +79,8 @@ def model_of(posterior: PosteriorDraws) -> Specification:
     """The model, whose coding of the data predictions need. Raises FitError where the posterior has none."""
     if posterior.model is None:
         raise FitError(
-            "this posterior was read from a file, which does not hold the data and their coding",
+            "this posterior was read from a file that does not hold the data and their coding",
+            found=f"a file of an earlier version, or of a family that is not registered (`{posterior.family}`)",
             expected="the model that it was sampled from",
             hint="hier.load_posterior(path, model=model)",
         )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hier.files import Given, refuse_unwritable, write
-from hier.posterior.checksums import add_checksums
+from hier.estimate.checked_files import FileKind, write_tree
+from hier.estimate.described_model import model_described
+from hier.estimate.level_labels import refuse_unknown, written_if_known
+from hier.files import Given
 from hier.posterior.dataset import dataset, sample_coords
-from hier.posterior.level_labels import refuse_unknown, written_if_known
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.variable_names import in_tree
 
 if TYPE_CHECKING:
     import xarray as xr
 
-WHAT = "the posterior"
+POSTERIOR = FileKind("the posterior", "Posterior", "sample again")
 # groups that a posterior is given on request
 ADDED = ("log_likelihood", "posterior_predictive", "predictions", "log_prior", "prior", "prior_predictive")
 
@@ -70,8 +70,6 @@ def save_tree(posterior: PosteriorDraws, tree: xr.DataTree, path: Given) -> Path
     """
     for group in posterior.groups:
         refuse_unknown(group.name, group.levels)
-    path = refuse_unwritable(path, WHAT)
-    content = io.BytesIO()  # HDF5 ends the whole process some time after a disk was full
-    tree.to_netcdf(content, engine="h5netcdf")
-    add_checksums(content)
-    return write(path, content.getvalue(), WHAT)
+    model = posterior.model
+    description = None if model is None else {"kind": "posterior", "model": model_described(model)}
+    return write_tree(tree, description, path, POSTERIOR)

@@ -108,6 +108,7 @@ CALLS = {
     "hier.Formula: sigma": (lambda f, v: hier.Model(hier.Formula(PIGS, sigma=v), f.pigs), {"digit"}),
     "hier.register_family": (lambda f, v: hier.register_family(v), set()),
     "hier.load_dataset": (lambda f, v: hier.load_dataset(v), set()),
+    "hier.load_estimate": (lambda f, v: hier.load_estimate(v), set()),
     "hier.load_posterior": (lambda f, v: hier.load_posterior(v), set()),
     "hier.compare: estimate": (lambda f, v: hier.compare(v, f.posterior), set()),
     "hier.compare: posterior": (lambda f, v: hier.compare(f.reml, v), set()),

@@ -112,10 +112,12 @@ def test_parameters_with_formulas_and_means(counts, normal):
             posterior.predict(kind="risk")
 
 
-def test_a_posterior_from_a_file_needs_its_model(normal, tmp_path):
+def test_a_posterior_from_a_file_needs_its_model_for_the_rows_of_the_fit(normal, tmp_path):
     path = normal.save(tmp_path / "p.nc")
-    with pytest.raises(hier.FitError, match="does not hold the data"):
-        hier.load_posterior(path).predict()
+    read = hier.load_posterior(path)
+    for verb in (read.predict, read.loo, read.with_log_likelihood):
+        with pytest.raises(hier.FitError, match="does not hold the data"):
+            verb()
     model = hier.Model("y ~ x + (x | g)", DATA, offset="o")
     pd.testing.assert_frame_equal(hier.load_posterior(path, model=model).predict(), normal.predict())
     other = hier.Model("y ~ x + (x | g)", DATA.assign(x=DATA.x[::-1].to_numpy()), offset="o")

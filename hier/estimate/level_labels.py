@@ -57,19 +57,21 @@ KINDS: Mapping[str, _Kind] = {
     "period": _Kind(pd.Period, lambda v: [v.ordinal, v.freqstr], lambda p: pd.Period(ordinal=p[0], freq=p[1])),
     "interval": _Kind(
         pd.Interval,
-        lambda v: [_write(v.left), _write(v.right), v.closed],
-        lambda p: pd.Interval(_read(p[0]), _read(p[1]), p[2]),
+        lambda v: [write_label(v.left), write_label(v.right), v.closed],
+        lambda p: pd.Interval(read_label(p[0]), read_label(p[1]), p[2]),
     ),
     "bytes": _Kind(bytes, bytes.hex, bytes.fromhex),
     "uuid": _Kind(uuid.UUID, str, uuid.UUID),
-    "tuple": _Kind(tuple, lambda v: [_write(each) for each in v], lambda p: tuple(_read(each) for each in p)),
+    "tuple": _Kind(tuple, lambda v: [write_label(each) for each in v], lambda p: tuple(read_label(each) for each in p)),
     "set": _Kind(
-        frozenset, lambda v: sorted(([_write(each) for each in v]), key=str), lambda p: frozenset(map(_read, p))
+        frozenset,
+        lambda v: sorted(([write_label(each) for each in v]), key=str),
+        lambda p: frozenset(map(read_label, p)),
     ),
 }
 
 
-def _write(value: Any) -> list[Any]:
+def write_label(value: Any) -> list[Any]:
     """A value as a pair of its kind and JSON. Raises TypeError for a kind that is not in the table."""
     value = value.item() if isinstance(value, np.generic) else value
     for name, kind in KINDS.items():
@@ -79,7 +81,7 @@ def _write(value: Any) -> list[Any]:
     raise TypeError(type(value).__name__)
 
 
-def _read(pair: Any) -> Any:
+def read_label(pair: Any) -> Any:
     name, value = pair
     return KINDS[name].read(value)
 
@@ -88,7 +90,7 @@ def written(levels: pd.Index) -> str | None:
     """Levels as JSON; None where numbers or text say all. Raises TypeError for a kind of value that is not known."""
     if levels.dtype.kind in "iuf" or all(type(level) is str and _is_plain(level) for level in levels):
         return None
-    return json.dumps([str(levels.dtype), [_write(level) for level in levels]])
+    return json.dumps([str(levels.dtype), [write_label(level) for level in levels]])
 
 
 def written_if_known(levels: pd.Index) -> str | None:
@@ -122,7 +124,7 @@ def levels_of(text: str | None, coordinate: np.ndarray) -> pd.Index:
     if text is None:
         return pd.Index(coordinate)
     dtype, pairs = json.loads(text)
-    values = [_read(pair) for pair in pairs]
+    values = [read_label(pair) for pair in pairs]
     if dtype != "object":
         return pd.Index(values).astype(dtype)
     found = np.empty(len(values), object)  # of tuples too, which pandas would make several levels of an index of
