@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hier.formula import Formula
     from hier.interface import Comparison, Model, compare, report
     from hier.model import Family, register_family
+    from hier.pooling.each_posterior import NoPooling, no_pooling
+    from hier.pooling.three import Pooling, pool
     from hier.posterior import CrossValidation, Posterior, compare_models, load_posterior
 
 _HOME = {
@@ -33,6 +35,10 @@ _HOME = {
     "ManyEstimates": "hier.estimate",
     "estimate_many": "hier.estimate",
     "load_estimate": "hier.estimate",
+    "no_pooling": "hier.pooling.each_posterior",
+    "NoPooling": "hier.pooling.each_posterior",
+    "pool": "hier.pooling.three",
+    "Pooling": "hier.pooling.three",
     "Posterior": "hier.posterior",
     "load_posterior": "hier.posterior",
     "CrossValidation": "hier.posterior",
@@ -55,6 +61,8 @@ __all__ = [
     "ManyEstimates",
     "Model",
     "ModelError",
+    "NoPooling",
+    "Pooling",
     "Posterior",
     "__version__",
     "compare",
@@ -64,6 +72,8 @@ __all__ = [
     "load_dataset",
     "load_estimate",
     "load_posterior",
+    "no_pooling",
+    "pool",
     "register_family",
     "report",
 ]

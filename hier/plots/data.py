@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from hier.errors import ModelError
 from hier.estimate import Estimate
+from hier.model.grouping_factor import find_factor
 from hier.plots import style
 from hier.plots.lines import covariate, hold, hold_levels, level_means, path, paths
-from hier.plots.which_factor import find_factor
 from hier.pooling import SideBySide
 from hier.settings import of_kind
 

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from hier.design import RandomEffects
 from hier.errors import ModelError
+from hier.model.grouping_factor import find_factor
 from hier.plots import style
 from hier.plots.lines import HeldLevels, covariate, hold_levels, path
-from hier.plots.which_factor import by_level, find_factor
+from hier.plots.which_factor import by_level
 from hier.pooling import SideBySide
 from hier.pooling.least_squares import explained_by_others
 from hier.settings import COUNT, check, of_kind

@@ -13,7 +13,7 @@ from hier.errors import ModelError
 from hier.estimate import Estimate
 from hier.formula import ParsedFormula, Term
 from hier.model import Specification
-from hier.plots.which_factor import find_factor
+from hier.model.grouping_factor import find_factor
 from hier.printed import answering
 from hier.settings import of_kind
 

@@ -11,8 +11,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from hier.errors import ModelError
+from hier.model.grouping_factor import find_factor
 from hier.plots import style
-from hier.plots.which_factor import by_level, find_factor
+from hier.plots.which_factor import by_level
 from hier.pooling import SideBySide
 from hier.settings import of_kind
 

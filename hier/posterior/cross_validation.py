@@ -95,7 +95,7 @@ def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> Cro
     refit = check("refit", refit, TRUTH)
     if not check("integrated", integrated, TRUTH) or not posterior.groups:
         found, words = kept_log_likelihood(posterior), "Rows left out one at a time, given the group deviations"
-        return _left_out(posterior, found, "loo", words, None, refit)
+        return left_out(posterior, found, "loo", words, None, refit)
     if not model_of(posterior).has_normal_rows:
         raise FitError(
             "rows are left out with the deviations integrated out in closed form, which Normal responses have",
@@ -103,7 +103,7 @@ def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> Cro
             hint="loo() conditions on the deviations, logo(group) leaves whole groups out",
         )
     words = "Rows left out one at a time, given the other rows, the group deviations integrated out exactly"
-    return _left_out(posterior, row_given_others(posterior), "loo", words, None, refit)
+    return left_out(posterior, row_given_others(posterior), "loo", words, None, refit)
 
 
 def loo_pit(posterior: PosteriorDraws, seed: int) -> pd.Series:
@@ -126,7 +126,7 @@ def logo(posterior: PosteriorDraws, group: str | None, refit: bool = False) -> C
         by = f"by quadrature with {points} points a deviation" if points > 1 else "by Laplace's approximation"
         words, how = f"its deviations integrated out {by}", level_by_quadrature
     what = f"Levels of `{own.name}` left out one at a time, all of their rows, {words}"
-    return _left_out(posterior, how(posterior, own), "logo", what, own, check("refit", refit, TRUTH))
+    return left_out(posterior, how(posterior, own), "logo", what, own, check("refit", refit, TRUTH))
 
 
 def waic(posterior: PosteriorDraws) -> CrossValidation:
@@ -177,7 +177,7 @@ def kept_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
     return kept.reshape(-1, kept.shape[-1])
 
 
-def _left_out(
+def left_out(
     posterior: PosteriorDraws, log_density: np.ndarray, kind: str, method: str, group: Group | None, refit: bool
 ) -> CrossValidation:
     """Importance sampling of the posterior without each unit, from log densities (S, units) of the units given all else
