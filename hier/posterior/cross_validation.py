@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,13 @@ from hier.design.owned import owned
 from hier.errors import FitError, did_you_mean
 from hier.estimate.printing import Table
 from hier.posterior.added_groups import replicated
-from hier.posterior.dataset import coordinate, sample_coords
+from hier.posterior.dataset import sample_coords
+from hier.posterior.diagnostics import efficiency
 from hier.posterior.grouping import Group
 from hier.posterior.left_out_by_quadrature import POINTS, level_by_quadrature
 from hier.posterior.left_out_exactly import level_given_others, row_given_others
 from hier.posterior.log_likelihood import log_likelihood
+from hier.posterior.pareto_smoothing import Smoothed, good_shape, smooth
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import model_of
 from hier.posterior.refitting import held_out, log_mean
@@ -108,8 +109,7 @@ def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> Cro
 
 def loo_pit(posterior: PosteriorDraws, seed: int) -> pd.Series:
     """What `Posterior.loo_pit` says."""
-    log_weights = loo(posterior, integrated=False).arviz.log_weights.transpose("chain", "draw", "obs").to_numpy()
-    weights = np.exp(log_weights.reshape(-1, log_weights.shape[-1]))
+    weights = np.exp(_smoothed(posterior, kept_log_likelihood(posterior)).log_weights)
     y, found = posterior.observed, replicated(posterior, seed)
     below, equal = ((weights * own).sum(axis=0) / weights.sum(axis=0) for own in (found < y, found == y))
     shares = np.random.default_rng([seed, 1]).random(len(y))
@@ -143,7 +143,7 @@ def waic(posterior: PosteriorDraws) -> CrossValidation:
         unit="rows",
         method="The widely applicable information criterion, given the group deviations",
         elpd=float(elpd.sum()),
-        se=float(np.sqrt(len(elpd)) * elpd.std()),
+        se=standard_error(elpd),
         p=float(p.sum()),
         n_draws=len(found),
         good_k=float("nan"),
@@ -188,75 +188,89 @@ def left_out(
             "importance sampling needs more draws", found=f"{len(log_density)}", expected=f"at least {FEWEST_DRAWS}"
         )
     index = pd.Index(posterior.index) if group is None else group.levels
-    found = _by_arviz(posterior, log_density, coordinate(index))
-    elpd, k = found.elpd_i.to_numpy().copy(), found.pareto_k.to_numpy().copy()
-    bad = np.flatnonzero(k > found.good_k) if refit else np.zeros(0, int)
+    found, good = _smoothed(posterior, log_density), good_shape(len(log_density))
+    elpd, k = np.logaddexp.reduce(found.log_weights + log_density, axis=0), found.k.copy()
+    bad = np.flatnonzero(k > good) if refit else np.zeros(0, int)
     for unit in bad:
         elpd[unit], k[unit] = held_out(posterior, np.array([unit]), group)[0], np.nan
     p = log_mean(posterior, log_density) - elpd
-    if len(bad):
-        found = as_arviz(elpd, float(p.sum()), len(log_density), float(found.good_k))
     name = "rows" if group is None else f"levels of `{group.name}`"
-    poor, notes = int((k > found.good_k).sum()), []
+    poor, notes = int((k > good).sum()), []
     if poor:
         better = "loo(integrated=True) may do better, " if kind == "loo" and posterior.groups else ""
-        notes.append(f"Pareto k above {found.good_k:.2f} in {poor} of {len(k)} {name}; {better}refit=True is exact")
+        notes.append(f"Pareto k above {good:.2f} in {poor} of {len(k)} {name}; {better}refit=True is exact")
     if len(bad):
-        notes.append(f"{len(bad)} {name} left out by sampling again, where Pareto k was above {found.good_k:.2f}")
+        notes.append(f"{len(bad)} {name} left out by sampling again, where Pareto k was above {good:.2f}")
     if posterior.is_approximate:
         notes.append("the draws are those of a Normal approximation, weighted by how far it is from the posterior")
     return CrossValidation(
         kind=kind,
         unit=name,
         method=method,
-        elpd=float(found.elpd),
-        se=float(found.se),
+        elpd=float(elpd.sum()),
+        se=standard_error(elpd),
         p=float(p.sum()),
         n_draws=len(log_density),
-        good_k=float(found.good_k),
+        good_k=good,
         table=Table({"elpd": elpd, "p": p, "pareto_k": k}, index=index),
         notes=tuple(notes),
         digest=posterior.digest,
-        arviz=found,
+        arviz=as_arviz(posterior, elpd, float(p.sum()), good, k, found.log_weights),
     )
 
 
-def _by_arviz(posterior: PosteriorDraws, log_density: np.ndarray, index: np.ndarray) -> Any:
-    """ArviZ's leave-one-out of these log densities. Source: Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413;
-    for draws of an approximation Magnusson et al. (2019), Proc. Mach. Learn. Res. 97.
-    """
-    import xarray as xr
-    from arviz_stats.loo import loo, loo_approximate_posterior
+def standard_error(elpd: np.ndarray) -> float:
+    """The standard error of the sum of these values of units. Source: Vehtari et al. (2017), equation 23."""
+    return float(np.sqrt(len(elpd)) * elpd.std(ddof=1))
 
+
+def _smoothed(posterior: PosteriorDraws, log_density: np.ndarray) -> Smoothed:
+    """The weights of the draws for the posterior without each unit, from the units' log densities (S, m). Source:
+    Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413; for draws of an approximation Magnusson et al. (2019),
+    Proc. Mach. Learn. Res. 97.
+    """
     from hier.posterior.tree import to_tree
 
+    if posterior.is_approximate:
+        return smooth(posterior.stats["log_weight"].reshape(-1, 1) - log_density)
     chains, draws = posterior.settings.chains, posterior.settings.draws
-    coords = sample_coords(chains, draws) | {"obs": np.arange(len(index))}
-    whole = xr.DataArray(log_density.reshape(chains, draws, -1), coords, ("chain", "draw", "obs"))
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": to_tree(posterior)["posterior"].dataset,
-            "log_likelihood": xr.Dataset({response_name(posterior): whole}),
-        }
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pareto k, which the result shows
-        if posterior.is_approximate:
-            weight = posterior.stats["log_weight"]
-            return loo_approximate_posterior(tree, weight, np.zeros_like(weight), pointwise=True)
-        return loo(tree, pointwise=True)
+    data = to_tree(posterior)["posterior"].dataset
+    every = [data[name].to_numpy().reshape(chains, draws, -1) for name in data.data_vars]
+    return smooth(-log_density, efficiency(np.concatenate(every, axis=2)))
 
 
-def as_arviz(elpd: np.ndarray, p: float, n_draws: int, good_k: float = np.nan) -> Any:
-    """Values of units as ArviZ's record, for its comparisons."""
+def as_arviz(
+    posterior: PosteriorDraws,
+    elpd: np.ndarray,
+    p: float,
+    good_k: float = np.nan,
+    k: np.ndarray | None = None,
+    log_weights: np.ndarray | None = None,
+) -> Any:
+    """Values of units as ArviZ's record, for its comparisons and pictures."""
     import xarray as xr
-    from arviz_stats.utils import ELPDData
+    from arviz_stats.utils import ELPDDataLOO
 
-    n = len(elpd)
+    n, chains, draws = len(elpd), posterior.settings.chains, posterior.settings.draws
     each = xr.DataArray(elpd, {"obs": np.arange(n)}, ("obs",))
-    se, k = float(np.sqrt(n) * elpd.std()), xr.zeros_like(each)
-    sizes = {"n_samples": n_draws, "n_data_points": n, "scale": "log", "warning": False}
-    return ELPDData(elpd=float(elpd.sum()), se=se, p=p, **sizes, good_k=good_k, elpd_i=each, pareto_k=k)
+    shapes, weights = xr.zeros_like(each) if k is None else each.copy(data=k), None
+    if log_weights is not None:
+        coords = sample_coords(chains, draws) | {"obs": np.arange(n)}
+        weights = xr.DataArray(log_weights.reshape(chains, draws, n), coords, ("chain", "draw", "obs"))
+    return ELPDDataLOO(
+        elpd=float(elpd.sum()),
+        se=standard_error(elpd),
+        p=p,
+        n_samples=chains * draws,
+        n_data_points=n,
+        scale="log",
+        warning=bool((shapes > good_k).any()),
+        good_k=good_k,
+        elpd_i=each,
+        pareto_k=shapes,
+        log_weights=weights,
+        approx_posterior=posterior.is_approximate,
+    )
 
 
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:

@@ -41,24 +41,16 @@ def ess_tail(draws: np.ndarray) -> np.ndarray:
     return _quietly(array_stats.ess, draws, method="tail", prob=(0.05, 0.95))
 
 
-def pareto_k(log_weights: np.ndarray) -> float:
-    """The shape of the generalised Pareto distribution that fits the largest importance weights, of any shape of array.
-
-    Source: Vehtari et al. (2024), J. Mach. Learn. Res. 25(72).
+def efficiency(draws: np.ndarray) -> float:
+    """The effective sample size of a mean over the number of draws (C, D, m), on average over m variables; 1 of one
+    chain. Source: Vehtari et al. (2024), appendix H.
     """
     from arviz_stats.base.array import array_stats
 
-    return float(array_stats.psislw(log_weights.ravel())[1])
-
-
-def smoothed(log_weights: np.ndarray) -> np.ndarray:
-    """Normalised log importance weights (S,), those in the tail in the place of quantiles of Pareto's distribution.
-
-    Source: Vehtari et al. (2024), J. Mach. Learn. Res. 25(72).
-    """
-    from arviz_stats.base.array import array_stats
-
-    return np.asarray(array_stats.psislw(log_weights.ravel())[0])
+    if len(draws) == 1:
+        return 1.0
+    sizes = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="mean")
+    return float(np.mean(sizes)) / (draws.shape[0] * draws.shape[1])
 
 
 def bfmi(energy: np.ndarray) -> np.ndarray:

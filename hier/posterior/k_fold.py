@@ -8,7 +8,7 @@ import pandas as pd
 from hier.errors import FitError
 from hier.estimate.printing import Table
 from hier.estimate.progress import progress_bar
-from hier.posterior.cross_validation import CrossValidation, as_arviz, group_named, kept_log_likelihood
+from hier.posterior.cross_validation import CrossValidation, as_arviz, group_named, kept_log_likelihood, standard_error
 from hier.posterior.left_out_by_quadrature import level_by_quadrature
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import model_of
@@ -39,11 +39,11 @@ def kfold(posterior: PosteriorDraws, k: int, group: str | None, seed: int, progr
         unit=unit,
         method=f"{unit[0].upper()}{unit[1:]} left out in {k} folds{words}; the model is sampled again without each",
         elpd=float(elpd.sum()),
-        se=float(np.sqrt(n) * elpd.std()),
+        se=standard_error(elpd),
         p=float(table["p"].sum()),
         n_draws=len(seen),
         good_k=float("nan"),
         table=table,
         digest=posterior.digest,
-        arviz=as_arviz(elpd, float(table["p"].sum()), len(seen)),
+        arviz=as_arviz(posterior, elpd, float(table["p"].sum())),
     )

@@ -16,8 +16,8 @@ from hier.estimate.printing import Table
 from hier.estimate.tables import coef_table, varcorr_table
 from hier.model.parameter_names import SIGMA, coefficient_names
 from hier.model.specification import refuse_without_groups
-from hier.posterior.diagnostics import pareto_k, smoothed
 from hier.posterior.grouping import Group, covariance_matrices, largest_first
+from hier.posterior.pareto_smoothing import Smoothed, smooth
 from hier.settings import Sampling
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class PosteriorDraws(Closed):
 
         Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
         """
-        return pareto_k(self.stats["log_weight"]) if self.is_approximate else float("nan")
+        return float(self._smoothed.k[0]) if self.is_approximate else float("nan")
 
     @property
     def log_weights(self) -> np.ndarray:
@@ -176,7 +176,11 @@ class PosteriorDraws(Closed):
         """
         if not self.is_approximate:
             return np.zeros(self.settings.chains * self.settings.draws)
-        return smoothed(self.stats["log_weight"])
+        return self._smoothed.log_weights[:, 0]
+
+    @property
+    def _smoothed(self) -> Smoothed:
+        return smooth(self.stats["log_weight"].reshape(-1, 1))
 
     @property
     def family_parameters(self) -> pd.DataFrame:
