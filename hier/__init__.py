@@ -16,6 +16,7 @@ from hier.version import __version__
 if TYPE_CHECKING:
     from hier.datasets import list_datasets, load_dataset
     from hier.estimate import Estimate, ManyEstimates, estimate_many, load_estimate
+    from hier.estimate.simulated_groups import Truth, simulate_groups
     from hier.formula import Formula
     from hier.interface import Comparison, Model, compare, report
     from hier.model import Family, register_family
@@ -35,6 +36,8 @@ _HOME = {
     "ManyEstimates": "hier.estimate",
     "estimate_many": "hier.estimate",
     "load_estimate": "hier.estimate",
+    "simulate_groups": "hier.estimate.simulated_groups",
+    "Truth": "hier.estimate.simulated_groups",
     "no_pooling": "hier.pooling.each_posterior",
     "NoPooling": "hier.pooling.each_posterior",
     "pool": "hier.pooling.three",
@@ -64,6 +67,7 @@ __all__ = [
     "NoPooling",
     "Pooling",
     "Posterior",
+    "Truth",
     "__version__",
     "compare",
     "compare_models",
@@ -76,6 +80,7 @@ __all__ = [
     "pool",
     "register_family",
     "report",
+    "simulate_groups",
 ]
 
 

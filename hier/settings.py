@@ -174,6 +174,7 @@ SOURCES = {
     "Estimate": "model.estimate()",
     "Posterior": "model.sample()",
     "Comparison": "hier.compare(estimate, posterior)",
+    "Pooling": "hier.pool(model)",
 }
 
 
