@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hier.design import Design
 from hier.estimate.components import flat_directions
 from hier.estimate.fitted import TermArrays
 from hier.kernel.algebra.scaling import ColumnUnits, is_lower_triangular, lower_triangular
@@ -14,17 +15,20 @@ from hier.kernel.normal.point_fit import BOUNDARY
 from hier.model import Specification
 
 
-def criteria(neg2_loglik: float, n_parameters: int, nobs: int) -> dict[str, Any]:
+def criteria(neg2_loglik: float, n_parameters: int, design: Design) -> dict[str, Any]:
     """Log-likelihood, AIC and BIC, and what they count, by the names of an estimate's fields. Source: lme4's `logLik`,
-    which counts all rows for BIC.
+    which counts all rows for BIC, and its `df.residual`; without groups that of R's `lm` and `glm`, which leaves sds
+    and shapes out.
     """
+    nobs = design.nobs
+    counted = n_parameters if design.random_effects else len(design.names) + design.n_cutpoints
     return {
         "loglik": -0.5 * neg2_loglik,
         "n_parameters": n_parameters,
         "aic": neg2_loglik + 2.0 * n_parameters,
         "bic": neg2_loglik + n_parameters * float(np.log(nobs)),
         "nobs": nobs,
-        "df_resid": nobs - n_parameters,
+        "df_resid": nobs - counted,
     }
 
 

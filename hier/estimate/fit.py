@@ -17,6 +17,7 @@ from hier.estimate.wald import with_unknown_said
 from hier.kernel.covariance.theta import n_variance_parameters
 from hier.kernel.normal.point_fit import PointFit, fit_best, fit_density
 from hier.kernel.search.moments import start_of
+from hier.kernel.search.restarts import neg2_without_deviations
 from hier.model import Specification
 from hier.model.density import Density
 from hier.model.problem import Problem, likelihood_problem, posterior_problem
@@ -94,6 +95,8 @@ def _in_user_units(model: Specification, method: str, problem: Problem, fit: Poi
     n = design.nobs
     objective = in_response_units(float(fit.value), units.y, n, float(units.log_det_basis) if method == "reml" else 0.0)
     neg2_loglik = in_response_units(float(fit.neg2_loglik), units.y, n) if method == "map" else objective
+    if method == "reml" and not design.random_effects:  # least squares, of which R's `logLik` is the maximum
+        neg2_loglik = in_response_units(neg2_without_deviations(problem.cross, reml=False), units.y, n)
     n_parameters = len(design.names) + n_variance_parameters(model.terms)
 
     # only priors move columns from their places
@@ -120,7 +123,7 @@ def _in_user_units(model: Specification, method: str, problem: Problem, fit: Poi
             model=model,
             method=method,
             objective=objective,
-            **criteria(neg2_loglik, n_parameters, n),
+            **criteria(neg2_loglik, n_parameters, design),
             converged=bool(fit.converged),
             is_singular=bool(flat),
             message=message(fit, flat),

@@ -141,7 +141,7 @@ def _in_user_units(model: Specification, method: str, nagq: int, problem: RowPro
             model=model,
             method=method,
             objective=objective,
-            **criteria(neg2_loglik, n_parameters, design.nobs),
+            **criteria(neg2_loglik, n_parameters, design),
             converged=bool(fit.converged),
             is_singular=bool(flat),
             message=message(fit, flat, said),

@@ -7,15 +7,12 @@ import pandas as pd
 
 from hier.design import Design
 from hier.estimate import approximations
-from hier.estimate.assemble import criteria, in_response_units
 from hier.estimate.contrasts import coefficient_table
-from hier.estimate.exact_route import solved_exactly
 from hier.estimate.expected import residuals
 from hier.estimate.fitted import Fitted, once
 from hier.estimate.satterthwaite import in_basis
 from hier.estimate.text_columns import align, align_in_blocks, p_value, significant
 from hier.estimate.wald import family_parameters
-from hier.kernel.search.restarts import neg2_without_deviations
 from hier.text import blocks
 
 TITLES = {"reml": " fit by REML", "ml": " fit by maximum likelihood", "map": ", posterior mode (MAP)"}
@@ -55,10 +52,13 @@ def _exact_head(estimate: Fitted, ddf: str) -> list[list[str]]:
     if not design.random_effects and estimate.method == "reml":
         method = "; t-tests"  # all methods agree
     tests = method if design.names else ""
+    criterion = f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   "
+    if not design.random_effects and estimate.method == "reml":
+        criterion = ""  # the rest is of the maximum of the likelihood, as R's `lm` has it
     return [
         [f"{_linear_title(estimate)}{tests}", f"Formula: {estimate.model.formula}"],
         [
-            f"{OBJECTIVES[estimate.method]}: {estimate.objective:.4f}   AIC: {estimate.aic:.2f}   "
+            f"{criterion}AIC: {estimate.aic:.2f}   "
             f"BIC: {estimate.bic:.2f}   logLik: {estimate.loglik:.3f}   df.resid: {estimate.df_resid}"
         ],
         ["Scaled residuals:", *_residual_lines(estimate)],
@@ -101,22 +101,12 @@ def _groups_lines(estimate: Fitted) -> list[str]:
 
 
 def _rows_lines(estimate: Fitted) -> list[str]:
-    """Without groups: the number of rows; of a linear model the residual standard error, and the
-    log-likelihood at its maximum, as R's `lm`, `logLik` and `AIC` have them.
-    """
+    """Without groups: the number of rows; of a linear model the residual standard error."""
     rows = f"Number of obs: {estimate.nobs}, no groups"
     if not estimate.model.is_linear_normal:
         return [rows]
-    design = estimate.model.design
-    n, p, solved = design.nobs, len(design.names), solved_exactly(estimate)
-    found = [rows, f"Residual standard error: {significant(estimate.sigma)} on {n - p} degrees of freedom"]
-    if estimate.method == "reml":
-        alone = neg2_without_deviations(solved.cross, reml=False)
-        fit = criteria(in_response_units(alone, float(solved.units.y), n), p + 1, n)
-        found.append(
-            f"At maximum likelihood: logLik: {fit['loglik']:.3f}   AIC: {fit['aic']:.2f}   BIC: {fit['bic']:.2f}"
-        )
-    return found
+    n, p = estimate.nobs, len(estimate.model.design.names)
+    return [rows, f"Residual standard error: {significant(estimate.sigma)} on {n - p} degrees of freedom"]
 
 
 def groups_line(design: Design) -> str:
