@@ -95,7 +95,8 @@ def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> Cro
     """What `Posterior.loo` says."""
     refit = check("refit", refit, TRUTH)
     if not check("integrated", integrated, TRUTH) or not posterior.groups:
-        found, words = kept_log_likelihood(posterior), "Rows left out one at a time, given the group deviations"
+        given = ", given the group deviations" if posterior.groups else ""
+        found, words = kept_log_likelihood(posterior), f"Rows left out one at a time{given}"
         return left_out(posterior, found, "loo", words, None, refit)
     if not model_of(posterior).has_normal_rows:
         raise FitError(
@@ -141,7 +142,7 @@ def waic(posterior: PosteriorDraws) -> CrossValidation:
     return CrossValidation(
         kind="waic",
         unit="rows",
-        method="The widely applicable information criterion, given the group deviations",
+        method="The widely applicable information criterion" + ", given the group deviations" * bool(posterior.groups),
         elpd=float(elpd.sum()),
         se=standard_error(elpd),
         p=float(p.sum()),
