@@ -4,6 +4,7 @@ from hier.design.anchor import Anchor, anchor, bar_anchors
 from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
 from hier.design.digest import Digest, differences, digest
+from hier.design.fitted_rows import frame_of_fit
 from hier.design.further import ParameterDesign
 from hier.design.levels import coordinate, kind_of
 from hier.design.opening import column_of, has_column, open_data
@@ -30,6 +31,7 @@ __all__ = [
     "coordinate",
     "differences",
     "digest",
+    "frame_of_fit",
     "has_column",
     "kind_of",
     "numbers_beside",

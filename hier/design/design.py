@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Design(Closed):
     which of them are in X, and what the data determine of the others. `offset_given`: what stood beside the formula as
     the offset, a column's name or numbers, or None. `variables`: what the values of the fixed effects' variables are.
     `reading`: how files of text are read; `reading_notes`: what there was to say of the data, one sentence each.
+    `table`: the columns of the formula in these rows, which are the user's own arrays where nothing was left out: see
+    `frame_of_fit`.
     """
 
     formula: ParsedFormula
@@ -74,6 +76,7 @@ class Design(Closed):
     response_notes: tuple[str, ...] = ()
     reading: Reading = AS_IT_IS
     reading_notes: tuple[str, ...] = ()
+    table: ModelFrame | None = field(default=None, repr=False, compare=False)
 
     @property
     def dropped_columns(self) -> tuple[str, ...]:
@@ -300,6 +303,7 @@ def build_design(
         response_notes=response.notes,
         reading=reading,
         reading_notes=(*said, *table.notes),
+        table=table,
     )
 
 

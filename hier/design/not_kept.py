@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hier.design.random_effects import RandomEffects
 
 
-def _refuse(*_: Any, **__: Any) -> NoReturn:
+def refuse_rows(*_: Any, **__: Any) -> NoReturn:
     raise FitError(
         "this result was read from a file, which does not hold the data of the fit",
         expected="for what needs their rows, the model, built again from the same data",
@@ -34,11 +34,11 @@ class RowsNotKept:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        _refuse()
+        refuse_rows()
 
-    __array__ = __getitem__ = __iter__ = __matmul__ = __rmatmul__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __array__ = __getitem__ = __iter__ = __matmul__ = __rmatmul__ = refuse_rows
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = refuse_rows
+    __lt__ = __le__ = __gt__ = __ge__ = refuse_rows
 
 
 def without_rows(design: Design) -> Design:
@@ -56,6 +56,7 @@ def without_rows(design: Design) -> Design:
         random_effects=tuple(_effects(own, rows) for own in design.random_effects),
         parameters=tuple(_parameter(own, rows) for own in design.parameters),
         offset_given=given if isinstance(given, str | None) else rows,
+        table=None,
     )
 
 

@@ -6,8 +6,9 @@ back-quotes or not; the longest name that fits is taken. The rest is numbers, `+
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from hier.errors import FormulaError, did_you_mean
 from hier.formula.tokens import Span
 
 NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-WORD = re.compile(r"[^\s+*/()<>=`-]+")
+WORD = re.compile(r"[^\s+*/^()<>=`-]+")
 COMPARISONS = ("<=", ">=", "==", "<", ">", "=")
 ALTERNATIVES = {"<": "less", "<=": "less", ">": "greater", ">=": "greater", "=": "two-sided", "==": "two-sided"}
 MAX_LENGTH = 2_000
@@ -51,7 +52,7 @@ class _Token(NamedTuple):
 
 def read_linear(text: str, names: Sequence[str]) -> Linear:
     """The linear function of coefficients of these names that the text writes out. Raises FormulaError."""
-    reader = _Reader(text, names)
+    reader = Reader(text, names)
     found = reader.sum()
     reader.expect_end()
     return found
@@ -59,7 +60,7 @@ def read_linear(text: str, names: Sequence[str]) -> Linear:
 
 def read_comparison(text: str, names: Sequence[str]) -> Claim:
     """The two sides of a comparison as one function, and the direction. Raises FormulaError."""
-    reader = _Reader(text, names)
+    reader = Reader(text, names)
     left = reader.sum()
     token = reader.token
     if token.kind != "comparison":
@@ -88,7 +89,7 @@ def written(weights: np.ndarray, names: Sequence[str]) -> str:
     return "".join(parts) or "0"
 
 
-class _Reader:
+class Reader:
     """A cursor over the words of an expression."""
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
@@ -133,7 +134,7 @@ class _Reader:
         for sign in COMPARISONS:
             if text.startswith(sign, at):
                 return _Token("comparison", sign, (at, at + len(sign)))
-        if text[at] in "+-*/()":
+        if text[at] in "+-*/^()":
             return _Token("sign", text[at], (at, at + 1))
         word = WORD.match(text, at)
         end = word.end() if word else at + 1
@@ -184,12 +185,17 @@ class _Reader:
         return found
 
     def operand(self) -> Linear:
+        with self.deeper():
+            return self._operand()
+
+    @contextlib.contextmanager
+    def deeper(self) -> Generator[None]:
+        """One level further in. Raises FormulaError where there are too many."""
         self.depth += 1
         if self.depth > MAX_NESTING:
             raise FormulaError(f"the expression is nested more than {MAX_NESTING} deep", self.text, self.token.span)
-        found = self._operand()
+        yield
         self.depth -= 1
-        return found
 
     def _operand(self) -> Linear:
         if sign := self.takes("+", "-"):

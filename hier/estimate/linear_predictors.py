@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from hier.estimate.fitted import Fitted
 from hier.estimate.mixed_model_equations import combinations, total_variances, unexplained, vcov_in_basis
 from hier.estimate.predicted_rows import PredictedRows
 from hier.estimate.routes import solved
-from hier.kernel.normal.prediction_errors import error_draws
+from hier.kernel.normal.prediction_errors import error_factors
 
 
 def linear_predictor(estimate: Fitted, rows: PredictedRows) -> np.ndarray:
@@ -44,6 +46,23 @@ def variances(estimate: Fitted, rows: PredictedRows) -> np.ndarray:
     return total_variances(estimate, equations, rows.X, combinations(equations, rows.effects, rows.included))
 
 
+def error_parts(estimate: Fitted, rows: PredictedRows) -> list[tuple[Any, np.ndarray | None]]:
+    """Independent parts of the errors of the linear predictors of all rows together, those of fixed effects and of
+    deviations: pairs of a matrix M (m, k) and a root R (k, k), None for the identity, so that M R e, with e standard
+    Normal, is a draw of the part, and the sum of M R R'M' the covariance.
+    """
+    parts: list[tuple[Any, np.ndarray | None]] = []
+    if any(kept.any() for kept in rows.included):
+        equations = solved(estimate)
+        own = combinations(equations, rows.effects, rows.included)
+        vcov, shifted = vcov_in_basis(estimate, equations), unexplained(equations, rows.X, own)
+        parts += [(equations.scale * matrix, root) for matrix, root in error_factors(equations.errors, own)]
+    else:
+        vcov, shifted = estimate.arrays.basis_vcov, rows.X @ estimate.arrays.basis
+    values, vectors = np.linalg.eigh(vcov)
+    return [(shifted, vectors * np.sqrt(np.maximum(values, 0.0))), *parts]
+
+
 def drawn_predictors(
     estimate: Fitted, rows: PredictedRows, n: int, generator: np.random.Generator, *, with_new: bool
 ) -> np.ndarray:
@@ -51,16 +70,9 @@ def drawn_predictors(
     effects and of the deviations, and `with_new` the deviations of new levels, one draw for all rows of a level.
     """
     found = np.repeat(linear_predictor(estimate, rows)[None], n, axis=0)
-    if any(kept.any() for kept in rows.included):
-        equations = solved(estimate)
-        own = combinations(equations, rows.effects, rows.included)
-        vcov, shifted = vcov_in_basis(estimate, equations), unexplained(equations, rows.X, own)
-        found += equations.scale * error_draws(equations.errors, own, n, generator)
-    else:
-        vcov, shifted = estimate.arrays.basis_vcov, rows.X @ estimate.arrays.basis
-    values, vectors = np.linalg.eigh(vcov)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    found += generator.standard_normal((n, root.shape[1])) @ (shifted @ root).T
+    for matrix, root in error_parts(estimate, rows):
+        drawn = generator.standard_normal((matrix.shape[1], n))
+        found += (matrix @ (drawn if root is None else root @ drawn)).T
     for own, kept, term, new in zip(rows.effects, rows.included, estimate.arrays.terms, rows.new, strict=True):
         at = np.flatnonzero(new >= 0)
         if with_new and len(at):

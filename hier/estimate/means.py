@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from hier.estimate.fitted import Fitted
 from hier.estimate.grid import Grid, make_grid
 from hier.estimate.multiplicity import adjustment
 from hier.estimate.printing import table_lines
+from hier.model import Specification
 from hier.settings import PROBABILITY, check, names_in, written
 from hier.text import shown
 
@@ -55,7 +56,7 @@ class MarginalMeans:
         level = self.level if level is None else level
         level = check("level", level, PROBABILITY)
         correct = adjustment(adjust)
-        labels = [" ".join(map(str, own)) if isinstance(own, tuple) else str(own) for own in self.table.index]
+        labels = mean_labels(self.table.index)
         pairs = list(itertools.combinations(range(len(labels)), 2))
         if not pairs:
             raise FitError("one mean has no differences", hint="ask for the means of a factor")
@@ -83,8 +84,32 @@ def emmeans(
     level: float,
 ) -> MarginalMeans:
     """The means that `Estimate.emmeans` describes."""
-    design = estimate.model.design
+    model = estimate.model
     approximation: DdfMethod = find_approximation(estimate, ddf)
+    index, rows, constants, notes = mean_rows(model, specs, at, offset)
+    functions = Functions(rows, constants, list(range(len(rows))), less_cutpoints=model.design.n_cutpoints > 0)
+    found = function_table(estimate, approximation, functions, level).drop(columns=["statistic", "p_value"])
+    found.index = index
+    found.attrs["note"] = "; ".join(notes)
+    return MarginalMeans(found, rows, constants, ddf, level, notes, estimate)
+
+
+class MeanRows(NamedTuple):
+    """Marginal means as linear functions of the fixed effects: `rows` (k, p) and `constants` (k,), NaN where the data
+    do not determine them, by the values that `index` has.
+    """
+
+    index: pd.Index
+    rows: np.ndarray
+    constants: np.ndarray
+    notes: tuple[str, ...]
+
+
+def mean_rows(
+    model: Specification, specs: str | Sequence[str], at: Mapping[str, Any] | None, offset: float | None
+) -> MeanRows:
+    """The means that `Estimate.emmeans` describes, of whatever fit. Raises FitError."""
+    design = model.design
     wanted = names_in("specs", specs, "the name of a variable of the fixed effects, or a list of such names")
     grid = make_grid(design, wanted, _values_at(at))
     X = grid.averaged(design.fixed.columns(grid.table))
@@ -92,12 +117,12 @@ def emmeans(
     rows = np.where(known[:, None], X[:, design.kept], np.nan)
     offsets = _offsets(design, grid, offset)
     constants = np.where(known, grid.averaged(offsets), np.nan)
-    functions = Functions(rows, constants, list(range(len(rows))), less_cutpoints=design.n_cutpoints > 0)
-    found = function_table(estimate, approximation, functions, level).drop(columns=["statistic", "p_value"])
-    found.index = grid.index
-    notes = tuple(_notes(estimate, grid, offsets, offset, known))
-    found.attrs["note"] = "; ".join(notes)
-    return MarginalMeans(found, rows, constants, ddf, level, notes, estimate)
+    return MeanRows(grid.index, rows, constants, tuple(_notes(model, grid, offsets, offset, known)))
+
+
+def mean_labels(index: pd.Index) -> list[str]:
+    """What means are called in the names of their differences."""
+    return [" ".join(map(str, own)) if isinstance(own, tuple) else str(own) for own in index]
 
 
 def _offsets(design: Design, grid: Grid, offset: float | None) -> np.ndarray:
@@ -125,17 +150,17 @@ def _number(offset: float) -> float:
     raise FitError("the offset of marginal means is one number", found=repr(offset), hint="offset=0 leaves it out")
 
 
-def _notes(estimate: Fitted, grid: Grid, offsets: np.ndarray, offset: float | None, known: np.ndarray) -> list[str]:
+def _notes(model: Specification, grid: Grid, offsets: np.ndarray, offset: float | None, known: np.ndarray) -> list[str]:
     """What the means are over, of which scale, and at which offset, a sentence each."""
-    design, said = estimate.model.design, []
+    design, said = model.design, []
     over = [name for name in grid.others if grid.at(name) is None]
     if over:
         said.append(f"averaged over {', '.join(f'`{name}`' for name in over)}")
     said += [f"`{name}` is nested in {' and '.join(f'`{o}`' for o in outers)}" for name, outers in grid.nesting.items()]
     if design.n_cutpoints:
-        said.append(f"of the latent variable, less the mean of the cutpoints ({estimate.model.link} link)")
-    elif estimate.model.link != "identity":
-        said.append(f"on the scale of the linear predictor ({estimate.model.link} link)")
+        said.append(f"of the latent variable, less the mean of the cutpoints ({model.link} link)")
+    elif model.link != "identity":
+        said.append(f"on the scale of the linear predictor ({model.link} link)")
     if design.offset is not None:
         said.append(_offset_in_words(design, grid, offsets, offset))
     if not known.all():

@@ -34,7 +34,7 @@ def predict(estimate: Fitted, data: Any, asked: Prediction) -> pd.Series | pd.Da
     if asked.draws:
         return drawn_table(estimate, rows, data, asked)
     others = [own.predictor(values) for own, values in zip(rows.parameters, estimate.others, strict=True)]
-    found = _Predicted(estimate, rows, others, asked)
+    found = Predicted(estimate, rows, others, asked)
     if asked.kind == "response":
         return with_note(_responses(found, data), rows)
     if asked.kind == "probabilities":
@@ -60,7 +60,7 @@ def _checked(estimate: Fitted, asked: Prediction) -> Prediction:
     return asked
 
 
-class _Predicted:
+class Predicted:
     """Rows with their linear predictors `eta` (n,) at the estimates, and what averages over levels that are new.
 
     `spread` (n,): the standard deviation of what these may add.
@@ -113,7 +113,7 @@ class _Predicted:
         return np.where(self.rows.known, found, np.nan)
 
 
-def _with_errors(found: _Predicted, data: Any) -> pd.DataFrame:
+def _with_errors(found: Predicted, data: Any) -> pd.DataFrame:
     """Means or linear predictors with standard errors, and with an interval where one was asked for."""
     estimate, asked = found.estimate, found.asked
     variance = found.variance(with_new=asked.new_levels != "integrate")
@@ -127,14 +127,14 @@ def _with_errors(found: _Predicted, data: Any) -> pd.DataFrame:
         at = (
             found
             if asked.new_levels == "integrate"
-            else _Predicted(estimate, found.rows, found.others, asked._replace(new_levels="zero"))
+            else Predicted(estimate, found.rows, found.others, asked._replace(new_levels="zero"))
         )
         ends = np.stack([at.mean(found.eta - half), at.mean(found.eta + half)])
         table["lower"], table["upper"] = ends.min(axis=0), ends.max(axis=0)
     return table
 
 
-def _standard_errors(found: _Predicted, se: np.ndarray) -> np.ndarray:
+def _standard_errors(found: Predicted, se: np.ndarray) -> np.ndarray:
     """Standard errors of what is predicted from those of linear predictors: by the delta method, of a mean in a level
     that is drawn the standard deviation itself, since that level's deviation is not small.
     """
@@ -150,7 +150,7 @@ def _standard_errors(found: _Predicted, se: np.ndarray) -> np.ndarray:
     return np.where(found.spread > 0.0, own, np.abs(found.slope()) * se)
 
 
-def _responses(found: _Predicted, data: Any) -> pd.DataFrame:
+def _responses(found: Predicted, data: Any) -> pd.DataFrame:
     """Expected responses, and standard deviations and intervals of responses: those of Normal ones in closed form, of
     others by simulation.
     """
@@ -170,7 +170,7 @@ def _responses(found: _Predicted, data: Any) -> pd.DataFrame:
     return pd.DataFrame({"fit": fit, "se": spread, "lower": low, "upper": high}, index=rows.index)
 
 
-def _simulated(found: _Predicted, se: np.ndarray, trials: np.ndarray) -> np.ndarray:
+def _simulated(found: Predicted, se: np.ndarray, trials: np.ndarray) -> np.ndarray:
     """The standard deviation and the ends of the interval (n, 3) of responses whose linear predictors are Normal."""
     estimate, asked, blocks = found.estimate, found.asked, []
     generator, cutpoints = np.random.default_rng(asked.seed), cutpoints_of_draws(estimate, SIMULATED)

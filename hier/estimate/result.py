@@ -17,6 +17,9 @@ from hier.estimate.anova import f_table, likelihood_ratio_table
 from hier.estimate.bootstrap import Bootstrap, bootstrap
 from hier.estimate.components import principal_components
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
+from hier.estimate.effect_plan import EffectsAsked
+from hier.estimate.effect_verbs import EffectVerbs
+from hier.estimate.estimated_effects import estimated_effects
 from hier.estimate.fit import fit
 from hier.estimate.fitted import Fitted
 from hier.estimate.hypothesis import hypothesis
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Estimate(Fitted, Printed):
+class Estimate(Fitted, EffectVerbs, Printed):
     """Point estimates of a hierarchical model.
 
     `method`: "reml", "ml" or "map". `objective`: the REML criterion, -2 log-likelihood, or -2 log posterior density.
@@ -397,6 +400,9 @@ class Estimate(Fitted, Printed):
         as the group.
         """
         return tidy(self)
+
+    def _effects(self, asked: EffectsAsked) -> pd.DataFrame:
+        return estimated_effects(self, asked)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the estimate to a netCDF file that `hier.load_estimate` reads, with checksums of all that is in it: its

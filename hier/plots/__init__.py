@@ -1,6 +1,7 @@
 """One public function per picture. Each returns a matplotlib `Figure` and leaves no global state behind."""
 
 from hier.plots.chains import plot_ranks, plot_trace
+from hier.plots.conditional_effects import plot_conditional_effects
 from hier.plots.data import plot_data
 from hier.plots.density_curves import plot_parameters
 from hier.plots.effects import plot_group_effects
@@ -13,6 +14,7 @@ from hier.plots.truths import plot_truth
 
 __all__ = [
     "covariate",
+    "plot_conditional_effects",
     "plot_data",
     "plot_group_effects",
     "plot_group_fits",

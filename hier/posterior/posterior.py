@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import pandas as pd
 
+from hier.estimate.effect_plan import EffectsAsked
+from hier.estimate.effect_verbs import EffectVerbs
 from hier.estimate.predicted_rows import Prediction, Random
 from hier.posterior.added_groups import with_log_likelihood, with_predictive, with_prior
 from hier.posterior.cross_validation import CrossValidation, logo, loo, loo_pit, waic
 from hier.posterior.diagnose import Diagnosis, diagnose
+from hier.posterior.drawn_effects import drawn_effects
+from hier.posterior.drawn_means import DrawnMeans, emmeans
 from hier.posterior.explained_variance import r2
 from hier.posterior.extending import extend
 from hier.posterior.k_fold import kfold
@@ -33,7 +37,7 @@ __all__ = ["Posterior", "Settings"]
 
 @final
 @dataclass(frozen=True, repr=False, kw_only=True)
-class Posterior(PosteriorDraws, Printed):
+class Posterior(PosteriorDraws, EffectVerbs, Printed):
     __doc__ = PosteriorDraws.__doc__
 
     @cached_property
@@ -77,7 +81,11 @@ class Posterior(PosteriorDraws, Printed):
         return extend(self, draws, progress)
 
     def hypothesis(self, hypotheses: str | Sequence[str], *, level: float = 0.95) -> pd.DataFrame:
-        """Posterior probabilities of hypotheses such as `"week > 6"` or `"a - b < 0.5"`, a row each.
+        """Posterior probabilities of hypotheses such as `"week > 6"` or `"sd_id[week] / sigma < 0.5"`, a row each.
+
+        Expressions of any parameters by the names of the tables: coefficients, `sigma`, `sd_GROUP[column]`,
+        `cor_GROUP[column,column]`, further parameters of the response, cutpoints, and `GROUP[level,column]`, the
+        deviation of a level, with `+ - * / ^`, parentheses, `exp log sqrt abs plogis`.
 
         `estimate` and `std_error`: posterior mean and sd of the left side less the right. `post_prob` and
         `evidence_ratio`: the probability that the hypothesis is true, and that over the probability that it is not;
@@ -120,6 +128,23 @@ class Posterior(PosteriorDraws, Printed):
         """
         asked = Prediction(kind, random, new_levels, draws, level, seed)
         return predict(self, new_data if data is None else data, asked)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        *,
+        at: Mapping[str, Any] | None = None,
+        offset: float | None = None,
+        level: float = 0.95,
+    ) -> DrawnMeans:
+        """Estimated marginal means by one or several variables of the fixed effects, of each draw: those that
+        `Estimate.emmeans` describes, on the scale of the linear predictor. `.table` has posterior means, sds and
+        equal-tailed intervals, `.pairs()` the differences. Raises FitError for what is no such variable.
+        """
+        return emmeans(self, specs, at, offset, level)
+
+    def _effects(self, asked: EffectsAsked) -> pd.DataFrame:
+        return drawn_effects(self, asked)
 
     def with_log_likelihood(self) -> Self:
         """The posterior with the group `log_likelihood` in its `data`: the log density of each row's response given

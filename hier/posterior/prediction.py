@@ -38,7 +38,7 @@ def predict(posterior: PosteriorDraws, data: Any, asked: Prediction) -> pd.DataF
         chains, draws = posterior.settings.chains, posterior.settings.draws
         return by_draw_and_row(values.reshape(chains, draws, *values.shape[1:]), model.design, rows.index)
     rows = rows_of(model.design, data, asked.random, asked.new_levels)
-    values_of = _values(posterior, rows, data, asked)
+    values_of = values_by_rows(posterior, rows, data, asked)
     blocks = [_summed_up(values_of(some), asked) for some in in_blocks(posterior, len(rows.X))]
     values = np.concatenate(blocks)
     values[~rows.known] = np.nan
@@ -55,7 +55,7 @@ def predicted_draws(posterior: PosteriorDraws, data: Any, asked: Prediction) -> 
     rows = rows_of(model_of(posterior).design, data, asked.random, asked.new_levels)
     n, n_draws = len(rows.X), posterior.settings.chains * posterior.settings.draws
     refuse_beyond_memory(f"{n_draws} draws of {n} rows", float(n_draws) * n, "fewer rows, or a table in place of draws")
-    values_of = _values(posterior, rows, data, asked)
+    values_of = values_by_rows(posterior, rows, data, asked)
     found: np.ndarray | None = None
     for some in in_blocks(posterior, n):
         values = values_of(some)
@@ -87,7 +87,7 @@ def model_of(posterior: PosteriorDraws) -> Specification:
     return posterior.model
 
 
-def _values(
+def values_by_rows(
     posterior: PosteriorDraws, rows: PredictedRows, data: Any, asked: Prediction
 ) -> Callable[[slice], np.ndarray]:
     """What makes draws (S, m), or (S, m, K) of probabilities, of some rows."""

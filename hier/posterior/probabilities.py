@@ -1,4 +1,4 @@
-"""Posterior probabilities of hypotheses about the fixed effects in words: `week > 6`."""
+"""Posterior probabilities of hypotheses in words, about any parameters: `week > 6`, `sd_id[week] > sigma`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from hier.estimate.hypothesis import read_hypotheses
+from hier.errors import FitError
+from hier.estimate.hypothesis import EXPECTED
 from hier.estimate.printing import Table
+from hier.posterior.drawn_expressions import read_claim, values_of_parameters
 from hier.posterior.posterior_draws import PosteriorDraws
-from hier.settings import PROBABILITY, check
+from hier.settings import PROBABILITY, check, names_in
 
 
 def hypothesis(posterior: PosteriorDraws, hypotheses: str | Sequence[str], level: float) -> pd.DataFrame:
     """The table that `Posterior.hypothesis` describes."""
     level = check("level", level, PROBABILITY)
-    found = read_hypotheses(hypotheses, posterior.coef_names)
-    beta = posterior.beta.reshape(-1, len(posterior.coef_names))
+    given = names_in("hypotheses", hypotheses, EXPECTED)
+    if not given:
+        raise FitError("there is no hypothesis to test", expected=EXPECTED)
+    known = values_of_parameters(posterior)
     rows = {}
-    for text, (difference, alternative) in found.items():
-        values = beta @ difference.weights + difference.constant
+    for text in given:
+        values, alternative = read_claim(text, known)
         tail = 1.0 - level if alternative != "two-sided" else 0.5 - 0.5 * level
         low, high = np.quantile(values, [tail, 1.0 - tail])
         for_it = {"greater": np.mean(values > 0), "less": np.mean(values < 0)}.get(alternative, np.nan)

@@ -151,19 +151,15 @@ def error_covariance(errors: Errors, rows: Combinations) -> np.ndarray:
     return found
 
 
-def error_draws(errors: Errors, rows: Combinations, n: int, generator: np.random.Generator) -> np.ndarray:
-    """Draws (n, m) of the errors of all combinations together, Normal with covariance z'C z; times s, of them given
-    beta.
+def error_factors(errors: Errors, rows: Combinations) -> list[tuple[sparse.csr_array, np.ndarray | None]]:
+    """Pairs of a matrix M (m, k) and a root R (k, k), or None for the identity: z'C z of all pairs of combinations is
+    the sum of their M R R'M'.
     """
     half, rest = _halves(errors, rows)
-    n_levels = int(half.indices.max(initial=-1)) + 1
-    found = (half[:, :n_levels] @ generator.standard_normal((n_levels, n))).T
-    if errors.spread is not None:
-        assert rest is not None
-        values, vectors = np.linalg.eigh(errors.spread)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        found = found + (rest @ (root @ generator.standard_normal((len(root), n)))).T
-    return found
+    if errors.spread is None or rest is None:
+        return [(half, None)]
+    values, vectors = np.linalg.eigh(errors.spread)
+    return [(half, None), (rest, vectors * np.sqrt(np.maximum(values, 0.0)))]
 
 
 def _halves(errors: Errors, rows: Combinations) -> tuple[sparse.csr_array, sparse.csr_array | None]:
