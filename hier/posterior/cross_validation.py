@@ -19,7 +19,7 @@ from hier.posterior.grouping import Group
 from hier.posterior.left_out_by_quadrature import POINTS, level_by_quadrature
 from hier.posterior.left_out_exactly import level_given_others, row_given_others
 from hier.posterior.log_likelihood import log_likelihood
-from hier.posterior.pareto_smoothing import Smoothed, good_shape, smooth
+from hier.posterior.pareto_smoothing import Smoothed, good_shape, log_sum, smooth
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import model_of
 from hier.posterior.refitting import held_out, log_mean
@@ -134,7 +134,7 @@ def waic(posterior: PosteriorDraws) -> CrossValidation:
     """What `Posterior.waic` says."""
     found = kept_log_likelihood(posterior)
     p = found.var(axis=0, ddof=1)
-    elpd = _log_mean_exp(found) - p
+    elpd = log_sum(found) - np.log(len(found)) - p
     bad = int((p > TOO_VARIABLE).sum())
     notes = ["loo() is better: it estimates the same, is as cheap, and its Pareto k tells where it fails"]
     if bad:
@@ -190,7 +190,7 @@ def left_out(
         )
     index = pd.Index(posterior.index) if group is None else group.levels
     found, good = _smoothed(posterior, log_density), good_shape(len(log_density))
-    elpd, k = np.logaddexp.reduce(found.log_weights + log_density, axis=0), found.k.copy()
+    elpd, k = log_sum(found.log_weights + log_density), found.k.copy()
     bad = np.flatnonzero(k > good) if refit else np.zeros(0, int)
     for unit in bad:
         elpd[unit], k[unit] = held_out(posterior, np.array([unit]), group)[0], np.nan
@@ -272,9 +272,3 @@ def as_arviz(
         log_weights=weights,
         approx_posterior=posterior.is_approximate,
     )
-
-
-def _log_mean_exp(values: np.ndarray) -> np.ndarray:
-    """The logarithm of the mean of exp(values) (S, m) over draws."""
-    top = values.max(axis=0)
-    return top + np.log(np.exp(values - top).mean(axis=0))

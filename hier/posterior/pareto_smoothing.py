@@ -36,6 +36,14 @@ class Tails(NamedTuple):
     sigma: np.ndarray
 
 
+def log_sum(log_values: np.ndarray) -> np.ndarray:
+    """The logarithm of the sum over draws of exp(log_values) (S, ...)."""
+    top = log_values.max(axis=0)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return top + np.log(np.exp(log_values - top).sum(axis=0))
+
+
 def good_shape(n_draws: int) -> float:
     """The largest shape at which so many draws can be trusted. Source: Vehtari et al. (2024), section 3.2.4."""
     return min(1.0 - 1.0 / np.log10(n_draws), 0.7)

@@ -10,6 +10,7 @@ from hier.model.specification import on_rows
 from hier.posterior.grouping import Group
 from hier.posterior.left_out_by_quadrature import level_by_quadrature
 from hier.posterior.log_likelihood import log_density, rows_of_fit
+from hier.posterior.pareto_smoothing import log_sum
 from hier.posterior.posterior_draws import PosteriorDraws
 from hier.posterior.prediction import model_of, predictors
 from hier.settings import DEFAULTS, Sampling
@@ -33,8 +34,8 @@ def held_out(posterior: PosteriorDraws, units: np.ndarray, group: Group | None) 
 
 def log_mean(posterior: PosteriorDraws, values: np.ndarray) -> np.ndarray:
     """The logarithm of the posterior mean of exp(values) (S, m): draws of an approximation have weights."""
-    weights = posterior.log_weights
-    return np.logaddexp.reduce(values + weights[:, None], axis=0) - np.logaddexp.reduce(weights)
+    weights = posterior.log_weights[:, None]
+    return log_sum(values + weights) - log_sum(weights)
 
 
 def _without(posterior: PosteriorDraws, out: np.ndarray) -> PosteriorDraws:

@@ -145,7 +145,12 @@ def test_loo_is_arvizs(sleepstudy) -> None:
     whole = sleepstudy.with_log_likelihood()
     with pytest.warns(UserWarning, match="Pareto"):
         by_arviz = arviz_stats.loo(whole.data, pointwise=True)
-    assert sleepstudy.loo().elpd == whole.loo().elpd == by_arviz.elpd
+    found = sleepstudy.loo()
+    assert found.elpd == whole.loo().elpd == pytest.approx(by_arviz.elpd, rel=1e-12)
+    assert found.se == pytest.approx(by_arviz.se, rel=1e-12)
+    assert found.p == pytest.approx(by_arviz.p, rel=1e-10)
+    np.testing.assert_allclose(found.table["elpd"], by_arviz.elpd_i, rtol=1e-12)
+    np.testing.assert_allclose(found.pareto_k, by_arviz.pareto_k, rtol=1e-9)
     assert "Pareto k" in str(sleepstudy.loo())
     assert "elpd_loo" in str(sleepstudy.loo())
 
