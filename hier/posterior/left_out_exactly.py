@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hier.errors import FitError
+from hier.estimate.predicted_rows import PredictedRows
 from hier.kernel.laplace.log_densities import LOG_2PI
 from hier.posterior.grouping import Group
 from hier.posterior.log_likelihood import rows_of_fit
@@ -49,10 +50,10 @@ def row_given_others(posterior: PosteriorDraws) -> np.ndarray:
     With P the inverse of the covariance of the residuals e, row i given the others is Normal about e_i - (P e)_i / P_ii
     with variance 1 / P_ii. Source: Sundararajan and Keerthi (2001), Neural Comput. 13, 1103, equations 20 and 21.
     """
-    roots = [roots_of(posterior, group) for group in posterior.groups]
+    roots, fixed = [roots_of(posterior, own) for own in posterior.groups], _without_deviations(posterior)
     found = np.empty((posterior.settings.chains * posterior.settings.draws, len(posterior.observed)))
     for component in components(posterior):
-        for draws, own in _whitened(posterior, component, roots):
+        for draws, own in _whitened(posterior, component, roots, fixed):
             T = _half_solved(own)
             leverage = np.einsum("smk,smk->sm", T, T)
             Pe = own.e - np.einsum("smk,sk->sm", T, np.einsum("smk,sm->sk", T, own.e))
@@ -65,17 +66,22 @@ def level_given_others(posterior: PosteriorDraws, group: Group) -> np.ndarray:
     """The joint log density (S, J) of the rows of each level of a grouping factor given all rows of the other levels,
     the fixed effects and the variances of each draw.
     """
-    roots = [roots_of(posterior, own) for own in posterior.groups]
+    roots, fixed = [roots_of(posterior, own) for own in posterior.groups], _without_deviations(posterior)
     found = np.zeros((posterior.settings.chains * posterior.settings.draws, group.n_levels))
     for component in components(posterior):
         codes = group.codes[component.rows]
-        for draws, own in _whitened(posterior, component, roots):
-            whole = _log_marginal(own, np.ones(len(codes), bool))
+        for draws, own in _whitened(posterior, component, roots, fixed):
+            whole = _log_marginal(own, slice(None), own.inner)
             levels = np.unique(codes)
             for j in levels:
-                rest = 0.0 if len(levels) == 1 else _log_marginal(own, codes != j)
+                rest = 0.0 if len(levels) == 1 else _log_marginal(own, codes != j, _inner_without(own, codes == j))
                 found[draws, j] = whole - rest
     return found
+
+
+def _without_deviations(posterior: PosteriorDraws) -> PredictedRows:
+    fit = rows_of_fit(posterior)
+    return fit._replace(included=[np.zeros_like(own) for own in fit.included])
 
 
 def components(posterior: PosteriorDraws) -> Iterator[Component]:
@@ -115,12 +121,11 @@ def _connected(nodes: Sequence[np.ndarray], starts: np.ndarray) -> np.ndarray:
 
 
 def _whitened(
-    posterior: PosteriorDraws, component: Component, roots: Sequence[np.ndarray]
+    posterior: PosteriorDraws, component: Component, roots: Sequence[np.ndarray], fixed: PredictedRows
 ) -> Iterator[tuple[slice, Whitened]]:
-    """A component in blocks of draws."""
+    """A component in blocks of draws; `fixed`: the rows of the fit without deviations."""
     rows, Z, model = component.rows, component.Z, model_of(posterior)
-    fit = rows_of_fit(posterior)
-    eta, log_sd = predictors(posterior, fit._replace(included=[np.zeros_like(own) for own in fit.included]), rows)
+    eta, log_sd = predictors(posterior, fixed, rows)
     residuals = model.design.y[rows] - eta
     step = max(1, AT_ONCE // Z.size)
     for start in range(0, len(eta), step):
@@ -129,10 +134,10 @@ def _whitened(
             root = roots[k][draws]
             q = root.shape[1]
             own = Z[:, at : at + n_levels * q].reshape(len(rows), n_levels, q)
-            parts.append((own @ root[:, None]).reshape(len(root), len(rows), -1))
+            parts.append(np.einsum("mlq,sqr->smlr", own, root, optimize=True).reshape(len(root), len(rows), -1))
             at += n_levels * q
         sd = np.exp(log_sd[draws])
-        U = np.concatenate(parts, axis=2) / sd[..., None]
+        U = (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)) / sd[..., None]
         inner = np.eye(U.shape[2]) + U.transpose(0, 2, 1) @ U
         yield draws, Whitened(residuals[draws] / sd, U, inner, log_sd[draws])
 
@@ -142,12 +147,17 @@ def _half_solved(own: Whitened) -> np.ndarray:
     return own.U @ np.linalg.inv(np.linalg.cholesky(own.inner)).transpose(0, 2, 1)
 
 
-def _log_marginal(own: Whitened, kept: np.ndarray) -> np.ndarray:
-    """The joint log density (S,) of some of the rows, by the inner matrix without the others."""
-    e, gone = own.e[:, kept], own.U[:, ~kept]
-    factor = np.linalg.cholesky(own.inner - gone.transpose(0, 2, 1) @ gone)
-    right = np.einsum("smk,sm->sk", own.U[:, kept], e)
+def _inner_without(own: Whitened, gone: np.ndarray) -> np.ndarray:
+    """The inner matrix (S, k, k) of all rows but some."""
+    U = own.U[:, gone]
+    return own.inner - U.transpose(0, 2, 1) @ U
+
+
+def _log_marginal(own: Whitened, kept: np.ndarray | slice, inner: np.ndarray) -> np.ndarray:
+    """The joint log density (S,) of some of the rows, by the inner matrix of these."""
+    e, log_sd, factor = own.e[:, kept], own.log_sd[:, kept], np.linalg.cholesky(inner)
+    right = (e[:, None, :] @ own.U[:, kept])[:, 0]
     solved = np.linalg.solve(factor, right[..., None])[..., 0]
     log_det = 2.0 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
     square = np.einsum("sm,sm->s", e, e) - np.einsum("sk,sk->s", solved, solved)
-    return -0.5 * (kept.sum() * LOG_2PI + square + log_det) - own.log_sd[:, kept].sum(axis=1)
+    return -0.5 * (e.shape[1] * LOG_2PI + square + log_det) - log_sd.sum(axis=1)
