@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from hier.design import Design
 from hier.errors import FitError, ModelError
 from hier.estimate.approximations import find_approximation, title
+from hier.estimate.assemble import criteria
 from hier.estimate.boundary import boundary_p
 from hier.estimate.chi_squared import chi_squared_p
 from hier.estimate.fit import fit
@@ -70,6 +72,7 @@ def likelihood_ratio_table(estimates: Sequence[Fitted], *, refit: bool, nested: 
         _refuse_approximations(estimates)
         if restricted:
             _refuse_restricted(estimates)
+            estimates = [_restricted(each) for each in estimates]
             note = "restricted log-likelihoods, of models with the same fixed effects"
     stray = [str(each.model.formula) for each in estimates if not each.converged]
     if stray:
@@ -105,6 +108,11 @@ def _is_tested(smaller: Fitted, larger: Fitted, *, nested: bool) -> float:
             raise
         return np.nan
     return 1.0
+
+
+def _restricted(estimate: Fitted) -> Fitted:
+    """The estimate with its restricted log-likelihood: that of least squares has, as R's `lm`, another one."""
+    return replace(estimate, **criteria(estimate.objective, estimate.n_parameters, estimate.model.design))
 
 
 def _several_approximations(estimates: Sequence[Fitted]) -> bool:

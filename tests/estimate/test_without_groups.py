@@ -205,6 +205,14 @@ def test_p_values_on_the_boundary_are_uniform(bar):
     assert np.mean(stats.chi2.sf(statistics, large.n_parameters - small.n_parameters) < 0.1) < 0.08
 
 
+def test_restricted_likelihoods_compare(model):
+    """As ranova has them, of the same pair."""
+    partial = hier.Model("norm ~ x + f + (1 | g)", DATA).estimate()
+    table, expected = model.estimate().anova(partial, refit=False), partial.ranova()
+    np.testing.assert_allclose(table["loglik"], expected["loglik"].to_numpy()[::-1], rtol=1e-9)
+    assert table["p_boundary"].iloc[1] == pytest.approx(expected["p_boundary"].iloc[1], abs=1e-6)
+
+
 def test_anova_says_both_p_values():
     complete, partial = (hier.Model(f"pois ~ x{bar}", DATA, family="poisson").estimate() for bar in ("", " + (1 | g)"))
     table = complete.anova(partial)
