@@ -122,8 +122,8 @@ class Model(Specification):
 
         Where crossed factors make the marginal density dear, only the deviations of the largest are integrated out:
         `integrate` is "auto", which takes the cheaper of the two and says which, "all" or "largest".
-        `method`: "nuts", or for a fast look "laplace" or "advi": draws of a Normal approximation, whose
-        `Posterior.pareto_k` says how far to trust them.
+        `method`: "nuts", or for a fast look "laplace" or "advi": independent draws by a Normal approximation, resampled
+        by their importance, whose `Posterior.pareto_k` says how far to trust them.
 
         `warmup`: iterations before the draws are kept; `thin`: of how many iterations after it one is. `keep`: "all";
         "parameters", which leaves the deviations of all groups out; or the deviations that are kept beside the

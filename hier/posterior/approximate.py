@@ -1,9 +1,10 @@
-"""A fast look at a posterior: independent draws from a Normal approximation, and how good it is.
+"""A fast look at a posterior: independent draws from an approximation, resampled by importance, and how good they are.
 
 The approximation is Normal in the coordinates that NUTS would move in, where the posterior is nearly that: Laplace's,
-by mode and curvature, or the best one by the reverse Kullback-Leibler divergence (variational inference). Every draw
-carries the logarithm of posterior density over approximate density; the shape of the largest of these weights' tail,
-Pareto k, says whether the approximation can stand for the posterior.
+by mode and curvature, or the best one by the reverse Kullback-Leibler divergence (variational inference). Logarithms of
+small sds have a longer tail than that, so that candidates are drawn with Student-t tails in the variance parameters;
+of four candidates one is kept, by the ratio of posterior density to theirs. The shape of the tail of the largest of
+these ratios, Pareto k, says whether the draws can stand for the posterior.
 """
 
 from __future__ import annotations
@@ -18,62 +19,83 @@ import numpy as np
 from hier.kernel.programs.compiled import Program
 from hier.kernel.programs.precision import float64, kept_programs
 from hier.posterior.nuts import Sampled, Tell
+from hier.posterior.pareto_smoothing import smooth
 from hier.posterior.whitening import Whitening
 from hier.settings import Sampling
 
 AT_ONCE = 100
+CANDIDATES = 4  # for each draw
+TAIL_DF = 4.0  # degrees of freedom of the candidates' variance parameters
 FIXED_DRAWS = 64  # of standard Normal vectors, over which the divergence is averaged
 MOST_STEPS = 200  # of the search for the best approximation
 LONGEST = 4.0  # of a logarithm of a spread: what the search may reach
 
 
 class Independent(NamedTuple):
-    """Independent draws: unconstrained `x` (C, D, n), their log density `lp` and `log_weight` (C, D), the logarithm of
-    posterior over approximate density, up to a constant. `end`: the map that makes them, for more of them.
+    """Independent draws: unconstrained `x` (C, D, n) and their log density `lp` (C, D). `pareto_k`: of the candidates
+    that they were chosen from. `end`: the map that makes these, for more draws.
     """
 
     x: np.ndarray
     lp: np.ndarray
-    log_weight: np.ndarray
+    pareto_k: float
     end: Whitening
     stopped: bool = False
 
     def stats(self) -> dict[str, np.ndarray]:
         """What is kept beside the draws."""
-        return {"lp": self.lp, "log_weight": self.log_weight}
+        return {"lp": self.lp, "pareto_k": np.full(self.lp.shape, self.pareto_k)}
 
 
 @functools.cache
 def _weigh_program(density: Sampled) -> Program:
     def weigh(z: jax.Array, arrays: object, whitening: Whitening) -> tuple[jax.Array, ...]:
-        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
-            x = whitening.apply(z)
-            return x, -0.5 * density.neg2_log_density(x, arrays)
-
-        return jax.lax.map(one, z, batch_size=10)
+        one = lambda z: -0.5 * density.neg2_log_density(whitening.apply(z), arrays)  # noqa: E731
+        return (jax.lax.map(one, z, batch_size=10),)
 
     return Program("weigh_draws", (density,), weigh)
 
 
 @float64
-def normal_draws[A](
+def resampled_draws[A](
     density: Sampled[A], arrays: A, whitening: Whitening, settings: Sampling, on_progress: Tell
 ) -> Independent:
-    """Draws of the Normal approximation that the affine map makes of standard Normal variables."""
-    random = np.random.default_rng(settings.seed)
+    """Draws chosen from candidates that the affine map makes of Student-t and Normal variables, by their importance
+    weights, the largest of which are smoothed; at equal steps of the weights' sum, so that few are chosen twice.
+
+    Source: Kitagawa (1996), J. Comput. Graph. Stat. 5, 1, appendix; Vehtari et al. (2024), J. Mach. Learn. Res. 25(72).
+    """
     chains, draws = settings.chains, settings.draws
     total = chains * draws
-    batches = -(-total // AT_ONCE)
-    z = random.standard_normal((batches * AT_ONCE, density.size))
-    program, xs, lps = _weigh_program(density), [], []
+    batches = -(-CANDIDATES * total // AT_ONCE)
+    program, lps, log_weights = _weigh_program(density), [], []
     for k in range(batches):
-        x, lp = program(z[k * AT_ONCE : (k + 1) * AT_ONCE], arrays, whitening)
-        xs.append(np.asarray(x))
-        lps.append(np.asarray(lp))
-        on_progress(min(draws, (k + 1) * AT_ONCE // chains))
-    lp = np.concatenate(lps)[:total].reshape(chains, draws)
-    squares = np.sum(z[:total] ** 2, axis=1).reshape(chains, draws)
-    return Independent(np.concatenate(xs)[:total].reshape(chains, draws, -1), lp, lp + 0.5 * squares, whitening)
+        z, log_density = _candidates(settings.seed, k, density)
+        lps.append(np.asarray(program(z, arrays, whitening)[0]))
+        log_weights.append(lps[-1] - log_density)
+        on_progress(min(draws, (k + 1) * AT_ONCE // (CANDIDATES * chains)))
+    weights = smooth(np.concatenate(log_weights)[:, None])
+    random = np.random.default_rng([settings.seed or 0, 3])
+    places = (np.arange(total) + random.random()) / total
+    cumulative = np.cumsum(np.exp(weights.log_weights[:, 0]))
+    chosen = np.minimum(np.searchsorted(cumulative, places), len(cumulative) - 1)
+    parts = [
+        _candidates(settings.seed, k, density)[0][chosen[chosen // AT_ONCE == k] % AT_ONCE] for k in range(batches)
+    ]
+    order = random.permutation(total)
+    x = whitening.apply(np.concatenate(parts)[order]).reshape(chains, draws, -1)
+    return Independent(x, np.concatenate(lps)[chosen][order].reshape(chains, draws), float(weights.k[0]), whitening)
+
+
+def _candidates(seed: int | None, batch: int, density: Sampled) -> tuple[np.ndarray, np.ndarray]:
+    """A batch of candidates (AT_ONCE, n) before the affine map, and their log density up to a constant: the first m
+    coordinates jointly Student-t, the others Normal.
+    """
+    random, m = np.random.default_rng([seed or 0, 4, batch]), density.n_dense
+    z = random.standard_normal((AT_ONCE, density.size))
+    z[:, :m] /= np.sqrt(random.chisquare(TAIL_DF, AT_ONCE) / TAIL_DF)[:, None]
+    few, many = (np.sum(own**2, axis=1) for own in (z[:, :m], z[:, m:]))
+    return z, -0.5 * (TAIL_DF + m) * np.log1p(few / TAIL_DF) - 0.5 * many
 
 
 @functools.cache
@@ -129,9 +151,9 @@ def best_normal[A](density: Sampled[A], arrays: A, whitening: Whitening, seed: i
 def best_draws[A](
     density: Sampled[A], arrays: A, whitening: Whitening, settings: Sampling, on_progress: Tell
 ) -> Independent:
-    """Draws of the best Normal approximation, whose search begins at `whitening`."""
-    whitening = best_normal(density, arrays, whitening, settings.seed)
-    return normal_draws(density, arrays, whitening, settings, on_progress)
+    """Draws by the best Normal approximation, whose search begins at `whitening`."""
+    whitening = best_normal(density, arrays, whitening, settings.seed or 0)
+    return resampled_draws(density, arrays, whitening, settings, on_progress)
 
 
 def _fixed_noise(random: np.random.Generator, n: int, m: int) -> np.ndarray:

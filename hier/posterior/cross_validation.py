@@ -232,7 +232,7 @@ def _smoothed(posterior: PosteriorDraws, log_density: np.ndarray) -> Smoothed:
     """
     from hier.posterior.tree import to_tree
 
-    if posterior.is_approximate:
+    if "log_weight" in posterior.stats:
         return smooth(posterior.stats["log_weight"].reshape(-1, 1) - log_density)
     chains, draws = posterior.settings.chains, posterior.settings.draws
     data = to_tree(posterior)["posterior"].dataset

@@ -12,7 +12,7 @@ from hier.errors import FitError, did_you_mean
 from hier.estimate.progress import progress_bar
 from hier.kernel.programs.waiting import in_threads
 from hier.model import Specification
-from hier.posterior.approximate import best_draws, normal_draws
+from hier.posterior.approximate import best_draws, resampled_draws
 from hier.posterior.dataset import further_variables
 from hier.posterior.devices import use_device
 from hier.posterior.grouping import groups_of
@@ -43,14 +43,14 @@ class Method(NamedTuple):
 
     words: str
     draw: Callable[..., Moved]
-    more: Callable[..., Moved] = normal_draws
+    more: Callable[..., Moved] = resampled_draws
     prepare: Callable[..., None] = lambda *ahead: None
 
 
 METHODS = {
     "nuts": Method("NUTS on", run_nuts, more_nuts, prepare),
-    "laplace": Method("approximate: Laplace's Normal approximation of", normal_draws),
-    "advi": Method("approximate: the best Normal approximation, by variational inference (ADVI), of", best_draws),
+    "laplace": Method("approximate, by Laplace's approximation and importance resampling, of", resampled_draws),
+    "advi": Method("approximate, by variational inference (ADVI) and importance resampling, of", best_draws),
 }
 
 

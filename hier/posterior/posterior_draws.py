@@ -157,26 +157,28 @@ class PosteriorDraws(Closed):
 
     @property
     def is_approximate(self) -> bool:
-        """Whether the draws are those of a Normal approximation and not of the posterior itself."""
-        return "log_weight" in self.stats
+        """Whether the draws are those of an approximation and not of chains in the posterior itself."""
+        return "pareto_k" in self.stats or "log_weight" in self.stats
 
     @property
     def pareto_k(self) -> float:
-        """How heavy the tail of the importance weights of approximate draws is: below 0.5 the approximation is good,
-        above 0.7 it cannot stand for the posterior. NaN for draws from the posterior itself.
+        """How heavy the tail of the importance weights is by which approximate draws were resampled: below 0.5 they are
+        as good as the posterior's own, above 0.7 they cannot stand for these. NaN for draws of chains.
 
         Source: Vehtari, Simpson, Gelman, Yao and Gabry (2024), J. Mach. Learn. Res. 25(72).
         """
-        return float(self._smoothed.k[0]) if self.is_approximate else float("nan")
+        if "log_weight" in self.stats:  # in files of earlier versions, whose draws were not resampled
+            return float(self._smoothed.k[0])
+        return float(self.stats["pareto_k"].max()) if self.is_approximate else float("nan")
 
     @property
     def log_weights(self) -> np.ndarray:
-        """The logarithm of the importance weight of each draw (S,), the largest smoothed, up to a constant: zeros for
-        draws from the posterior itself.
+        """The logarithm of the importance weight of each draw (S,), up to a constant: zeros but for draws of an
+        approximation that were not resampled.
         """
-        if not self.is_approximate:
-            return np.zeros(self.settings.chains * self.settings.draws)
-        return self._smoothed.log_weights[:, 0]
+        if "log_weight" in self.stats:
+            return self._smoothed.log_weights[:, 0]
+        return np.zeros(self.settings.chains * self.settings.draws)
 
     @property
     def _smoothed(self) -> Smoothed:

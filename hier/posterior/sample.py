@@ -22,8 +22,8 @@ def sample(model: Specification, settings: Sampling = DEFAULTS) -> Posterior:
     they are as good as independent. Where crossed factors make that dear, the deviations of all but the largest are
     sampled. Of any other response NUTS samples everything, the deviations transported by the Laplace approximation.
 
-    Draws of a Normal approximation, by mode and curvature or the best one by variational inference, are in the
-    coordinates that NUTS would move in; what is integrated out is drawn exactly then too.
+    Draws by a Normal approximation, by mode and curvature or the best one by variational inference, are resampled by
+    importance in the coordinates that NUTS would move in; what is integrated out is drawn exactly then too.
 
     The same seed gives the same draws on the same machine. Raises FitError for settings that make no sense.
     """

@@ -118,8 +118,8 @@ def _verdict_on_draws(diagnosis: Diagnosis) -> Verdict:
         return Verdict(
             True,
             "approximation usable",
-            "The draws are independent ones of a Normal approximation, which the importance weights say is near enough "
-            f"to the posterior (Pareto k {diagnosis.pareto_k:.2f}).",
+            "The draws are independent ones of an approximation, resampled by importance weights, which say that it is "
+            f"near enough to the posterior (Pareto k {diagnosis.pareto_k:.2f}).",
         )
     if diagnosis.ok:
         return Verdict(
