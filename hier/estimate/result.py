@@ -15,7 +15,9 @@ from hier.errors import ModelError
 from hier.estimate import expected, routes, wald
 from hier.estimate.anova import f_table, likelihood_ratio_table
 from hier.estimate.bootstrap import Bootstrap, bootstrap
+from hier.estimate.calibration import calibration_table
 from hier.estimate.components import principal_components
+from hier.estimate.conditional_aic import caic
 from hier.estimate.contrasts import Contrasts, coefficient_table, contrast
 from hier.estimate.effect_plan import EffectsAsked
 from hier.estimate.effect_verbs import EffectVerbs
@@ -30,6 +32,7 @@ from hier.estimate.means import MarginalMeans, emmeans
 from hier.estimate.mixed_model_equations import Solved, mode_errors
 from hier.estimate.predict import predict
 from hier.estimate.predicted_rows import Prediction, Random
+from hier.estimate.quantile_residuals import quantile_residuals
 from hier.estimate.ranova import ranova
 from hier.estimate.saving import save_estimate
 from hier.estimate.shares import icc, r2
@@ -308,6 +311,34 @@ class Estimate(Fitted, EffectVerbs, Printed):
         Normal residuals have variance sigma^2 / weight. The same `seed` gives the same numbers.
         """
         return simulate(self, n, seed, conditional)
+
+    def quantile_residuals(self, n: int = 1000, *, conditional: bool = False, seed: int = 0) -> pd.Series:
+        """Randomised quantile residuals: the share of `n` simulated responses that are less than each row's, uniform
+        between 0 and 1 where the model is right.
+
+        `conditional`: as in `simulate`; modes of deviations follow their rows, so that residuals given them vary less
+        than uniform ones. Source: Dunn and Smyth (1996), J. Comput. Graph. Stat. 5, 236; Hartig's R package DHARMa.
+        """
+        return quantile_residuals(self, n, conditional, seed)
+
+    def calibration(self, *, seed: int = 0) -> pd.DataFrame:
+        """Of each row of a response of 0 and 1, or of successes, sorted by its predicted probability: `predicted`;
+        `frequency`, the observed one by isotonic regression; `lower, upper`, between which that lies with probability
+        0.95 where the predictions are right.
+
+        Source: Dimitriadis, Gneiting and Jordan (2021), PNAS 118(8), e2016191118. Raises FitError for other responses.
+        """
+        return calibration_table(self.model, self.fitted.to_numpy(), seed)
+
+    @property
+    def caic(self) -> float:
+        """The conditional AIC of a Normal response: that of predictions for these groups, where `aic` is for new ones.
+
+        -2 log density of the response given the deviations' modes, plus twice the effective number of parameters, the
+        trace of the matrix that takes the response to its fitted values, and one for sigma. The variances count as
+        known. Source: Vaida and Blanchard (2005), Biometrika 92, 351. Raises FitError for other responses.
+        """
+        return caic(self)
 
     def bootstrap(self, n: int = 1000, *, seed: int = 0, kind: str = "parametric", progress: bool = True) -> Bootstrap:
         """The bootstrap: `n` refits of data drawn anew, as batches of one program, the same for the same `seed`.

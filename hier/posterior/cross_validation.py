@@ -12,6 +12,7 @@ from hier.design import Digest
 from hier.design.owned import owned
 from hier.errors import FitError, did_you_mean
 from hier.estimate.printing import Table
+from hier.estimate.quantile_residuals import residuals_among
 from hier.posterior.added_groups import replicated
 from hier.posterior.dataset import sample_coords
 from hier.posterior.diagnostics import efficiency
@@ -111,10 +112,8 @@ def loo(posterior: PosteriorDraws, integrated: bool, refit: bool = False) -> Cro
 def loo_pit(posterior: PosteriorDraws, seed: int) -> pd.Series:
     """What `Posterior.loo_pit` says."""
     weights = np.exp(_smoothed(posterior, kept_log_likelihood(posterior)).log_weights)
-    y, found = posterior.observed, replicated(posterior, seed)
-    below, equal = ((weights * own).sum(axis=0) / weights.sum(axis=0) for own in (found < y, found == y))
-    shares = np.random.default_rng([seed, 1]).random(len(y))
-    return pd.Series(below + shares * equal, index=posterior.index, name="loo_pit")
+    found = residuals_among(replicated(posterior, seed), posterior.observed, posterior.index, seed, weights)
+    return found.rename("loo_pit")
 
 
 def logo(posterior: PosteriorDraws, group: str | None, refit: bool = False) -> CrossValidation:
@@ -203,7 +202,9 @@ def left_out(
     if len(bad):
         notes.append(f"{len(bad)} {name} left out by sampling again, where Pareto k was above {good:.2f}")
     if posterior.is_approximate:
-        notes.append("the draws are those of a Normal approximation, weighted by how far it is from the posterior")
+        notes.append(
+            f"the draws are those of an approximation; Pareto k of their own weights is {posterior.pareto_k:.2f}"
+        )
     return CrossValidation(
         kind=kind,
         unit=name,

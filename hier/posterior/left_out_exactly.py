@@ -79,6 +79,16 @@ def level_given_others(posterior: PosteriorDraws, group: Group) -> np.ndarray:
     return found
 
 
+def marginal_log_likelihood(posterior: PosteriorDraws) -> np.ndarray:
+    """The log density (S,) of all rows given the fixed effects and the variances of each draw."""
+    roots, fixed = [roots_of(posterior, own) for own in posterior.groups], _without_deviations(posterior)
+    found = np.zeros(posterior.settings.chains * posterior.settings.draws)
+    for component in components(posterior):
+        for draws, own in _whitened(posterior, component, roots, fixed):
+            found[draws] += _log_marginal(own, slice(None), own.inner)
+    return found
+
+
 def _without_deviations(posterior: PosteriorDraws) -> PredictedRows:
     fit = rows_of_fit(posterior)
     return fit._replace(included=[np.zeros_like(own) for own in fit.included])

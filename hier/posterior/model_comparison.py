@@ -27,9 +27,10 @@ def compare_models(models: Mapping[str, Posterior | CrossValidation | Estimate])
     Posteriors, or what their `loo` and `logo` gave: `elpd` and its standard error `se`; `elpd_diff`, how much less than
     the best, and the standard error `se_diff` of this difference, which is of the same rows; `p`, the effective number
     of parameters; `weight` by stacking of predictive distributions; `n_bad`, the units with a Pareto k that is too
-    large. Of posteriors `loo()` is taken. Estimates: `npar, aic, bic, loglik, deviance`, and `chisq, df, p_value` of
-    likelihood-ratio tests of each against the one before it, in the order of their numbers of parameters, fitted by
-    maximum likelihood where they are not; NaN where they are not nested.
+    large. Of posteriors `loo()` is taken. Estimates: `npar, aic, bic, caic, loglik, deviance`, and `chisq, df, p_value`
+    of likelihood-ratio tests of each against the one before it, in the order of their numbers of parameters, fitted by
+    maximum likelihood where they are not; NaN where they are not nested. `caic` is that of the estimate as it was
+    fitted, NaN where the response is not Normal.
 
     Source: Yao, Vehtari, Simpson and Gelman (2018), Bayesian Anal. 13, 917, for the weights. Raises ModelError for
     fewer than two models, for what is no result, for posteriors beside estimates, for results of different data, and
@@ -102,6 +103,8 @@ def _by_likelihood(estimates: Mapping[str, Estimate]) -> pd.DataFrame:
     whole = Table(values, index=names, columns=columns)
     notes = dict.fromkeys(note for table in tables if (note := table.attrs.get("note")))
     whole.attrs["note"] = "; ".join(notes)
+    conditional = [own.caic if own.model.is_linear_normal else np.nan for own in (estimates[name] for name in names)]
+    whole.insert(list(whole.columns).index("bic") + 1, "caic", conditional)
     return whole.astype({"npar": np.int64})
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 import pandas as pd
 
+from hier.estimate.calibration import calibration_table
 from hier.estimate.effect_plan import EffectsAsked
 from hier.estimate.effect_verbs import EffectVerbs
 from hier.estimate.predicted_rows import Prediction, Random
-from hier.posterior.added_groups import with_log_likelihood, with_predictive, with_prior
+from hier.estimate.quantile_residuals import residuals_among
+from hier.posterior.added_groups import replicated, with_log_likelihood, with_predictive, with_prior
 from hier.posterior.cross_validation import CrossValidation, logo, loo, loo_pit, waic
 from hier.posterior.diagnose import Diagnosis, diagnose
 from hier.posterior.drawn_effects import drawn_effects
@@ -23,7 +25,9 @@ from hier.posterior.explained_variance import r2
 from hier.posterior.extending import extend
 from hier.posterior.k_fold import kfold
 from hier.posterior.posterior_draws import PosteriorDraws, Settings
-from hier.posterior.prediction import predict
+from hier.posterior.power_scaling import power_sensitivity
+from hier.posterior.prediction import model_of, predict
+from hier.posterior.predictive_checks import predictive_check
 from hier.posterior.probabilities import hypothesis
 from hier.posterior.summary_block import parameter_table, summarise
 from hier.posterior.tree import save_tree, to_tree
@@ -226,6 +230,43 @@ class Posterior(PosteriorDraws, EffectVerbs, Printed):
         factors included. `group`: may be left out where there is one. `refit`: as in `loo`. Raises FitError.
         """
         return logo(self, group, refit)
+
+    def power_sensitivity(self, *, integrated: bool = False) -> pd.DataFrame:
+        """How much each parameter's posterior depends on the prior and on the likelihood: columns `prior` and
+        `likelihood`, of the rows of `tidy`.
+
+        Each is the distance of the posterior from that under a slightly higher power of either, by the power's
+        logarithm: prior 0.05 or more asks for a look, which `diagnosis` says. All priors but the distribution of the
+        deviations are raised together. `integrated`: the likelihood of the fixed effects and variances with all
+        deviations integrated out (of Normal responses in closed form, of others with one grouping factor by
+        quadrature), in place of that given the deviations. Source: Kallioinen, Paananen, Bürkner and Vehtari (2024),
+        Stat. Comput. 34, 57. Raises FitError as `with_log_likelihood` does.
+        """
+        return power_sensitivity(self, integrated)
+
+    def predictive_check(self, quantities: Any = None, *, group: str | None = None, seed: int = 0) -> pd.DataFrame:
+        """Test quantities of the observed and of replicated responses: a row each with `observed`, the mean
+        `replicated`, its `sd` and 95 percent interval `lower, upper`, and `p_value`, the share of replicated ones that
+        are larger (of ties a half).
+
+        `quantities`: a function of the responses (n,), such as `lambda y: (y > 3).mean()`, a name ("mean", "sd", "min",
+        "max", "median", "zeros"), a list of these, or functions by name; None for the usual ones. `group`: by level of
+        a grouping factor. Source: Gelman et al., Bayesian Data Analysis (3rd ed.), section 6.3. Raises FitError for
+        what is no quantity, and as `with_predictive` does.
+        """
+        return predictive_check(self, quantities, group, seed)
+
+    def quantile_residuals(self, *, seed: int = 0) -> pd.Series:
+        """Randomised quantile residuals: the share of each row's replicated responses that are less, uniform between 0
+        and 1 where the model is right; `loo_pit` is the same of a posterior that has not seen the row.
+        """
+        return residuals_among(replicated(self, seed), self.observed, self.index, seed)
+
+    def calibration(self, *, seed: int = 0) -> pd.DataFrame:
+        """Whether predicted probabilities of a response of 0 and 1, or of successes, are the observed frequencies: see
+        `Estimate.calibration`.
+        """
+        return calibration_table(model_of(self), self.predict()["fit"].to_numpy(), seed)
 
     def waic(self) -> CrossValidation:
         """The widely applicable information criterion, given the group deviations, on the scale of `loo`. LOO is

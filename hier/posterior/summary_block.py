@@ -27,6 +27,17 @@ def parameter_table(posterior: PosteriorDraws) -> pd.DataFrame:
     Columns `effect, group, term, estimate` (posterior mean), `std_error` (posterior sd), `conf_low, conf_high` (2.5 and
     97.5 percent quantiles), `rhat, ess_bulk, ess_tail`. Terms are named, and stand, as in an estimate's `tidy()`.
     """
+    found, draws = parameter_draws(posterior)
+    flat = draws.reshape(-1, draws.shape[-1])
+    low, high = np.quantile(flat, [0.025, 0.975], axis=0)
+    found["estimate"], found["std_error"] = flat.mean(axis=0), flat.std(axis=0, ddof=1)
+    found["conf_low"], found["conf_high"] = low, high
+    found["rhat"], found["ess_bulk"], found["ess_tail"] = rhat(draws), ess_bulk(draws), ess_tail(draws)
+    return found
+
+
+def parameter_draws(posterior: PosteriorDraws) -> tuple[pd.DataFrame, np.ndarray]:
+    """The columns `effect, group, term` of each parameter that is not a group deviation, and their draws (C, D, k)."""
     labels: list[tuple[str, str | None, str]] = [("fixed", None, name) for name in posterior.coef_names]
     columns = [posterior.beta]
     for name, own in posterior.further.items():
@@ -44,22 +55,8 @@ def parameter_table(posterior: PosteriorDraws) -> pd.DataFrame:
         labels.append(("ran_pars", "Residual", RESIDUAL))
         columns.append(posterior.draws[SIGMA][:, :, None])
     draws = np.concatenate(columns, axis=-1)
-    flat = draws.reshape(-1, draws.shape[-1])
-    low, high = np.quantile(flat, [0.025, 0.975], axis=0)
-    return Table(
-        {
-            "effect": [effect for effect, _, _ in labels],
-            "group": [group for _, group, _ in labels],
-            "term": [term for _, _, term in labels],
-            "estimate": flat.mean(axis=0),
-            "std_error": flat.std(axis=0, ddof=1),
-            "conf_low": low,
-            "conf_high": high,
-            "rhat": rhat(draws),
-            "ess_bulk": ess_bulk(draws),
-            "ess_tail": ess_tail(draws),
-        }
-    )
+    columns_of = zip(*labels, strict=True)
+    return Table(dict(zip(("effect", "group", "term"), map(list, columns_of), strict=True))), draws
 
 
 def further_labels(name: str, labels: Sequence[str] | None) -> list[str]:
