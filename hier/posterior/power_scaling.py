@@ -22,7 +22,8 @@ POWERS = (0.99, 1.01)
 def power_sensitivity(posterior: PosteriorDraws, integrated: bool) -> pd.DataFrame:
     """What `Posterior.power_sensitivity` says."""
     model_of(posterior)
-    whole = _integrated(posterior) if check("integrated", integrated, TRUTH) else kept_log_likelihood(posterior).sum(1)
+    integrated = check("integrated", integrated, TRUTH) and bool(posterior.groups)
+    whole = _integrated(posterior) if integrated else kept_log_likelihood(posterior).sum(axis=1)
     table, draws = parameter_draws(posterior)
     prior = np.sum([values.ravel() for values in log_prior(posterior).values()], axis=0)
     table["prior"], table["likelihood"] = _sensitivities(draws, prior), _sensitivities(draws, whole)

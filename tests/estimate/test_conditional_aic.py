@@ -38,6 +38,11 @@ def test_conditional_aic_is_that_of_the_hat_matrix(formula: str, method: str) ->
     assert fit.caic == pytest.approx(-2.0 * density + 2.0 * (np.trace(H) + 1.0), rel=1e-7)
 
 
+def test_without_groups_it_is_the_aic() -> None:
+    fit = hier.Model("y ~ x", DATA).estimate("ml")
+    assert fit.caic == pytest.approx(fit.aic)
+
+
 def test_conditional_aic_stands_beside_the_others() -> None:
     fits = {"a": hier.Model("y ~ x + (1 | g)", DATA).estimate(), "b": hier.Model("y ~ x + (x | g)", DATA).estimate()}
     table = hier.compare_models(fits)

@@ -139,6 +139,8 @@ def test_powers_of_a_likelihood_that_is_known() -> None:
     assert table.loc["Intercept", "prior"] > 0.05
     assert table.loc["Intercept", "diagnosis"] != ""
     assert table.loc["sd__Observation", "likelihood"] > 0.05
+    alone = of_model(hier.Model("y ~ x", DATA), (2, 100))
+    assert alone.power_sensitivity(integrated=True).equals(alone.power_sensitivity())
     counts = of_family("poisson", "count").power_sensitivity(integrated=True)
     assert np.isfinite(counts["likelihood"]).all()
     two = of_model(hier.Model("count ~ x + (1 | g) + (1 | h)", DATA, family="poisson"), (2, 50))
