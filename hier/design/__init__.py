@@ -4,7 +4,7 @@ from hier.design.anchor import Anchor, anchor, bar_anchors
 from hier.design.beside import numbers_beside
 from hier.design.design import Design, NewData, build_design
 from hier.design.digest import Digest, differences, digest
-from hier.design.fitted_rows import frame_of_fit
+from hier.design.fitted_rows import frame_of_fit, with_offset
 from hier.design.further import ParameterDesign
 from hier.design.levels import coordinate, kind_of
 from hier.design.opening import column_of, has_column, open_data
@@ -39,4 +39,5 @@ __all__ = [
     "open_data",
     "reading_of",
     "some_rows",
+    "with_offset",
 ]

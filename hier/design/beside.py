@@ -14,6 +14,7 @@ from hier.design.table import ModelFrame, select
 from hier.errors import DataError
 
 SHOWN = 3
+OFFSET = "(offset)"  # what stands beside the formula, as R's model frames call it
 
 
 def beside_formula(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -91,6 +92,8 @@ def _some(labels: pd.Index) -> str:
 def offset_of_fit(given: Any, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """The offset that stood beside the formula of the fit, in a new table. Raises DataError where it was numbers."""
     if not isinstance(given, str | None):
+        if OFFSET in frame.columns:  # rows of the fit, or of a grid at its mean
+            return {OFFSET: frame[OFFSET].to_numpy(dtype=np.float64)}
         raise DataError(
             "the offset of the fit was given as numbers, so it is not known for other rows",
             expected="an offset by its column's name, or `offset(...)` in the formula",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from hier.design.beside import OFFSET
 from hier.design.design import Design
 from hier.design.not_kept import refuse_rows
 from hier.design.table import RESERVED
@@ -26,4 +29,11 @@ def frame_of_fit(design: Design) -> pd.DataFrame:
             hint="fit the model to the table as it is now, or keep a copy of the one it was fitted to",
         )
     columns = {name: own for name, own in table.columns.items() if name not in RESERVED}
-    return pd.DataFrame(columns, index=table.index)
+    return with_offset(pd.DataFrame(columns, index=table.index), design, table.columns.get(OFFSET))
+
+
+def with_offset(frame: pd.DataFrame, design: Design, values: Any) -> pd.DataFrame:
+    """Rows with the values of the offset beside the formula, if there is one, where the design looks for them."""
+    if values is None:
+        return frame
+    return frame.assign(**{design.offset_given if isinstance(design.offset_given, str) else OFFSET: values})

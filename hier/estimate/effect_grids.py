@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hier.design import Design, frame_of_fit
+from hier.design import Design, frame_of_fit, with_offset
 from hier.design.levels import match
 from hier.errors import FitError, did_you_mean
 from hier.settings import written
@@ -70,7 +70,10 @@ def grid_frame(design: Design, given: Mapping[str, Any]) -> pd.DataFrame:
                 )
             columns[name] = pd.Categorical.from_codes(places, categories=levels)
     typical = {name: _typical(design, name) for name in known if name not in columns}
-    return pd.DataFrame({**columns, **{name: [own] * size for name, own in typical.items()}}, index=pd.RangeIndex(size))
+    found = pd.DataFrame(
+        {**columns, **{name: [own] * size for name, own in typical.items()}}, index=pd.RangeIndex(size)
+    )
+    return with_offset(found, design, design.variables.values.get("(offset)"))
 
 
 def _several(name: str, values: Any, design: Design) -> list[Any]:

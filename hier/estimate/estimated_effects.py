@@ -16,6 +16,7 @@ from hier.estimate.predict import Predicted
 from hier.estimate.predicted_rows import PredictedRows, rows_of
 from hier.estimate.printing import Table
 from hier.kernel.laplace.responses import mean_mu
+from hier.kernel.normal.prediction_errors import NUMBERS_AT_A_TIME
 
 COLUMNS = ["estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"]
 SHIFT = 1e-5  # of a further parameter on the scale of its predictor, for derivatives by differences
@@ -88,7 +89,10 @@ def _variances(
         if root is None:
             total += np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()
         else:
-            total += ((matrix @ root) ** 2).sum(axis=1)
+            step = max(1, NUMBERS_AT_A_TIME // len(root))
+            for start in range(0, len(total), step):
+                some = slice(start, start + step)
+                total[some] += ((matrix[some] @ root) ** 2).sum(axis=1)
     further = _further_slopes(estimate, plan, change, sides)
     if further is not None:
         covariance, with_fixed = estimate.further.covariance, estimate.further.with_fixed

@@ -93,8 +93,9 @@ class Posterior(PosteriorDraws, EffectVerbs, Printed):
 
         `estimate` and `std_error`: posterior mean and sd of the left side less the right. `post_prob` and
         `evidence_ratio`: the probability that the hypothesis is true, and that over the probability that it is not;
-        NaN for `=`, which has none under a continuous prior. The interval leaves 1 - `level` out on each side for `>`
-        and `<`, half of that for `=`, as brms has it. Raises FormulaError.
+        NaN for `=`, which has none under a continuous prior, but after `with_prior(draws)` the ratio of the posterior's
+        density there to the prior's (Savage and Dickey's), which needs many draws of the prior. The interval leaves
+        1 - `level` out on each side for `>` and `<`, half of that for `=`, as brms has it. Raises FormulaError.
         """
         return hypothesis(self, hypotheses, level)
 

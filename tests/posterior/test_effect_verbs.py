@@ -196,3 +196,23 @@ def test_a_table_that_was_changed_is_not_taken_for_the_data_of_the_fit() -> None
         with pytest.raises(hier.DataError, match="has been changed since"):
             fit.avg_comparisons("x")
     pd.testing.assert_frame_equal(before, fit.avg_comparisons("x", newdata=DATA))
+
+
+@pytest.mark.parametrize("offset", ["o", None])
+def test_offsets_beside_the_formula_are_those_of_the_rows(offset) -> None:
+    data = DATA.assign(o=np.linspace(-1.0, 1.0, N) ** 2)
+    given = data["o"].to_numpy() if offset is None else offset
+    fit = hier.Model("count ~ x + (1 | g)", data, family="poisson", offset=given).estimate()
+    np.testing.assert_allclose(fit.avg_predictions()["estimate"], fit.fitted.mean(), rtol=1e-10)
+    step = np.expm1(fit.fixef["x"]) * fit.fitted.mean()
+    np.testing.assert_allclose(fit.avg_comparisons("x")["estimate"], step, rtol=1e-9)
+    at = fit.predictions({"x": [1.0]}, kind="link")["estimate"].iloc[0]
+    np.testing.assert_allclose(at, fit.fixef.sum() + data["o"].mean(), rtol=1e-9)
+
+
+def test_crossed_factors_row_by_row(monkeypatch) -> None:
+    data = DATA.assign(h=np.arange(N) % 7)
+    data["y"] = data["y"] + np.random.default_rng(1).normal(size=7)[data["h"]]
+    fit = hier.Model("y ~ x + (1 | g) + (1 | h)", data).estimate()
+    monkeypatch.setattr("hier.estimate.estimated_effects.NUMBERS_AT_A_TIME", 50)
+    np.testing.assert_allclose(fit.predictions()["std_error"], fit.predict(se=True)["se"], rtol=1e-6)

@@ -103,3 +103,15 @@ def test_marginal_means_of_a_posterior_are_those_of_each_draw():
     assert "50 percent intervals" in repr(at)
     with pytest.raises(hier.FitError, match="no variable `z`"):
         posterior.emmeans("z")
+
+
+def test_the_evidence_for_an_equality_is_a_ratio_of_densities():
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": rng.normal(size=40), "g": rng.integers(0, 5, 40), "y": rng.normal(size=40)})
+    posterior = of_model(hier.Model("y ~ x + (1 | g)", data), (4, 500))
+    assert np.isnan(posterior.hypothesis("x = 0")["evidence_ratio"].iloc[0])
+    found = posterior.with_prior(4000).hypothesis("x = 0").iloc[0]
+    x, scale = posterior.draws["beta"][..., 1], 2.5 * data["y"].std() / data["x"].std()
+    normal = np.exp(-0.5 * (x.mean() / x.std()) ** 2) / x.std()  # the made-up draws are Normal
+    assert found["evidence_ratio"] == pytest.approx(normal * scale, rel=0.15)
+    assert found["post_prob"] == pytest.approx(found["evidence_ratio"] / (1 + found["evidence_ratio"]))
