@@ -21,6 +21,7 @@ from hier.jobs.keys import READING
 from hier.jobs.modelfile import ModelFile, build, data_path, read_model_file, reading_of, render
 from hier.jobs.record import estimate_record, read_json, versions, write_json
 from hier.jobs.runfolder import RECORD, check_run, finish, new_run_folder
+from hier.model.specification import refuse_without_groups
 
 if TYPE_CHECKING:
     from hier.estimate import Estimate
@@ -70,7 +71,8 @@ def run(
     """Estimate, sample, compare and report, into a new run folder; its path.
 
     `on_block` is given each block of text when it is there: the estimate, the posterior, its diagnosis, the comparison.
-    Raises JobError where the folder exists (`force` replaces it); whatever goes wrong, no folder of that name is left.
+    Raises JobError where the folder exists (`force` replaces it), ModelError for a model without groups; whatever goes
+    wrong, no folder of that name is left.
     """
     from hier.estimate.progress import told_of_compiling
     from hier.interface import compare
@@ -84,6 +86,8 @@ def run(
     with new_run_folder(out, force=force) as folder:
         _write(folder / "model.toml", render(model_file) if model_file.text is None else model_file.text)
         model = build(model_file)
+        what = "a run, which ends in a comparison by level (`hier estimate` and `hier sample` need none),"
+        refuse_without_groups(what, model.formula, model.design.random_effects)
         with _timed(seconds, "estimate"), told_of_compiling("Estimating", shown=progress):
             estimate = estimate_of(model_file, model)
         write_json(estimate_record(estimate), folder / "estimate.json")

@@ -215,7 +215,7 @@ def sampled_of(model: Specification) -> tuple[RowSampled, RowProblem]:
 def transported_route(model: Specification) -> LaplaceTransported:
     """The route of a model that is not Normal, with its rows rounded up too."""
     sampled, problem = sampled_of(model)
-    start = np.asarray(row_start(model, sampled.density, problem))
+    start = np.asarray(row_start(model, sampled.density, problem), np.float64)
     placed = _unplaced(sampled, problem._replace(rows=padded_rows(problem.rows)))
     return LaplaceTransported(model, sampled, placed, start)
 

@@ -206,6 +206,7 @@ def test_report_of_a_formula_asks_for_a_name() -> None:
         (["sample", "{good}", "--out", "p.nc", "--draws", "x"], "--draws"),
         (["sample", "{good}"], "--out"),
         (["run", "{good}"], "--out"),
+        (["run", "weight ~ week", "--data", "pigs", "--out", "r"], "is of group deviations, and the model has none"),
         (["run", "{good}", "--out", "{good}"], "is a file, not a run folder"),
         (["report", "."], "not a complete run folder"),
         (["shwo", "{good}"], "shwo"),

@@ -179,9 +179,9 @@ def test_posterior_verbs(model, posterior):
     assert loo.estimates.loc["elpd_loo", "estimate"] < 0 if hasattr(loo, "estimates") else True
 
 
-@pytest.mark.parametrize("name", ["poisson", "cumulative"])
+@pytest.mark.parametrize("name", ["poisson", "cumulative", "zero_inflated_poisson"])
 def test_posteriors_of_generalised_linear_models(name):
-    formula, family, _ = MODELS[name]
+    formula, family, _ = MODELS.get(name, ("pois ~ x", name, None))
     model = hier.Model(formula, DATA, family=family)
     post = model.sample(draws=500, warmup=150, seed=1, progress=False)
     mode = model.estimate("map")
