@@ -98,7 +98,7 @@ CALLS = {
         f"sample: {name}": (of_sample(name), set())
         for name in ("chains", "draws", "warmup", "device", "target_accept", "max_tree_depth", "integrate", "method")
     },
-    "sample: seed": (of_sample("seed"), {"zero"}),
+    "sample: seed": (of_sample("seed"), {"zero", "None"}),
     "sample: progress": (of_sample("progress"), {"zero"}),
     "sample_prior: draws": (lambda f, v: f.model.sample_prior(v), set()),
     "sample_prior: seed": (lambda f, v: f.model.sample_prior(2, v), {"zero"}),
