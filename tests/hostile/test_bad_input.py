@@ -93,7 +93,6 @@ BAD_FORMULAS = {
     "variable within its own levels": ("y ~ week + (week | week)", ["week", "^"]),
     "two bars": ("y ~ week + (1 | id | sex)", ["^"]),
     "empty bar": ("y ~ week + ( | id)", ["^"]),
-    "no bar": ("y ~ week", ["^", "random"]),
 }
 
 
